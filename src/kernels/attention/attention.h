@@ -8,7 +8,12 @@
  * Row r of q has its own position; it attends to positions lo(r) <= p <= position[r], where lo = 0, or position -
  * window + 1 with a sliding window. Scores: softcap(scale * q.k) (+ sink logit of the head in the denominator, and an
  * ALiBi slope * (p - position)); softmax; weighted sum of v. A row's bits depend only on its own inputs: positions are
- * reduced in blocks of 64 in absolute order with f32 accumulation (online softmax). */
+ * reduced in blocks of 64 in absolute order with f32 accumulation (online softmax).
+ *
+ * A variant has two orders of reduction. The prefill order (`decode` false: the prefill entry) is the same for any cut of
+ * rows into tiles; the decode order (`decode` true: the decode entry) reduces each row alone, reading the cache without
+ * converting it first; run_part and merge belong to it. Within one of them a row has the same bits in every call. A NaN or
+ * infinity in the keys or values that a row sees makes the row NaN, and may do so for the other rows of its tile. */
 #ifndef OLK_ATTENTION_H
 #define OLK_ATTENTION_H
 
@@ -30,6 +35,7 @@ typedef struct olk_attention_args {
     int64_t window;       /* 0: none */
     const float *sinks;   /* [heads] or NULL */
     const float *alibi;   /* [heads] slopes or NULL */
+    bool decode;          /* order of reduction: see above */
 } olk_attention_args;
 
 typedef struct olk_attention {
