@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Language models: load a model folder, generate text, score tokens.
+ *
+ *     olv_pipeline_options opt;
+ *     olv_pipeline_options_init(&opt);
+ *     olv_pipeline *p;
+ *     if (olv_pipeline_open("models/pebble", &opt, &p, &err) != OLV_OK) ...
+ *     olv_generation_config cfg;
+ *     olv_pipeline_get_config(p, &cfg);           // generation_config.json of the folder
+ *     cfg.max_new_tokens = 64;
+ *     olv_generate(p, &(olv_prompt){.text = "2 + 2 ="}, &cfg, on_text, NULL, &result, &err);
+ *
+ * Thread rule: one olv_pipeline is used by one thread at a time, except olv_pipeline_cancel, which any thread may call. */
+#ifndef OLIVINE_PIPELINE_H
+#define OLIVINE_PIPELINE_H
+
+#include <olivine/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct olv_pipeline olv_pipeline;
+
+typedef struct olv_pipeline_options {
+    size_t struct_size;
+    const char *device;    /* "CPU" */
+    int threads;           /* 0: all usable processors */
+    const char *precision; /* "default", "f32", "bf16": see docs/precision in the manual; NULL = default */
+    const char *weights;   /* "as-is", "int8", "int4": compress while loading; NULL = as-is */
+    const char *kv_cache;  /* "f32", "f16", "int8"; NULL = f16 (f32 with precision f32) */
+    const char *isa;       /* upper bound: "scalar", "avx2", "avx512", "amx"; NULL = none */
+    size_t cache_budget;   /* bytes of KV cache at most; 0 = no bound */
+    bool no_tokenizer;     /* open without a tokenizer: ids only */
+    const char *cache_dir; /* of the weight store; NULL: default place */
+    bool no_cache;
+} olv_pipeline_options;
+OLV_API void olv_pipeline_options_init(olv_pipeline_options *opt);
+
+/* MODEL: a folder or file of any readable kind, or a hub id found in the local hub cache. */
+OLV_API OLV_MUST_USE olv_status olv_pipeline_open(const char *model, const olv_pipeline_options *opt,
+                                                  olv_pipeline **out, olv_error *err);
+OLV_API void olv_pipeline_close(olv_pipeline *p);
+
+/* Names and defaults as in generation_config.json. */
+typedef struct olv_generation_config {
+    size_t struct_size;
+    int64_t max_new_tokens; /* -1: bounded by max_length, else by the context */
+    int64_t max_length;     /* prompt included; -1: context length */
+    int64_t min_new_tokens;
+    bool ignore_eos;
+    bool do_sample;
+    double temperature, top_p, min_p;
+    int64_t top_k; /* 0: off */
+    double typical_p, epsilon_cutoff, eta_cutoff, top_n_sigma; /* 1, 0, 0, 0: off */
+    double repetition_penalty, presence_penalty, frequency_penalty;
+    int64_t no_repeat_ngram_size;
+    uint64_t seed;
+    int64_t eos_token_id[16];
+    int n_eos;
+    int64_t bos_token_id, pad_token_id; /* -1: none */
+    const char *const *stop_strings;    /* borrowed */
+    int n_stop_strings;
+    bool include_stop_str_in_output;
+    bool skip_special_tokens; /* in the text; true */
+    bool apply_chat_template; /* for messages; true */
+} olv_generation_config;
+OLV_API void olv_generation_config_init(olv_generation_config *cfg);
+/* The model's own defaults (generation_config.json, genai_config.json). */
+OLV_API void olv_pipeline_get_config(const olv_pipeline *p, olv_generation_config *cfg);
+/* Checks ranges and combinations; the message names the field. */
+OLV_API OLV_MUST_USE olv_status olv_generation_config_check(const olv_generation_config *cfg, olv_error *err);
+
+/* Exactly one of text, messages, ids. */
+typedef struct olv_prompt {
+    const char *text;       /* encoded with special tokens as the tokenizer adds them */
+    const char *messages;   /* JSON text: an array of messages, or an object of template variables with `messages` */
+    const int64_t *ids;
+    size_t n_ids;
+} olv_prompt;
+
+typedef enum olv_finish_reason { OLV_FINISH_NONE, OLV_FINISH_STOP, OLV_FINISH_LENGTH, OLV_FINISH_CANCELLED } olv_finish_reason;
+OLV_API const char *olv_finish_reason_name(olv_finish_reason r); /* "stop", "length", ... */
+
+typedef struct olv_generation {
+    int64_t *ids; /* new tokens */
+    size_t n_ids;
+    char *text; /* of the new tokens, NUL-terminated; NULL without a tokenizer */
+    size_t text_len;
+    olv_finish_reason finish_reason;
+    size_t n_prompt;
+    double ttft_ms;       /* from the call to the first token */
+    double prefill_tokens_per_s, decode_tokens_per_s;
+} olv_generation;
+OLV_API void olv_generation_deinit(olv_generation *g);
+
+/* Called with each piece of text (never inside a character) and the newest token id; false stops the generation. */
+typedef bool olv_text_fn(void *ctx, const char *piece, size_t len, int64_t token);
+
+/* Generates. out may be NULL when the callback is enough. A prompt longer than the context is OLV_LIMIT. */
+OLV_API OLV_MUST_USE olv_status olv_generate(olv_pipeline *p, const olv_prompt *prompt, const olv_generation_config *cfg,
+                                             olv_text_fn *on_text, void *ctx, olv_generation *out, olv_error *err);
+/* Makes a running olv_generate (or the next one) return OLV_CANCELLED soon; from any thread or signal handler. */
+OLV_API void olv_pipeline_cancel(olv_pipeline *p);
+OLV_API void olv_pipeline_clear_cancel(olv_pipeline *p);
+
+/* Raw scores. Calls fn with rows of f32 logits [vocab] for every position of ids in order (row i scores token i + 1).
+ * mask, if not NULL, has n entries; rows with mask 0 get no position and fn a row of zeros (left padding). */
+typedef bool olv_logits_fn(void *ctx, size_t row, const float *logits, size_t vocab);
+OLV_API OLV_MUST_USE olv_status olv_logits(olv_pipeline *p, const int64_t *ids, const int64_t *mask, size_t n,
+                                           olv_logits_fn *fn, void *ctx, olv_error *err);
+
+/* Encodes text (olv_free the ids); renders messages through the model's chat template (olv_free the text). */
+OLV_API OLV_MUST_USE olv_status olv_pipeline_encode(olv_pipeline *p, const char *text, bool add_special, int64_t **ids,
+                                                    size_t *n, olv_error *err);
+OLV_API OLV_MUST_USE olv_status olv_pipeline_render(olv_pipeline *p, const char *messages_json, char **text,
+                                                    olv_error *err);
+OLV_API OLV_MUST_USE olv_status olv_pipeline_decode(olv_pipeline *p, const int64_t *ids, size_t n, bool skip_special,
+                                                    char **text, olv_error *err);
+OLV_API void olv_free(void *p);
+
+/* JSON description: model_type, context_length, vocab_size, parameters, bytes, weights by type, kernels (`plan`),
+ * tokenizer kind, memory by context length. olv_free it. */
+OLV_API OLV_MUST_USE olv_status olv_pipeline_describe(olv_pipeline *p, char **json, olv_error *err);
+/* Steps of the plan, one per line. olv_free it. */
+OLV_API OLV_MUST_USE olv_status olv_pipeline_plan_text(olv_pipeline *p, char **text, olv_error *err);
+
+/* Speed of n_prompt random tokens and n_new greedy ones; sets what it measured. */
+typedef struct olv_benchmark {
+    double load_ms, ttft_ms, prefill_tokens_per_s, decode_tokens_per_s;
+    size_t n_prompt, n_new;
+    uint64_t kv_bytes, workspace_bytes;
+} olv_benchmark;
+OLV_API OLV_MUST_USE olv_status olv_pipeline_benchmark(olv_pipeline *p, size_t n_prompt, size_t n_new, uint64_t seed,
+                                                       olv_benchmark *out, olv_error *err);
+/* Profile of the runs since it was switched on, as text (olv_free it). */
+OLV_API void olv_pipeline_profile(olv_pipeline *p, bool on);
+OLV_API OLV_MUST_USE olv_status olv_pipeline_profile_text(olv_pipeline *p, char **text, olv_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Unary and binary elementwise operators that no fused step has taken along. Binary operands: the same shape, a vector
+ * along the last axis, or one number. */
+#include "base/error.h"
+#include "device/cpu/cpu.h"
+#include "graph/op.h"
+#include <string.h>
+
+#define TILE_FLOATS 8192
+
+typedef enum binary_kind { ADD, SUB, MUL, DIV, MAX, MIN } binary_kind;
+typedef enum operand_kind { FULL, VECTOR, ONE } operand_kind;
+
+typedef struct elementwise_args {
+    int in[2], out;
+    operand_kind kind[2];
+    binary_kind op;
+    ol_cpu_act act;
+    ol_dim count;
+    int64_t width;
+    uint64_t cpu;
+} elementwise_args;
+
+static unsigned tiles(const ol_step *s, const ol_run *r) {
+    const elementwise_args *a = s->args;
+    return (unsigned)((ol_cpu_rows(r, a->count) + TILE_FLOATS - 1) / TILE_FLOATS);
+}
+
+static void tile_range(const elementwise_args *a, const ol_run *r, unsigned tile, int64_t *i0, int64_t *i1) {
+    int64_t n = ol_cpu_rows(r, a->count);
+    *i0 = (int64_t)tile * TILE_FLOATS;
+    *i1 = *i0 + TILE_FLOATS < n ? *i0 + TILE_FLOATS : n;
+}
+
+static void unary_run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch) {
+    const elementwise_args *a = s->args;
+    int64_t i0, i1;
+    (void)scratch;
+    tile_range(a, r, tile, &i0, &i1);
+    const float *x = ol_run_buffer(r, a->in[0]);
+    float *y = ol_run_buffer(r, a->out);
+    if (x != y) memcpy(y + i0, x + i0, (size_t)(i1 - i0) * sizeof *y);
+    ol_cpu_act_rows(a->act, a->cpu, y + i0, i1 - i0);
+}
+static const ol_step_class unary_class = {"unary", tiles, NULL, NULL, unary_run};
+
+static inline float apply(binary_kind op, float p, float q) {
+    switch (op) {
+    case ADD: return p + q;
+    case SUB: return p - q;
+    case MUL: return p * q;
+    case DIV: return p / q;
+    case MAX: return p > q ? p : q;
+    default: return p < q ? p : q;
+    }
+}
+
+static inline float operand(const float *x, operand_kind kind, int64_t i, int64_t column) {
+    return kind == FULL ? x[i] : kind == VECTOR ? x[column] : x[0];
+}
+
+static void binary_run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch) {
+    const elementwise_args *a = s->args;
+    int64_t i0, i1;
+    (void)scratch;
+    tile_range(a, r, tile, &i0, &i1);
+    const float *p = ol_run_buffer(r, a->in[0]), *q = ol_run_buffer(r, a->in[1]);
+    float *y = ol_run_buffer(r, a->out);
+    if (a->kind[0] == FULL && a->kind[1] == FULL && a->op == ADD) {
+        for (int64_t i = i0; i < i1; i++) y[i] = p[i] + q[i];
+    } else if (a->kind[0] == FULL && a->kind[1] == FULL && a->op == MUL) {
+        for (int64_t i = i0; i < i1; i++) y[i] = p[i] * q[i];
+    } else {
+        for (int64_t i = i0, c = i0 % a->width; i < i1; i++, c = c + 1 == a->width ? 0 : c + 1)
+            y[i] = apply(a->op, operand(p, a->kind[0], i, c), operand(q, a->kind[1], i, c));
+    }
+}
+static const ol_step_class binary_class = {"binary", tiles, NULL, NULL, binary_run};
+
+static bool is_one(const ol_value *v) {
+    for (int i = 0; i < v->type.rank; i++)
+        if (v->type.dims[i] != 1) return false;
+    return v->type.rank >= 0;
+}
+static bool same_dims(const ol_value *a, const ol_value *b) {
+    if (a->type.rank != b->type.rank) return false;
+    for (int i = 0; i < a->type.rank; i++)
+        if (a->type.dims[i] != b->type.dims[i]) return false;
+    return true;
+}
+static bool is_vector(const ol_value *v, int64_t width) {
+    for (int i = 0; i + 1 < v->type.rank; i++)
+        if (v->type.dims[i] != 1) return false;
+    return v->type.rank >= 1 && v->type.dims[v->type.rank - 1] == width;
+}
+
+static olv_status fill(ol_lowering *l, ol_node *n, int n_in, elementwise_args *a, olv_error *err) {
+    const ol_value *out = n->outputs[0];
+    if (ol_dtype_class(out->type.dtype) != 'f')
+        return ol_fail(err, OLV_UNSUPPORTED, "only float tensors, not %s", ol_dtype_name(out->type.dtype));
+    a->count = ol_lower_rows(l, out);
+    a->width = ol_lower_width(out);
+    if (a->width < 1) return ol_fail(err, OLV_SHAPE, "the last dimension is not known");
+    a->count = ol_dim_mul(l->graph->dims, a->count, a->width);
+    a->cpu = l->opt.cpu;
+    for (int i = 0; i < n_in; i++) {
+        const ol_value *v = n->inputs[i];
+        if (same_dims(v, out)) a->kind[i] = FULL;
+        else if (is_one(v)) a->kind[i] = ONE;
+        else if (is_vector(v, a->width)) a->kind[i] = VECTOR;
+        else return ol_fail(err, OLV_UNSUPPORTED, "this kind of broadcasting of '%s' is not planned", v->name);
+        if ((a->in[i] = ol_lower_input(l, n->inputs[i], err)) < 0) return err ? err->status : OLV_INTERNAL;
+    }
+    a->out = ol_lower_output(l, n->outputs[0]);
+    return OLV_OK;
+}
+
+static olv_status emit(ol_lowering *l, const ol_node *n, const ol_step_class *cls, const elementwise_args *a, int n_in) {
+    ol_step *s = ol_lower_step(l, cls, n->name, sizeof *a);
+    if (!s) return OLV_OK; /* latched */
+    memcpy(s->args, a, sizeof *a);
+    for (int i = 0; i < n_in; i++) ol_step_reads(s, a->in[i]);
+    ol_step_writes(s, a->out);
+    return OLV_OK;
+}
+
+olv_status ol_lower_unary(ol_lowering *l, ol_node *n, olv_error *err) {
+    elementwise_args a = {.act = ol_cpu_act_of(n)};
+    if (a.act == OL_ACT_NONE) return ol_fail(err, OLV_UNSUPPORTED, "no kernel for this form of %s", n->op->name);
+    OL_TRY(fill(l, n, 1, &a, err));
+    return emit(l, n, &unary_class, &a, 1);
+}
+
+olv_status ol_lower_binary(ol_lowering *l, ol_node *n, olv_error *err) {
+    static const char *const names[] = {"Add", "Sub", "Mul", "Div", "Max", "Min"};
+    elementwise_args a = {0};
+    if (n->n_inputs != 2) return ol_fail(err, OLV_UNSUPPORTED, "only two operands, not %d", n->n_inputs);
+    for (int i = 0; i < 6; i++)
+        if (!strcmp(names[i], n->op->name)) a.op = (binary_kind)i;
+    OL_TRY(fill(l, n, 2, &a, err));
+    return emit(l, n, &binary_class, &a, 2);
+}

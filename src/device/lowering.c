@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "device/lowering.h"
+#include "base/alloc.h"
+#include "base/error.h"
+#include "graph/op.h"
+#include <string.h>
+
+#define MAX_CONSTANT_BYTES ((size_t)64 << 20)
+
+static int add_buffer(ol_lowering *l, ol_buffer b) {
+    if (l->n_buffers == l->cap_buffers) {
+        int cap = l->cap_buffers ? 2 * l->cap_buffers : 64;
+        ol_buffer *p = ol_realloc(l->buffers, (size_t)cap * sizeof *p);
+        if (!p) {
+            l->failed = OLV_NOMEM;
+            return -1;
+        }
+        l->buffers = p;
+        l->cap_buffers = cap;
+    }
+    l->buffers[l->n_buffers] = b;
+    return l->n_buffers++;
+}
+
+static ol_dim count_of(ol_lowering *l, const ol_value *v) {
+    ol_dim n = 1;
+    for (int i = 0; i < v->type.rank; i++) n = ol_dim_mul(l->graph->dims, n, v->type.dims[i]);
+    return v->type.rank < 0 ? OL_DIM_NONE : n;
+}
+
+static size_t element_bytes(const ol_value *v) {
+    return ol_dtype_class(v->type.dtype) == 'f' ? sizeof(float) : sizeof(int64_t);
+}
+
+const float *ol_lower_f32(ol_lowering *l, ol_value *v, olv_error *err) {
+    if (!v->constant) {
+        ol_fail(err, OLV_UNSUPPORTED, "'%s' must be a constant", v->name);
+        return NULL;
+    }
+    int64_t rows = ol_const_rows(v->constant), width = ol_const_width(v->constant);
+    if (rows < 0 || width < 0 || (width && (size_t)rows > MAX_CONSTANT_BYTES / sizeof(float) / (size_t)width)) {
+        ol_fail(err, OLV_LIMIT, "constant '%s' is too large to be copied into the plan", v->name);
+        return NULL;
+    }
+    float *p = ol_arena_calloc(l->arena, (size_t)(rows * width) + 1, sizeof(float));
+    if (!p) {
+        ol_fail(err, OLV_NOMEM, "no memory for constant '%s'", v->name);
+        return NULL;
+    }
+    return ol_const_rows_f32(v->constant, 0, rows, p, err) == OLV_OK ? p : NULL;
+}
+
+/* Integer constants live as i64 in the plan. */
+static void *materialize_i64(ol_lowering *l, ol_value *v, olv_error *err) {
+    ol_tensor t;
+    if (ol_const_materialize(v->constant, MAX_CONSTANT_BYTES, &t, err) != OLV_OK) return NULL;
+    int64_t n = ol_tensor_count(&t);
+    int64_t *p = ol_arena_calloc(l->arena, (size_t)n + 1, sizeof *p);
+    if (!p) ol_fail(err, OLV_NOMEM, "no memory for constant '%s'", v->name);
+    for (int64_t i = 0; p && i < n; i++) p[i] = (int64_t)ol_elem_get(t.dtype, t.data, (uint64_t)i);
+    ol_tensor_deinit(&t);
+    return p;
+}
+
+int ol_lower_input(ol_lowering *l, ol_value *v, olv_error *err) {
+    if (l->buffer_of[v->id] >= 0) return l->buffer_of[v->id];
+    ol_buffer b = {.count = count_of(l, v), .element = element_bytes(v), .input = -1};
+    if (v->constant) {
+        bool is_float = ol_dtype_class(v->type.dtype) == 'f';
+        b.fixed = is_float ? (void *)(uintptr_t)ol_lower_f32(l, v, err) : materialize_i64(l, v, err);
+        if (!b.fixed) return -1;
+    } else if (v->is_input) {
+        for (int i = 0; i < l->graph->n_inputs; i++)
+            if (l->graph->inputs[i] == v) b.input = i;
+    } else {
+        ol_fail(err, OLV_INTERNAL, "value '%s' is used before it is computed", v->name);
+        return -1;
+    }
+    l->buffer_of[v->id] = add_buffer(l, b);
+    if (l->buffer_of[v->id] < 0) ol_fail(err, OLV_NOMEM, "no memory for the plan");
+    return l->buffer_of[v->id];
+}
+
+int ol_lower_output(ol_lowering *l, ol_value *v) {
+    if (l->buffer_of[v->id] >= 0) return l->buffer_of[v->id];
+    return l->buffer_of[v->id] =
+               add_buffer(l, (ol_buffer){.count = count_of(l, v), .element = element_bytes(v), .input = -1});
+}
+
+void ol_lower_alias(ol_lowering *l, ol_value *v, int b) { l->buffer_of[v->id] = b; }
+
+int ol_lower_temp(ol_lowering *l, ol_dim count, size_t element) {
+    return add_buffer(l, (ol_buffer){.count = count, .element = element, .input = -1});
+}
+
+int ol_lower_temp_sized(ol_lowering *l, size_t (*size)(const void *ctx, const ol_run *r), const void *ctx) {
+    return add_buffer(l, (ol_buffer){.size = size, .size_ctx = ctx, .input = -1});
+}
+
+ol_step *ol_lower_step(ol_lowering *l, const ol_step_class *cls, const char *name, size_t args_bytes) {
+    if (l->n_steps == l->cap_steps) {
+        int cap = l->cap_steps ? 2 * l->cap_steps : 64;
+        ol_step *p = ol_realloc(l->steps, (size_t)cap * sizeof *p);
+        if (!p) {
+            l->failed = OLV_NOMEM;
+            return NULL;
+        }
+        l->steps = p;
+        l->cap_steps = cap;
+    }
+    void *args = ol_arena_alloc(l->arena, args_bytes ? args_bytes : 1);
+    if (!args) {
+        l->failed = OLV_NOMEM;
+        return NULL;
+    }
+    ol_step *s = &l->steps[l->n_steps++];
+    memset(s, 0, sizeof *s);
+    s->cls = cls;
+    s->name = ol_arena_strdup(l->arena, name);
+    s->args = args;
+    return s;
+}
+
+static void add_ref(int *list, int *n, int b) {
+    if (b < 0) return;
+    for (int i = 0; i < *n; i++)
+        if (list[i] == b) return;
+    if (*n < OL_STEP_MAX_BUFFERS) list[(*n)++] = b;
+}
+void ol_step_reads(ol_step *s, int buffer) { add_ref(s->reads, &s->n_reads, buffer); }
+void ol_step_writes(ol_step *s, int buffer) { add_ref(s->writes, &s->n_writes, buffer); }
+
+ol_dim ol_lower_rows(ol_lowering *l, const ol_value *v) {
+    ol_dim n = 1;
+    for (int i = 0; i + 1 < v->type.rank; i++) n = ol_dim_mul(l->graph->dims, n, v->type.dims[i]);
+    return n;
+}
+
+int64_t ol_lower_width(const ol_value *v) {
+    if (v->type.rank < 1) return v->type.rank == 0 ? 1 : -1;
+    ol_dim d = v->type.dims[v->type.rank - 1];
+    return ol_dim_known(d) ? d : -1;
+}
+
+bool ol_lower_ready(const ol_lowering *l, const ol_value *v, const ol_node *n) {
+    if (!v) return true;
+    if (v->constant || v->is_input) return true;
+    return l->buffer_of[v->id] >= 0 || (v->producer && v->producer->id < n->id && l->done[v->producer->id]);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The workbench on which a device turns graph nodes into steps: buffers for values, steps in order, and marks for the
+ * nodes that a fused step has covered. The planner makes one per entry and reads the result. */
+#ifndef OL_DEVICE_LOWERING_H
+#define OL_DEVICE_LOWERING_H
+
+#include "device/step.h"
+#include "kernels/linear/linear.h"
+
+typedef enum ol_entry { OL_ENTRY_DECODE, OL_ENTRY_PREFILL, OL_N_ENTRIES } ol_entry;
+#define OL_DECODE_ROWS 16   /* most rows of a decode run */
+#define OL_PREFILL_ROWS 512 /* most rows of a prefill run */
+
+typedef struct ol_lower_options {
+    uint64_t cpu;            /* OL_CPU_ flags that kernels may use */
+    olk_precision precision; /* of linear layers */
+    ol_dtype kv_dtype;       /* F32, F16, I8 */
+    /* Where each KV state lies in a block of 64 positions, by state index. */
+    const size_t *k_offset, *v_offset, *k_head_stride, *v_head_stride;
+    const size_t *fixed_offset; /* floats, by state index */
+} ol_lower_options;
+
+/* A place for data: given memory (constants, run inputs), or a part of the workspace, of `element` bytes times `count`,
+ * or of what `size` says. */
+typedef struct ol_buffer {
+    ol_dim count;
+    size_t element;
+    size_t (*size)(const void *ctx, const ol_run *r);
+    const void *size_ctx;
+    void *fixed; /* constant data */
+    int input;   /* index of the graph input, or -1 */
+} ol_buffer;
+
+typedef struct ol_lowering {
+    ol_graph *graph;
+    ol_arena *arena; /* the plan's */
+    ol_entry entry;
+    ol_lower_options opt;
+    bool *done;         /* by node id: covered by an earlier step */
+    int *buffer_of;     /* by value id: buffer, or -1 */
+    ol_buffer *buffers;
+    int n_buffers, cap_buffers;
+    ol_step *steps;
+    int n_steps, cap_steps;
+    olv_status failed; /* latched: out of memory */
+} ol_lowering;
+
+/* Buffer of a value: computed earlier, a graph input, or a constant (materialized as f32, or i64 when integer; at most
+ * 64 MiB). -1 on failure (err). */
+int ol_lower_input(ol_lowering *l, ol_value *v, olv_error *err);
+/* New buffer for a node's output, of its inferred type (f32 when float). */
+int ol_lower_output(ol_lowering *l, ol_value *v);
+/* Lets value v live in buffer b (in-place or view). */
+void ol_lower_alias(ol_lowering *l, ol_value *v, int b);
+/* New anonymous buffer. */
+int ol_lower_temp(ol_lowering *l, ol_dim count, size_t element);
+int ol_lower_temp_sized(ol_lowering *l, size_t (*size)(const void *ctx, const ol_run *r), const void *ctx);
+/* Appends a step with zeroed args of args_bytes; NULL when out of memory (latched). */
+ol_step *ol_lower_step(ol_lowering *l, const ol_step_class *cls, const char *name, size_t args_bytes);
+void ol_step_reads(ol_step *s, int buffer); /* buffer < 0 is ignored */
+void ol_step_writes(ol_step *s, int buffer);
+/* Marks a node as covered. */
+static inline void ol_lower_cover(ol_lowering *l, const ol_node *n) { l->done[n->id] = true; }
+/* Product of a value's dims but the last; and the last (which must be known, else -1). */
+ol_dim ol_lower_rows(ol_lowering *l, const ol_value *v);
+int64_t ol_lower_width(const ol_value *v);
+/* A constant of a value as dense f32 in plan memory. NULL on failure. */
+const float *ol_lower_f32(ol_lowering *l, ol_value *v, olv_error *err);
+/* True if the value is computed (or constant or input) before node n in the list. */
+bool ol_lower_ready(const ol_lowering *l, const ol_value *v, const ol_node *n);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a plan is made of. A device lowers the nodes of a graph into steps; a run executes them in order on all lanes,
+ * each step cut into tiles by shape, a barrier after each. Steps and their arguments are frozen with the plan; what
+ * changes from run to run is in ol_run. */
+#ifndef OL_DEVICE_STEP_H
+#define OL_DEVICE_STEP_H
+
+#include "graph/graph.h"
+#include <stdbool.h>
+
+/* Consecutive rows of one sequence in a run. */
+typedef struct ol_row_span {
+    int64_t row0, count;
+    int64_t position0;            /* of row0 */
+    const uint8_t *const *blocks; /* block table of the sequence (KV states) */
+    float *fixed;                 /* recurrent states, or NULL */
+} ol_row_span;
+
+/* Sizes and places of one run. Read-only while it executes. */
+typedef struct ol_run {
+    void *const *buffers;     /* resolved address of each buffer of the plan entry */
+    const int64_t *symbols;   /* value of each symbol of the graph's dim table */
+    const ol_dim_table *dims;
+    int64_t rows, output_rows; /* symbols T and R */
+    int64_t max_position;      /* of any row; when laying out, an upper bound */
+    const ol_row_span *spans;
+    int n_spans;
+    const int32_t *position; /* [rows] */
+    const int32_t *span_of;  /* [rows] index into spans */
+} ol_run;
+
+typedef struct ol_step ol_step;
+
+typedef struct ol_step_class {
+    const char *name;
+    /* Number of tiles for these sizes; 0 skips the step and its barrier. */
+    unsigned (*tiles)(const ol_step *s, const ol_run *r);
+    /* Scratch bytes of a lane; NULL: none. */
+    size_t (*scratch)(const ol_step *s, const ol_run *r);
+    /* Called by each lane that takes part, before its first tile; NULL: nothing to do. */
+    void (*begin)(const ol_step *s, const ol_run *r, void *scratch);
+    void (*run)(const ol_step *s, const ol_run *r, unsigned tile, void *scratch);
+} ol_step_class;
+
+#define OL_STEP_MAX_BUFFERS 24
+
+struct ol_step {
+    const ol_step_class *cls;
+    const char *name;   /* of the node it stands for, for profiles and messages */
+    const char *kernel; /* chosen kernel, or NULL */
+    void *args;
+    /* Buffers read and written, for lifetimes. */
+    int reads[OL_STEP_MAX_BUFFERS], n_reads;
+    int writes[OL_STEP_MAX_BUFFERS], n_writes;
+};
+
+/* Address of buffer b in this run. */
+static inline void *ol_run_buffer(const ol_run *r, int b) { return r->buffers[b]; }
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening and closing a language model pipeline, its settings and text parts. */
+#include "generate/pipeline.h"
+#include "base/alloc.h"
+#include "base/cpu.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "compress/compress.h"
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+double ol_now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+void olv_pipeline_options_init(olv_pipeline_options *opt) {
+    memset(opt, 0, sizeof *opt);
+    opt->struct_size = sizeof *opt;
+    opt->device = "CPU";
+}
+
+void olv_free(void *p) { ol_free(p); }
+
+static bool is_word(const char *s, const char *word) { return s && strcasecmp(s, word) == 0; }
+
+static olv_status read_options(olv_pipeline *p, const olv_pipeline_options *o, olv_error *err) {
+    if (o->isa && *o->isa && !ol_cpu_limit(o->isa, &p->cpu))
+        return ol_fail(err, OLV_ARG, "isa '%s' is none of scalar, avx2, avx512, amx", o->isa);
+    if (!o->isa || !*o->isa) p->cpu = ol_cpu_probe();
+    const char *pr = o->precision;
+    if (!pr || is_word(pr, "default")) p->precision = OLK_DEFAULT;
+    else if (is_word(pr, "f32")) p->precision = OLK_F32;
+    else if (is_word(pr, "bf16")) p->precision = OLK_BF16;
+    else if (is_word(pr, "f16")) return ol_fail(err, OLV_UNSUPPORTED, "this processor has no f16 arithmetic that pays; use bf16 or default");
+    else return ol_fail(err, OLV_ARG, "precision '%s' is none of default, f32, bf16, f16", pr);
+    const char *kv = o->kv_cache;
+    if (!kv) p->kv_dtype = p->precision == OLK_F32 ? OL_F32 : OL_F16;
+    else if (is_word(kv, "f32")) p->kv_dtype = OL_F32;
+    else if (is_word(kv, "f16")) p->kv_dtype = OL_F16;
+    else if (is_word(kv, "int8") || is_word(kv, "i8") || is_word(kv, "u8")) p->kv_dtype = OL_I8;
+    else return ol_fail(err, OLV_ARG, "kv-cache '%s' is none of f32, f16, int8", kv);
+    return OLV_OK;
+}
+
+static int64_t meta_int(const ol_graph *g, const char *key, int64_t def) {
+    const char *v = ol_graph_get_meta(g, key);
+    return v ? strtoll(v, NULL, 10) : def;
+}
+
+/* Weights compressed while loading: float linear layers become int8 or int4 in memory. */
+static olv_status compress_weights(olv_pipeline *p, ol_graph *g, const char *weights, olv_error *err) {
+    if (!weights || is_word(weights, "as-is")) return OLV_OK;
+    int bits = is_word(weights, "int4") ? 4 : is_word(weights, "int8") ? 8 : 0;
+    if (!bits) return ol_fail(err, OLV_ARG, "weights '%s' is none of as-is, int8, int4", weights);
+    return ol_compress_in_memory(g, bits, p->executor, err);
+}
+
+static olv_status compile(olv_pipeline *p, const olv_pipeline_options *o, olv_error *err) {
+    const ol_device *device = ol_device_find(o->device ? o->device : "CPU");
+    if (!device) return ol_fail(err, OLV_UNSUPPORTED, "there is no device '%s'; this build has CPU", o->device);
+    ol_graph *g = ol_bundle_take_graph(p->bundle);
+    if (!g) return ol_fail(err, OLV_UNSUPPORTED, "'%s' holds no language model", p->bundle->path);
+    p->vocab_size = meta_int(g, "vocab_size", p->bundle->info.vocab_size);
+    p->context_length = meta_int(g, "context_length", p->bundle->info.context_length);
+    if (p->context_length < 1) p->context_length = 2048;
+    olv_status s = compress_weights(p, g, o->weights, err);
+    if (s != OLV_OK) {
+        ol_graph_destroy(g);
+        return s;
+    }
+    ol_plan_options po = {device, p->cpu, p->precision, p->kv_dtype};
+    OL_TRY(ol_plan_create(g, &po, &p->plan, err));
+    OL_TRY(ol_state_pool_create(ol_plan_states(p->plan), o->cache_budget, &p->pool, err));
+    return ol_session_create(p->plan, p->executor, &p->session, err);
+}
+
+static olv_status open_text(olv_pipeline *p, const olv_pipeline_options *o, olv_error *err) {
+    if (o->no_tokenizer || !p->bundle->tokenizer) return OLV_OK;
+    OL_TRY(olv_tokenizer_open(p->bundle->tokenizer, &p->tokenizer, err));
+    const char *t = p->bundle->chat_template;
+    if (!t) return OLV_OK;
+    /* A model whose template cannot be parsed still completes plain prompts: the error comes when messages are given. */
+    return olv_template_parse(t, strlen(t), &p->chat, NULL) == OLV_NOMEM ? ol_fail(err, OLV_NOMEM, "no memory for the chat template") : OLV_OK;
+}
+
+olv_status olv_pipeline_open(const char *model, const olv_pipeline_options *opt, olv_pipeline **out, olv_error *err) {
+    olv_pipeline_options defaults;
+    olv_pipeline_options_init(&defaults);
+    if (!opt) opt = &defaults;
+    double t0 = ol_now_ms();
+    olv_pipeline *p = ol_calloc(1, sizeof *p);
+    if (!p) return ol_fail(err, OLV_NOMEM, "no memory for a pipeline");
+    olv_status s = read_options(p, opt, err);
+    if (s == OLV_OK) s = ol_executor_create(opt->threads, &p->executor, err);
+    if (s == OLV_OK) s = ol_bundle_open(model, NULL, &p->bundle, err);
+    if (s == OLV_OK) s = open_text(p, opt, err);
+    if (s == OLV_OK) s = compile(p, opt, err);
+    if (s == OLV_OK && p->bundle->generation.n_stop_strings) {
+        size_t n = p->bundle->generation.n_stop_strings;
+        p->stop_strings = ol_calloc(n, sizeof *p->stop_strings);
+        if (!p->stop_strings) s = ol_fail(err, OLV_NOMEM, "no memory for stop strings");
+        for (size_t i = 0; p->stop_strings && i < n; i++) p->stop_strings[i] = p->bundle->generation.stop_strings[i];
+    }
+    if (s != OLV_OK) {
+        olv_pipeline_close(p);
+        return s;
+    }
+    p->load_ms = ol_now_ms() - t0;
+    *out = p;
+    return OLV_OK;
+}
+
+void olv_pipeline_close(olv_pipeline *p) {
+    if (!p) return;
+    ol_session_destroy(p->session);
+    ol_state_pool_destroy(p->pool);
+    ol_plan_destroy(p->plan);
+    ol_executor_destroy(p->executor);
+    olv_template_destroy(p->chat);
+    olv_tokenizer_close(p->tokenizer);
+    ol_bundle_close(p->bundle);
+    ol_free(p->stop_strings);
+    ol_free(p);
+}
+
+void olv_pipeline_cancel(olv_pipeline *p) { p->cancel = true; }
+void olv_pipeline_clear_cancel(olv_pipeline *p) { p->cancel = false; }
+
+/* ---- settings ---------------------------------------------------------------------------------------- */
+
+void olv_generation_config_init(olv_generation_config *c) {
+    memset(c, 0, sizeof *c);
+    c->struct_size = sizeof *c;
+    c->max_new_tokens = c->max_length = -1;
+    c->temperature = c->top_p = c->typical_p = c->repetition_penalty = 1;
+    c->top_k = 50;
+    c->bos_token_id = c->pad_token_id = -1;
+    c->skip_special_tokens = c->apply_chat_template = true;
+}
+
+void olv_pipeline_get_config(const olv_pipeline *p, olv_generation_config *c) {
+    const ol_gen_config *g = &p->bundle->generation;
+    olv_generation_config_init(c);
+    c->max_new_tokens = g->max_new_tokens;
+    c->max_length = g->max_length;
+    c->min_new_tokens = g->min_new_tokens;
+    c->do_sample = g->do_sample;
+    c->temperature = g->temperature;
+    c->top_p = g->top_p;
+    c->min_p = g->min_p;
+    c->top_k = g->top_k;
+    c->typical_p = g->typical_p;
+    c->epsilon_cutoff = g->epsilon_cutoff;
+    c->eta_cutoff = g->eta_cutoff;
+    c->top_n_sigma = g->top_n_sigma;
+    c->repetition_penalty = g->repetition_penalty;
+    c->presence_penalty = g->presence_penalty;
+    c->frequency_penalty = g->frequency_penalty;
+    c->no_repeat_ngram_size = g->no_repeat_ngram_size;
+    if (g->seed >= 0) c->seed = (uint64_t)g->seed;
+    c->n_eos = g->n_eos < 16 ? g->n_eos : 16;
+    memcpy(c->eos_token_id, g->eos, (size_t)c->n_eos * sizeof g->eos[0]);
+    c->bos_token_id = g->bos;
+    c->pad_token_id = g->pad;
+    c->stop_strings = p->stop_strings;
+    c->n_stop_strings = (int)g->n_stop_strings;
+}
+
+olv_status olv_generation_config_check(const olv_generation_config *c, olv_error *err) {
+    const struct {
+        const char *name;
+        double value, min, max;
+        bool open_min;
+    } ranges[] = {
+        {"temperature", c->temperature, 0, 1e6, false},
+        {"top_p", c->top_p, 0, 1, true},
+        {"min_p", c->min_p, 0, 1, false},
+        {"typical_p", c->typical_p, 0, 1, true},
+        {"epsilon_cutoff", c->epsilon_cutoff, 0, 1, false},
+        {"eta_cutoff", c->eta_cutoff, 0, 1, false},
+        {"top_n_sigma", c->top_n_sigma, 0, 1e6, false},
+        {"repetition_penalty", c->repetition_penalty, 0, 1e6, true},
+        {"presence_penalty", c->presence_penalty, -2, 2, false},
+        {"frequency_penalty", c->frequency_penalty, -2, 2, false},
+        {"top_k", (double)c->top_k, 0, 1e9, false},
+        {"min_new_tokens", (double)c->min_new_tokens, 0, 1e9, false},
+        {"no_repeat_ngram_size", (double)c->no_repeat_ngram_size, 0, 1e6, false},
+        {"max_new_tokens", (double)c->max_new_tokens, -1, 1e15, false},
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        double v = ranges[i].value;
+        if (!(v >= ranges[i].min && v <= ranges[i].max) || (ranges[i].open_min && v == ranges[i].min))
+            return ol_fail(err, OLV_ARG, "%s is %g, expected %g%s to %g", ranges[i].name, v, ranges[i].min,
+                           ranges[i].open_min ? " (excluded)" : "", ranges[i].max);
+    }
+    if (c->max_new_tokens >= 0 && c->min_new_tokens > c->max_new_tokens)
+        return ol_fail(err, OLV_ARG, "min_new_tokens %lld is more than max_new_tokens %lld", (long long)c->min_new_tokens,
+                       (long long)c->max_new_tokens);
+    return OLV_OK;
+}
+
+/* ---- text -------------------------------------------------------------------------------------------- */
+
+olv_status olv_pipeline_encode(olv_pipeline *p, const char *text, bool add_special, int64_t **ids, size_t *n,
+                               olv_error *err) {
+    if (!p->tokenizer) return ol_fail(err, OLV_UNSUPPORTED, "the model folder has no tokenizer; give token ids");
+    olv_encode_options o;
+    olv_encode_options_init(&o);
+    o.add_special = add_special;
+    o.pad = o.truncate = false;
+    olv_encoding e;
+    OL_TRY(olv_tokenizer_encode(p->tokenizer, text, strlen(text), &o, &e, err));
+    int64_t *v = ol_alloc(e.count * sizeof *v + 1);
+    for (size_t i = 0; v && i < e.count; i++) v[i] = e.ids[i];
+    *n = e.count;
+    olv_encoding_deinit(&e);
+    if (!v) return ol_fail(err, OLV_NOMEM, "no memory for %zu tokens", *n);
+    *ids = v;
+    if (*n) return OLV_OK;
+    ol_free(v);
+    return ol_fail(err, OLV_ARG, "the prompt is empty");
+}
+
+olv_status olv_pipeline_decode(olv_pipeline *p, const int64_t *ids, size_t n, bool skip_special, char **text,
+                               olv_error *err) {
+    if (!p->tokenizer) return ol_fail(err, OLV_UNSUPPORTED, "the model folder has no tokenizer");
+    uint32_t *v = ol_alloc(n * sizeof *v + 1);
+    if (!v) return ol_fail(err, OLV_NOMEM, "no memory for %zu tokens", n);
+    for (size_t i = 0; i < n; i++) v[i] = ids[i] < 0 || ids[i] > UINT32_MAX ? UINT32_MAX : (uint32_t)ids[i];
+    size_t len;
+    olv_status s = olv_tokenizer_decode(p->tokenizer, v, n, skip_special, text, &len, err);
+    ol_free(v);
+    return s;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of an olv_pipeline: a compiled language model with its text parts. */
+#ifndef OL_GENERATE_PIPELINE_H
+#define OL_GENERATE_PIPELINE_H
+
+#include "bundle/bundle.h"
+#include "runtime/session.h"
+#include <olivine/pipeline.h>
+#include <olivine/template.h>
+#include <olivine/tokenizer.h>
+
+struct olv_pipeline {
+    ol_bundle *bundle; /* its graph was taken by the plan */
+    ol_executor *executor;
+    ol_plan *plan;
+    ol_state_pool *pool;
+    ol_session *session;
+    olv_tokenizer *tokenizer; /* NULL: ids only */
+    olv_template *chat;       /* NULL: the folder has none */
+    uint64_t cpu;
+    olk_precision precision;
+    ol_dtype kv_dtype;
+    int64_t context_length, vocab_size;
+    double load_ms;
+    volatile bool cancel;
+    const char **stop_strings; /* borrowed views for the default config */
+};
+
+/* Milliseconds of the monotonic clock. */
+double ol_now_ms(void);
+/* Prompt in any of its forms as ids (ol_free them). */
+OLV_MUST_USE olv_status ol_prompt_ids(olv_pipeline *p, const olv_prompt *prompt, const olv_generation_config *cfg,
+                                      int64_t **ids, size_t *n, olv_error *err);
+
+#endif
