@@ -12,6 +12,7 @@
 typedef struct ol_row_span {
     int64_t row0, count;
     int64_t position0;            /* of row0 */
+    int64_t length;               /* of the sequence when its present prompt is complete */
     const uint8_t *const *blocks; /* block table of the sequence (KV states) */
     float *fixed;                 /* recurrent states, or NULL */
 } ol_row_span;

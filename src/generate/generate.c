@@ -125,7 +125,7 @@ static olv_status generate_tokens(loop *l, const int64_t *prompt, int64_t n, olv
         if (l->reason != OLV_FINISH_NONE) break;
         if (p->cancel) return ol_fail(err, OLV_CANCELLED, "cancelled");
         if (made + 1 == limit) break;
-        ol_run_item it = {l->seq, &token, 1, 1};
+        ol_run_item it = {l->seq, &token, 1, 1, 0};
         OL_TRY(ol_session_run(p->session, OL_ENTRY_DECODE, &it, 1, &scores, &width, err));
     }
     if (l->reason == OLV_FINISH_NONE) l->reason = OLV_FINISH_LENGTH;

@@ -12,7 +12,7 @@ static olv_status score_all(olv_pipeline *p, ol_sequence *seq, const int64_t *id
     ol_entry entry = n <= OL_DECODE_ROWS ? OL_ENTRY_DECODE : OL_ENTRY_PREFILL;
     for (size_t at = 0; at < n;) {
         size_t m = n - at < SCORE_ROWS ? n - at : SCORE_ROWS;
-        ol_run_item it = {seq, ids + at, (int64_t)m, (int64_t)m};
+        ol_run_item it = {seq, ids + at, (int64_t)m, (int64_t)m, (int64_t)(n - at - m)};
         const float *out;
         int64_t width;
         if (p->cancel) return ol_fail(err, OLV_CANCELLED, "cancelled");
@@ -84,7 +84,7 @@ static olv_status measure(olv_pipeline *p, ol_sequence *seq, const int64_t *ids,
     double t1 = ol_now_ms();
     for (size_t i = 1; i < n_new; i++) {
         if (p->cancel) return ol_fail(err, OLV_CANCELLED, "cancelled");
-        ol_run_item it = {seq, &token, 1, 1};
+        ol_run_item it = {seq, &token, 1, 1, 0};
         OL_TRY(ol_session_run(p->session, OL_ENTRY_DECODE, &it, 1, &scores, &width, err));
         token = argmax(scores, width);
     }

@@ -2,6 +2,7 @@
 /* Lowers a graph on its device into the entries of a plan. */
 #include "plan/plan.h"
 #include "base/alloc.h"
+#include "base/checked.h"
 #include "base/error.h"
 #include "graph/op.h"
 #include "kernels/attention/attention.h"

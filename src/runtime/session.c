@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/session.h"
 #include "base/alloc.h"
+#include "base/checked.h"
 #include "base/error.h"
 #include <stdlib.h>
 #include <string.h>
@@ -285,8 +286,8 @@ static void fill_rows(ol_session *s, const ol_run_item *items, int n) {
     for (int i = 0; i < n; i++) {
         const ol_run_item *it = &items[i];
         int64_t p0 = ol_sequence_length(it->sequence) - it->count;
-        s->spans[i] = (ol_row_span){row, it->count, p0, ol_sequence_blocks(it->sequence),
-                                    ol_sequence_fixed(it->sequence)};
+        s->spans[i] = (ol_row_span){row, it->count, p0, p0 + it->count + it->ahead,
+                                    ol_sequence_blocks(it->sequence), ol_sequence_fixed(it->sequence)};
         for (int64_t k = 0; k < it->count; k++, row++) {
             s->ids[row] = it->ids[k];
             s->positions[row] = p0 + k;
@@ -345,7 +346,7 @@ olv_status ol_session_prompt(ol_session *s, ol_sequence *seq, const int64_t *ids
     for (int64_t at = 0; at < n;) {
         int64_t m = n - at < OL_PREFILL_ROWS ? n - at : OL_PREFILL_ROWS;
         if (cancel && *cancel) return ol_fail(err, OLV_CANCELLED, "cancelled");
-        ol_run_item it = {seq, ids + at, m, at + m == n ? 1 : 0};
+        ol_run_item it = {seq, ids + at, m, at + m == n ? 1 : 0, n - at - m};
         OL_TRY(ol_session_run(s, entry, &it, 1, out, width, err));
         at += m;
     }

@@ -20,6 +20,7 @@ typedef struct ol_run_item {
     ol_sequence *sequence; /* grows by count when the run succeeds */
     const int64_t *ids;
     int64_t count, n_outputs;
+    int64_t ahead; /* tokens of the same prompt that later runs will bring: rotations that scale with length need it */
 } ol_run_item;
 
 /* Runs one entry over all items together (the rows in all must fit the entry: OL_DECODE_ROWS, OL_PREFILL_ROWS).

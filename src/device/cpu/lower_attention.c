@@ -32,7 +32,7 @@ typedef struct attention_args {
     int v, out, parts;
     int64_t v_width;
     bool decode;
-    uint64_t cpu;
+    const olk_rope *rope;
 } attention_args;
 
 /* ---- attention_in ------------------------------------------------------------------------------------ */
@@ -48,11 +48,12 @@ static size_t in_scratch(const ol_step *s, const ol_run *r) {
     return (size_t)a->k.width * sizeof(float);
 }
 
-static void prepare_heads(const head_prep *h, const ol_run *r, int heads, int head_dim, int64_t row, float *x, uint64_t cpu) {
+static void prepare_heads(const head_prep *h, const ol_run *r, int heads, int head_dim, int64_t row, float *x,
+                          const olk_rope *rope) {
     if (h->norm) ol_cpu_head_norm_row(&h->head_norm, x);
     if (!h->rotate) return;
     const float *table = (const float *)ol_run_buffer(r, h->table) + row * h->rotary_dim;
-    ol_cpu_rotate_row(x, heads, head_dim, table, h->rotary_dim, h->interleaved, cpu);
+    rope->apply(x, 0, 1, heads, head_dim, table, table + h->rotary_dim / 2, 0, h->rotary_dim, h->interleaved);
 }
 
 static void in_run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch) {
@@ -62,9 +63,9 @@ static void in_run(const ol_step *s, const ol_run *r, unsigned tile, void *scrat
     const float *ks = ol_run_buffer(r, a->k.source), *v = ol_run_buffer(r, a->v);
     olk_attention_args form = a->form;
     for (int64_t row = r0; row < r1; row++) {
-        prepare_heads(&a->q, r, form.heads, form.head_dim, row, q + row * a->q.width, a->cpu);
+        prepare_heads(&a->q, r, form.heads, form.head_dim, row, q + row * a->q.width, a->rope);
         memcpy(k, ks + row * a->k.width, (size_t)a->k.width * sizeof *k);
-        prepare_heads(&a->k, r, form.kv_heads, form.head_dim, row, k, a->cpu);
+        prepare_heads(&a->k, r, form.kv_heads, form.head_dim, row, k, a->rope);
         form.blocks = r->spans[r->span_of[row]].blocks;
         olk_kv_store(&form, r->position[row], k, v + row * a->v_width);
     }
@@ -190,7 +191,8 @@ static unsigned merge_tiles(const ol_step *s, const ol_run *r) {
 static void merge_run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch) {
     const attention_args *a = s->args;
     (void)scratch;
-    int64_t kvh = tile % a->form.kv_heads, row = tile / a->form.kv_heads, n = row_chunks(&a->form, r->position[row]);
+    int64_t t = tile, kvh = t % a->form.kv_heads, row = t / a->form.kv_heads;
+    int64_t n = row_chunks(&a->form, r->position[row]);
     if (n < 2) return;
     olk_attention_args f = place(a, r, &r->spans[r->span_of[row]], row);
     a->kernel->merge(&f, (int)kvh, 0, part_of(a, r, row, kvh, most_chunks(a, r)), n);
@@ -294,7 +296,7 @@ static void emit(ol_lowering *l, ol_node *n, attention_args *a) {
 olv_status ol_lower_attention(ol_lowering *l, ol_node *n, olv_error *err) {
     attention_args *a = ol_arena_alloc(l->arena, sizeof *a);
     if (!a) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
-    a->cpu = l->opt.cpu;
+    a->rope = olk_rope_select(l->opt.cpu);
     a->decode = l->entry == OL_ENTRY_DECODE;
     OL_TRY(find_prep(l, n->inputs[0], &a->q, err));
     OL_TRY(find_prep(l, n->inputs[1], &a->k, err));

@@ -4,21 +4,22 @@
 #include "base/error.h"
 #include "device/cpu/cpu.h"
 #include "graph/op.h"
+#include "kernels/elementwise/elementwise.h"
 #include <string.h>
 
 #define TILE_FLOATS 8192
 
-typedef enum binary_kind { ADD, SUB, MUL, DIV, MAX, MIN } binary_kind;
 typedef enum operand_kind { FULL, VECTOR, ONE } operand_kind;
 
 typedef struct elementwise_args {
     int in[2], out;
     operand_kind kind[2];
-    binary_kind op;
+    olk_binary op;
     ol_cpu_act act;
     ol_dim count;
     int64_t width;
-    uint64_t cpu;
+    const olk_activation *activation;
+    const olk_elementwise *elementwise;
 } elementwise_args;
 
 static unsigned tiles(const ol_step *s, const ol_run *r) {
@@ -39,43 +40,32 @@ static void unary_run(const ol_step *s, const ol_run *r, unsigned tile, void *sc
     tile_range(a, r, tile, &i0, &i1);
     const float *x = ol_run_buffer(r, a->in[0]);
     float *y = ol_run_buffer(r, a->out);
-    if (x != y) memcpy(y + i0, x + i0, (size_t)(i1 - i0) * sizeof *y);
-    ol_cpu_act_rows(a->act, a->cpu, y + i0, i1 - i0);
+    a->activation->unary(a->act.f, a->act.a, a->act.b, x + i0, y + i0, i1 - i0);
 }
 static const ol_step_class unary_class = {"unary", tiles, NULL, NULL, unary_run};
 
-static inline float apply(binary_kind op, float p, float q) {
-    switch (op) {
-    case ADD: return p + q;
-    case SUB: return p - q;
-    case MUL: return p * q;
-    case DIV: return p / q;
-    case MAX: return p > q ? p : q;
-    default: return p < q ? p : q;
-    }
-}
-
-static inline float operand(const float *x, operand_kind kind, int64_t i, int64_t column) {
-    return kind == FULL ? x[i] : kind == VECTOR ? x[column] : x[0];
+/* Tiles of operands along the last axis are whole rows. */
+static unsigned binary_tiles(const ol_step *s, const ol_run *r) {
+    const elementwise_args *a = s->args;
+    int64_t rows = ol_cpu_rows(r, a->count) / a->width, per = TILE_FLOATS / a->width + 1;
+    return (unsigned)((rows + per - 1) / per);
 }
 
 static void binary_run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch) {
     const elementwise_args *a = s->args;
-    int64_t i0, i1;
+    const olk_elementwise *e = a->elementwise;
     (void)scratch;
-    tile_range(a, r, tile, &i0, &i1);
+    int64_t w = a->width, per = TILE_FLOATS / w + 1, rows = ol_cpu_rows(r, a->count) / w;
+    int64_t r0 = (int64_t)tile * per, n = (r0 + per < rows ? per : rows - r0), at = r0 * w;
     const float *p = ol_run_buffer(r, a->in[0]), *q = ol_run_buffer(r, a->in[1]);
-    float *y = ol_run_buffer(r, a->out);
-    if (a->kind[0] == FULL && a->kind[1] == FULL && a->op == ADD) {
-        for (int64_t i = i0; i < i1; i++) y[i] = p[i] + q[i];
-    } else if (a->kind[0] == FULL && a->kind[1] == FULL && a->op == MUL) {
-        for (int64_t i = i0; i < i1; i++) y[i] = p[i] * q[i];
-    } else {
-        for (int64_t i = i0, c = i0 % a->width; i < i1; i++, c = c + 1 == a->width ? 0 : c + 1)
-            y[i] = apply(a->op, operand(p, a->kind[0], i, c), operand(q, a->kind[1], i, c));
-    }
+    float *y = (float *)ol_run_buffer(r, a->out) + at;
+    if (a->kind[0] == FULL && a->kind[1] == FULL) e->full(a->op, p + at, q + at, y, n * w);
+    else if (a->kind[1] == ONE) e->right(a->op, p + at, q[0], y, n * w);
+    else if (a->kind[0] == ONE) e->left(a->op, p[0], q + at, y, n * w);
+    else if (a->kind[1] == VECTOR) e->rows_right(a->op, p + at, w, q, y, w, n, w);
+    else e->rows_left(a->op, p, q + at, w, y, w, n, w);
 }
-static const ol_step_class binary_class = {"binary", tiles, NULL, NULL, binary_run};
+static const ol_step_class binary_class = {"binary", binary_tiles, NULL, NULL, binary_run};
 
 static bool is_one(const ol_value *v) {
     for (int i = 0; i < v->type.rank; i++)
@@ -102,15 +92,18 @@ static olv_status fill(ol_lowering *l, ol_node *n, int n_in, elementwise_args *a
     a->width = ol_lower_width(out);
     if (a->width < 1) return ol_fail(err, OLV_SHAPE, "the last dimension is not known");
     a->count = ol_dim_mul(l->graph->dims, a->count, a->width);
-    a->cpu = l->opt.cpu;
+    a->activation = olk_activation_select(l->opt.cpu);
+    a->elementwise = olk_elementwise_select(l->opt.cpu);
     for (int i = 0; i < n_in; i++) {
         const ol_value *v = n->inputs[i];
         if (same_dims(v, out)) a->kind[i] = FULL;
-        else if (is_one(v)) a->kind[i] = ONE;
+        else if (is_one(v) && (i == 0 || a->kind[0] == FULL)) a->kind[i] = ONE;
         else if (is_vector(v, a->width)) a->kind[i] = VECTOR;
         else return ol_fail(err, OLV_UNSUPPORTED, "this kind of broadcasting of '%s' is not planned", v->name);
         if ((a->in[i] = ol_lower_input(l, n->inputs[i], err)) < 0) return err ? err->status : OLV_INTERNAL;
     }
+    if (n_in == 2 && a->kind[0] != FULL && a->kind[1] != FULL)
+        return ol_fail(err, OLV_UNSUPPORTED, "broadcasting of both operands is not planned");
     a->out = ol_lower_output(l, n->outputs[0]);
     return OLV_OK;
 }
@@ -126,7 +119,7 @@ static olv_status emit(ol_lowering *l, const ol_node *n, const ol_step_class *cl
 
 olv_status ol_lower_unary(ol_lowering *l, ol_node *n, olv_error *err) {
     elementwise_args a = {.act = ol_cpu_act_of(n)};
-    if (a.act == OL_ACT_NONE) return ol_fail(err, OLV_UNSUPPORTED, "no kernel for this form of %s", n->op->name);
+    if (a.act.f == OLK_ACT_NONE) return ol_fail(err, OLV_UNSUPPORTED, "no kernel for this form of %s", n->op->name);
     OL_TRY(fill(l, n, 1, &a, err));
     return emit(l, n, &unary_class, &a, 1);
 }
@@ -136,7 +129,7 @@ olv_status ol_lower_binary(ol_lowering *l, ol_node *n, olv_error *err) {
     elementwise_args a = {0};
     if (n->n_inputs != 2) return ol_fail(err, OLV_UNSUPPORTED, "only two operands, not %d", n->n_inputs);
     for (int i = 0; i < 6; i++)
-        if (!strcmp(names[i], n->op->name)) a.op = (binary_kind)i;
+        if (!strcmp(names[i], n->op->name)) a.op = (olk_binary)i;
     OL_TRY(fill(l, n, 2, &a, err));
     return emit(l, n, &binary_class, &a, 2);
 }

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "device/cpu/cpu.h"
 #include "graph/op.h"
+#include "kernels/elementwise/elementwise.h"
 #include <string.h>
 
 #define CHUNK OL_DECODE_ROWS
@@ -39,7 +40,8 @@ typedef struct linear_args {
     bool chunked; /* GEMV family */
     int act;      /* buffer of packed rows, or -1: each lane packs into its scratch */
     ol_cpu_norm norm;
-    uint64_t cpu;
+    const olk_activation *activation;
+    const olk_elementwise *elementwise;
 } linear_args;
 
 static const olk_linear *kernel_of(const linear_args *a, const part *p, int64_t m) {
@@ -68,7 +70,7 @@ static uint8_t *act_chunk(const linear_args *a, uint8_t *act, int64_t chunk) {
 static void pack_rows(const linear_args *a, const float *x, int64_t r0, int64_t r1, int64_t m, uint8_t *act, float *tmp) {
     const part *p = &a->parts[0];
     const float *src = x + r0 * a->k;
-    if (a->norm.on) {
+    if (a->norm.kernel) {
         ol_cpu_norm_rows(&a->norm, src, a->k, tmp, a->k, r1 - r0);
         src = tmp;
     }
@@ -98,7 +100,7 @@ static unsigned pack_tiles(const ol_step *s, const ol_run *r) {
 static size_t pack_scratch(const ol_step *s, const ol_run *r) {
     const pack_args *a = s->args;
     (void)r;
-    return a->linear->norm.on ? (size_t)a->linear->k * PACK_ROWS * sizeof(float) : 0;
+    return a->linear->norm.kernel ? (size_t)a->linear->k * PACK_ROWS * sizeof(float) : 0;
 }
 static void pack_run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch) {
     const linear_args *a = ((const pack_args *)s->args)->linear;
@@ -121,7 +123,7 @@ static scratch_plan plan_scratch(const linear_args *a, int64_t m) {
     s.act = at;
     if (a->act < 0) at += ol_align_up(act_bytes(a, m), 64);
     s.tmp = at;
-    if (a->act < 0 && a->norm.on) at += ol_align_up((size_t)(m * a->k) * sizeof(float), 64);
+    if (a->act < 0 && a->norm.kernel) at += ol_align_up((size_t)(m * a->k) * sizeof(float), 64);
     for (int i = 0; i < a->n_parts; i++) {
         const part *p = &a->parts[i];
         size_t need = kernel_of(a, p, mt)->scratch_bytes(&p->w, mt);
@@ -169,32 +171,35 @@ static void compute(const tile_ctx *t, const part *p, float *y, int64_t ldy) {
     olk_linear_args la = {&p->w, t->act, t->m, y, ldy};
     kernel_of(t->a, p, t->m)->run(&la, 0, t->m, t->n0, t->n1, t->kernel_scratch);
     if (!p->bias) return;
-    for (int64_t i = 0; i < t->m; i++)
-        for (int64_t j = t->n0; j < t->n1; j++) y[i * ldy + j] += p->bias[j];
+    float *tile = y + t->n0;
+    t->a->elementwise->rows_right(OLK_ADD, tile, ldy, p->bias + t->n0, tile, ldy, t->m, t->n1 - t->n0);
+}
+
+/* out = act(gate) or act(gate) * up, row by row out of the two tiles. */
+static void finish_activation(const tile_ctx *t, const part *p, float *out, int64_t ld) {
+    int64_t n = t->n1 - t->n0;
+    const ol_cpu_act f = p->act;
+    compute(t, p, t->tile[0] - t->n0, n);
+    if (p->up >= 0) compute(t, &t->a->parts[p->up], t->tile[1] - t->n0, n);
+    for (int64_t i = 0; i < t->m; i++) {
+        const float *g = t->tile[0] + i * n, *u = t->tile[1] + i * n;
+        float *o = out + i * ld + t->n0;
+        if (p->up >= 0) t->a->activation->gated(f.f, f.a, f.b, g, u, o, n);
+        else t->a->activation->unary(f.f, f.a, f.b, g, o, n);
+    }
 }
 
 static void finish_tile(const tile_ctx *t, const part *p) {
-    int64_t n = t->n1 - t->n0, ld = p->w.n;
+    int64_t ld = p->w.n;
     float *out = (float *)ol_run_buffer(t->r, p->out) + t->m0 * ld;
-    if (p->up < 0 && p->act == OL_ACT_NONE) {
-        compute(t, p, out, ld);
-    } else {
-        compute(t, p, t->tile[0] - t->n0, n);
-        ol_cpu_act_rows(p->act, t->a->cpu, t->tile[0], t->m * n);
-        if (p->up >= 0) compute(t, &t->a->parts[p->up], t->tile[1] - t->n0, n);
-        for (int64_t i = 0; i < t->m; i++) {
-            const float *g = t->tile[0] + i * n, *u = t->tile[1] + i * n;
-            float *o = out + i * ld + t->n0;
-            if (p->up >= 0)
-                for (int64_t j = 0; j < n; j++) o[j] = g[j] * u[j];
-            else
-                memcpy(o, g, (size_t)n * sizeof *o);
-        }
-    }
+    if (p->up < 0 && p->act.f == OLK_ACT_NONE) compute(t, p, out, ld);
+    else finish_activation(t, p, out, ld);
     if (p->residual < 0) return;
-    const float *res = (const float *)ol_run_buffer(t->r, p->residual) + t->m0 * ld;
-    for (int64_t i = 0; i < t->m; i++)
-        for (int64_t j = t->n0; j < t->n1; j++) out[i * ld + j] += res[i * ld + j];
+    const float *res = (const float *)ol_run_buffer(t->r, p->residual) + t->m0 * ld + t->n0;
+    for (int64_t i = 0; i < t->m; i++) {
+        float *o = out + i * ld + t->n0;
+        t->a->elementwise->full(OLK_ADD, o, res + i * ld, o, t->n1 - t->n0);
+    }
 }
 
 static void linear_run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch) {
@@ -333,8 +338,9 @@ static ol_value *other_operand(const ol_node *n, const ol_value *v) {
 /* y → activation → product with another part. */
 static void absorb_activation(group *g, linear_args *a, int i) {
     ol_node *user = ol_value_only_user(g->result[i]);
-    ol_cpu_act act = user && user->graph == g->l->graph ? ol_cpu_act_of(user) : OL_ACT_NONE;
-    if (act == OL_ACT_NONE) return;
+    if (!user || user->graph != g->l->graph) return;
+    ol_cpu_act act = ol_cpu_act_of(user);
+    if (act.f == OLK_ACT_NONE) return;
     a->parts[i].act = act;
     g->result[i] = user->outputs[0];
     ol_lower_cover(g->l, user);
@@ -342,7 +348,7 @@ static void absorb_activation(group *g, linear_args *a, int i) {
     if (!mul || strcmp(mul->op->name, "Mul") || *mul->op->domain) return;
     ol_value *other = other_operand(mul, g->result[i]);
     int j = part_that_gives(g, a, other);
-    if (j < 0 || j == i || other->n_uses != 1 || a->parts[j].act != OL_ACT_NONE || a->parts[j].w.n != a->parts[i].w.n)
+    if (j < 0 || j == i || other->n_uses != 1 || a->parts[j].act.f != OLK_ACT_NONE || a->parts[j].w.n != a->parts[i].w.n)
         return;
     a->parts[i].up = j;
     a->parts[j].silent = true;
@@ -430,7 +436,8 @@ olv_status ol_lower_linear(ol_lowering *l, ol_node *n, olv_error *err) {
     ol_value_each_use(x, collect, &g);
     a->rows = ol_lower_rows(l, x);
     a->k = ol_lower_width(x);
-    a->cpu = l->opt.cpu;
+    a->activation = olk_activation_select(l->opt.cpu);
+    a->elementwise = olk_elementwise_select(l->opt.cpu);
     if (a->k < 1) return ol_fail(err, OLV_SHAPE, "the input's last dimension is not known");
     a->chunked = l->entry == OL_ENTRY_DECODE || depends_on_rows(l, a->rows);
     OL_TRY(choose_parts(&g, a, err));
@@ -451,8 +458,7 @@ static bool only_linear(void *ctx, ol_node *user, int input) {
     return *all;
 }
 
-bool ol_cpu_feeds_linear_only(const ol_lowering *l, const ol_value *v) {
-    (void)l;
+bool ol_cpu_feeds_linear_only(const ol_value *v) {
     bool all = v->n_uses > 0;
     ol_value_each_use(v, only_linear, &all);
     return all;
