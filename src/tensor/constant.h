@@ -21,7 +21,8 @@ typedef enum ol_const_kind {
     OL_CONST_PERMUTE_ROWS,
     OL_CONST_CONCAT_ROWS,
     OL_CONST_CAST,
-    OL_CONST_LAZY_QUANT
+    OL_CONST_LAZY_QUANT,
+    OL_CONST_RESHAPE /* of a float view whose rows change; other kinds keep their kind */
 } ol_const_kind;
 
 /* Producer of a lazily quantized constant: fills rows [row, row + n) of codes (row_bytes each), scales and zeros in the
@@ -35,7 +36,7 @@ typedef struct ol_lazy_quant {
 
 /* Makers. Each takes references to its sources, copies small arrays, and returns NULL when out of memory or when the
  * shapes do not fit (err says which). `file` may be NULL when data outlives the constant; `owner_free`, if not NULL,
- * is called with data at the end (heap data). */
+ * is called with data at the end (heap data). On failure the caller keeps data, owner and ctx. */
 ol_const *ol_const_bytes(ol_dtype dtype, int rank, const int64_t *dims, const void *data, size_t bytes, ol_file *file,
                          void (*owner_free)(void *), olv_error *err);
 ol_const *ol_const_tensor(const ol_tensor *t, olv_error *err); /* copies the data */
@@ -65,6 +66,14 @@ const void *ol_const_data(const ol_const *c, size_t *bytes);
  * ol_const_lazy(). A row slice of a QUANT constant is QUANT again. */
 const ol_qconst *ol_const_qconst(const ol_const *c);
 const ol_lazy_quant *ol_const_lazy(const ol_const *c);
+/* The form of a QUANT or LAZY_QUANT constant (data pointers may be NULL), else NULL. Slices, row permutations and
+ * concatenations of these kinds are of these kinds too (concatenation: when the forms are equal but for the rows, and
+ * without minima), so packers and writers need no others. */
+const ol_qconst *ol_const_quant_form(const ol_const *c);
+/* Codes (row_bytes each), scales and zeros of rows [row, row + n) of a QUANT or LAZY_QUANT constant, densely; scales
+ * and zeros may be NULL where the form has none. Thread-safe. */
+OLV_MUST_USE olv_status ol_const_rows_quant(const ol_const *c, int64_t row, int64_t n, uint8_t *codes, void *scales,
+                                            void *zeros, olv_error *err);
 /* Rows [row, row + n) as f32, dense [n, width]; for all kinds, thread-safe. */
 OLV_MUST_USE olv_status ol_const_rows_f32(const ol_const *c, int64_t row, int64_t n, float *out, olv_error *err);
 /* Whole constant as a tensor in its logical dtype (at most max_bytes, else OLV_LIMIT). */

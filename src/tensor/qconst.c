@@ -44,7 +44,7 @@ static bool valid_zero(ol_dtype t) {
 
 static olv_status check_block(const ol_qconst *q, olv_error *err) {
     int elems = ol_qblock_elems(q->block), bytes = ol_qblock_bytes(q->block);
-    size_t need;
+    size_t need = 0;
     if (!elems) return ol_fail(err, OLV_FORMAT, "quantized constant of unknown block kind %d", (int)q->block);
     if (q->k % elems)
         return ol_fail(err, OLV_SHAPE, "row of %lld elements found, %s needs a multiple of %d", (long long)q->k,
