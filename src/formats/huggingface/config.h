@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config.json of a decoder-only language model, in the styles of transformers 4 and 5, as one checked record. */
+#ifndef OL_FORMATS_HUGGINGFACE_CONFIG_H
+#define OL_FORMATS_HUGGINGFACE_CONFIG_H
+
+#include "base/arena.h"
+#include "formats/huggingface/family.h"
+
+typedef enum ol_hf_act {
+    OL_HF_SILU, OL_HF_GELU, OL_HF_GELU_TANH, OL_HF_QUICK_GELU, OL_HF_RELU, OL_HF_RELU2, OL_HF_TANH, OL_HF_SIGMOID
+} ol_hf_act;
+
+typedef enum ol_hf_rope_mode { OL_HF_ROPE_PLAIN, OL_HF_ROPE_LONG, OL_HF_ROPE_DYNAMIC } ol_hf_rope_mode;
+
+/* One rotary embedding, ready for a RotaryTable. */
+typedef struct ol_hf_rope {
+    char type[24]; /* as config.json has it: "default", "llama3", ... */
+    ol_hf_rope_mode mode;
+    int dim; /* values of a head that are rotated (the first ones) */
+    double theta, factor;
+    double attention_factor, attention_factor_long;
+    int64_t original_length;
+    float *inv_freq, *inv_freq_long; /* [dim / 2] in the arena; long only for OL_HF_ROPE_LONG */
+} ol_hf_rope;
+
+typedef struct ol_hf_layer {
+    int64_t window;  /* 0: sees everything */
+    int rope;        /* index into ropes, -1: none */
+    bool sliding;    /* what layer_types says, whether or not a window is set */
+    bool experts;    /* mixture of experts instead of the plain MLP */
+} ol_hf_layer;
+
+typedef struct ol_hf_moe {
+    int64_t n_experts, top_k, intermediate, shared_intermediate, n_group, topk_group;
+    bool normalize;      /* weights of the chosen ones sum to 1 */
+    double scale, jitter; /* of the weights; sparsemixer's threshold */
+} ol_hf_moe;
+
+typedef struct ol_hf_latent { /* multi-head latent attention; kv_rank 0: not used */
+    int64_t q_rank /* 0: plain q */, kv_rank, nope_dim, rope_dim;
+} ol_hf_latent;
+
+struct ol_hf_config {
+    ol_arena *arena;
+    const ol_hf_family *family;
+    const ol_hf_names *names;
+    char model_type[64], architecture[96];
+    int64_t vocab, hidden, intermediate, n_layers, n_heads, n_kv_heads, head_dim, v_dim, context;
+    double eps;
+    ol_hf_act act;
+    ol_hf_residual residual;
+    ol_hf_position position;
+    ol_hf_qk_norm qk_norm;
+    ol_hf_qkv qkv;
+    bool gated, tied;
+    bool qkv_bias, o_bias, mlp_bias; /* the file must have them; others are taken where the file has them */
+    double attn_scale, attn_softcap, final_softcap;
+    double embed_scale, residual_scale, logit_scale; /* multipliers, 1 when there are none */
+    double alibi_max; /* largest bias exponent (8) */
+    ol_hf_rope ropes[2]; /* [1]: of the sliding layers where they differ */
+    int n_ropes;
+    ol_hf_layer *layers;
+    ol_hf_moe moe;
+    ol_hf_latent latent;
+    double clip_qkv; /* 0: none */
+    bool sinks;
+};
+
+/* Reads and checks j (config.json; the part text_config of a multimodal one). Everything lies in the arena. */
+OLV_MUST_USE olv_status ol_hf_config_read(const json_t *j, ol_arena *arena, ol_hf_config *c, olv_error *err);
+/* Fills ropes and the layers' rope indices (called by ol_hf_config_read). */
+OLV_MUST_USE olv_status ol_hf_rope_read(const json_t *j, ol_hf_config *c, olv_error *err);
+
+/* Getters that try several spellings of a key; the message names the first. `required`: absent is an error. */
+OLV_MUST_USE olv_status ol_hf_int(const json_t *j, const char *const *keys, int64_t min, int64_t max, int64_t def,
+                                  bool required, int64_t *out, olv_error *err);
+/* A real in [min, max] under one key; def when absent. */
+OLV_MUST_USE olv_status ol_hf_real(const json_t *j, const char *key, double min, double max, double def, double *out,
+                                   olv_error *err);
+OLV_MUST_USE olv_status ol_hf_act_parse(const char *name, ol_hf_act *out, olv_error *err);
+
+#endif
