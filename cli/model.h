@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the commands over a language model share: opening it by the common options, and generation settings as options. */
+#ifndef CLI_MODEL_H
+#define CLI_MODEL_H
+
+#include "args.h"
+#include <jansson.h>
+#include <olivine/pipeline.h>
+
+/* Opens the model named by --model or the first positional; *code is the exit code when NULL is returned. */
+olv_pipeline *open_model(arg_list *positionals, bool no_tokenizer, int *code);
+olv_pipeline *open_named_model(const char *name, bool no_tokenizer, int *code);
+
+/* Generation settings given on the command line; laid over the model's own. */
+typedef struct generation_options {
+    int64_t max_new_tokens, min_new_tokens, max_length, top_k, no_repeat_ngram_size, seed;
+    double temperature, top_p, min_p, typical_p, repetition_penalty, presence_penalty, frequency_penalty;
+    bool do_sample, greedy, ignore_eos, no_chat_template;
+    arg_list stop;
+    bool given[16];
+} generation_options;
+extern generation_options gen;
+#define GENERATION_OPTIONS                                                                                             \
+    {"max-new-tokens n", ARG_INT, &gen.max_new_tokens, "N", "tokens to make at most", &gen.given[0]},                  \
+    {"min-new-tokens", ARG_INT, &gen.min_new_tokens, "N", "no end before that many", &gen.given[1]},                   \
+    {"max-length", ARG_INT, &gen.max_length, "N", "prompt and new tokens at most", &gen.given[2]},                     \
+    {"temperature", ARG_REAL, &gen.temperature, "T", "0: greedy", &gen.given[3]},                                      \
+    {"top-k", ARG_INT, &gen.top_k, "K", "sample from the K best", &gen.given[4]},                                      \
+    {"top-p", ARG_REAL, &gen.top_p, "P", "sample from the best of this mass", &gen.given[5]},                          \
+    {"min-p", ARG_REAL, &gen.min_p, "P", "least share of the best one's probability", &gen.given[6]},                  \
+    {"typical-p", ARG_REAL, &gen.typical_p, "P", "typical sampling", &gen.given[7]},                                   \
+    {"repetition-penalty", ARG_REAL, &gen.repetition_penalty, "R", "above 1 repeats less", &gen.given[8]},             \
+    {"presence-penalty", ARG_REAL, &gen.presence_penalty, "R", "-2 to 2", &gen.given[9]},                              \
+    {"frequency-penalty", ARG_REAL, &gen.frequency_penalty, "R", "-2 to 2", &gen.given[10]},                           \
+    {"no-repeat-ngram-size", ARG_INT, &gen.no_repeat_ngram_size, "N", "no N tokens twice", &gen.given[11]},            \
+    {"seed", ARG_INT, &gen.seed, "N", "of the sampler", &gen.given[12]},                                               \
+    {"do-sample", ARG_FLAG, &gen.do_sample, NULL, "sample (also with a temperature or top-p)", &gen.given[13]},        \
+    {"greedy", ARG_FLAG, &gen.greedy, NULL, "take the best token always", NULL},                                       \
+    {"ignore-eos", ARG_FLAG, &gen.ignore_eos, NULL, "do not end at the end-of-text token", NULL},                      \
+    {"stop", ARG_LIST, &gen.stop, "TEXT", "ends the generation", NULL}
+void apply_generation_options(olv_generation_config *cfg);
+/* Fields of a JSON object by their generation_config.json names; unknown keys are passed over. strings: storage for stop
+ * strings, freed by the caller. */
+olv_status apply_generation_fields(const json_t *item, olv_generation_config *cfg, const char ***strings, olv_error *err);
+
+#endif
