@@ -118,6 +118,7 @@ struct ol_graph {
     int n_meta, cap_meta;
     uint64_t name_counter;
     void *name_map; /* private: names in use */
+    ol_graph *next_sub; /* private: chain of the subgraphs of a root */
 };
 
 ol_graph *ol_graph_create(const char *name);                    /* NULL when out of memory */
@@ -131,8 +132,8 @@ ol_value *ol_graph_add_constant(ol_graph *g, const char *name, ol_const *c /* ta
 ol_value *ol_graph_add_i64(ol_graph *g, const char *name, const int64_t *v, int n, olv_error *err);
 ol_value *ol_graph_add_f32(ol_graph *g, const char *name, const float *v, int n, olv_error *err);
 /* Appends a node (before `before`, or at the end if NULL). Inputs may hold NULLs. Output values are made with the
- * given names (names, or single entries, may be NULL: fresh). Types are inferred by the operator; on failure the node
- * is not added. Attributes are copied. */
+ * given names (names, or single entries, may be NULL: fresh; "": an unused optional output). Types are inferred by the
+ * operator; on failure the node is not added. Attributes are copied. */
 ol_node *ol_graph_add_node(ol_graph *g, ol_node *before, const ol_op *op, const char *name, ol_value *const *inputs,
                            int n_inputs, const char *const *output_names, int n_outputs, const ol_attr *attrs,
                            int n_attrs, olv_error *err);

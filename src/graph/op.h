@@ -22,6 +22,15 @@ typedef struct ol_infer {
 const ol_type *ol_infer_in(const ol_infer *c, int i);
 /* Elements of an integer input as dims (constant or traced); -1 when unknown, else their number (<= max). */
 int ol_infer_ints(const ol_infer *c, int i, ol_dim *dims, int max);
+/* Handles of symbolic dims are negative numbers near zero; a negative constant among the elements that ol_infer_ints
+ * gives is therefore coded below INT64_MIN / 2. Decoding leaves sizes and handles as they are. */
+static inline int64_t ol_infer_decode(ol_dim d) {
+    return d > INT64_MIN && d <= INT64_MIN / 2 ? INT64_MIN - d : d;
+}
+static inline bool ol_infer_is_negative(ol_dim d) { return d > INT64_MIN && d <= INT64_MIN / 2; }
+static inline ol_dim ol_infer_code(int64_t v) {
+    return v >= 0 ? v : INT64_MIN - (v < INT64_MIN / 2 ? INT64_MIN / 2 : v);
+}
 
 /* A value at run time on the reference device: a tensor, a sequence of tensors, or an optional (present == false: none). */
 typedef struct ol_datum {
