@@ -112,6 +112,7 @@ static ol_tv float_op(ol_trun *r, ol_top op, double a, double b) {
     case OL_OP_POW:
         if (a == 0 && b < 0) return ol_tfail(r, OLV_FORMAT, "0.0 cannot be raised to a negative power");
         if (a < 0 && b != floor(b)) return ol_tfail(r, OLV_UNSUPPORTED, "a power that is a complex number");
+        if (isinf(pow(a, b)) && !isinf(a) && !isinf(b)) return ol_tfail(r, OLV_FORMAT, "Numerical result out of range");
         return ol_tfloat(pow(a, b));
     default: break;
     }

@@ -160,8 +160,10 @@ ol_tv ol_tf_tojson(ol_trun *r, ol_tv v, const ol_tv *a, const ol_targs *args) {
 ol_tv ol_tf_filesizeformat(ol_trun *r, ol_tv v, const ol_tv *a, const ol_targs *args) {
     static const char *const si[] = {"kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"};
     static const char *const binary[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"};
-    ol_tv f = ol_tf_float(r, v, a + 1, args);
-    if (ol_tbad(r) || f.kind != OL_TV_FLOAT) return ol_tnone();
+    const ol_tv no_default[1] = {ol_tnone()};
+    ol_tv f = ol_tf_float(r, v, no_default, args);
+    if (ol_tbad(r)) return f;
+    if (f.kind != OL_TV_FLOAT) return ol_tfail(r, OLV_FORMAT, "could not convert %s to float", ol_ttype(v));
     double base = ol_ttruth(a[0]) ? 1024 : 1000, unit = base;
     ol_buf b = ol_tbuf(r);
     if (f.f == 1) ol_buf_puts(&b, "1 Byte");

@@ -63,11 +63,13 @@ static ol_tv sort_key(ol_trun *r, ol_tv item, ol_tv attribute, bool case_sensiti
     return case_sensitive ? item : ol_tfold_case(r, item);
 }
 
-/* Keys of `sort`: "a,b" sorts by several attributes. */
+/* Key of `sort`: a list, one entry for each attribute of "a,b"; equal entries are never ordered. */
 static ol_tv sort_keys(ol_trun *r, ol_tv item, ol_tv attribute, bool case_sensitive) {
-    if (!ol_tgiven(attribute) || attribute.kind != OL_TV_STR || !memchr(attribute.s, ',', attribute.len))
-        return sort_key(r, item, attribute, case_sensitive);
     ol_tseq *keys = ol_tseq_new(r, OL_SEQ_LIST);
+    if (!ol_tgiven(attribute) || attribute.kind != OL_TV_STR) {
+        ol_tseq_push(r, keys, sort_key(r, item, attribute, case_sensitive));
+        return ol_tseq_value(keys);
+    }
     for (size_t i = 0; i <= attribute.len && !ol_tbad(r);) {
         const char *comma = memchr(attribute.s + i, ',', attribute.len - i);
         size_t end = comma ? (size_t)(comma - attribute.s) : attribute.len;
@@ -200,6 +202,11 @@ ol_tv ol_tf_join(ol_trun *r, ol_tv v, const ol_tv *a, const ol_targs *args) {
     return ol_tstr_take(r, &b);
 }
 
+/* Like iterating, but what is false (none, 0) counts as empty. */
+static const ol_tseq *items_or_none(ol_trun *r, ol_tv v) {
+    return ol_ttruth(v) ? ol_titer(r, v) : ol_tseq_new(r, OL_SEQ_LIST);
+}
+
 static const ol_targs *rest_of(ol_trun *r, const ol_targs *args, uint32_t skip, ol_targs *out) {
     out->pos = ol_tseq_new(r, OL_SEQ_LIST);
     out->kw = args->kw;
@@ -222,7 +229,7 @@ static ol_tv map_attribute(ol_trun *r, const ol_tseq *s, const ol_targs *args, o
 ol_tv ol_tf_map(ol_trun *r, ol_tv v, const ol_tv *a, const ol_targs *args) {
     UNUSED;
     ol_tv path;
-    const ol_tseq *s = ol_titer(r, v);
+    const ol_tseq *s = items_or_none(r, v);
     ol_tseq *out = ol_tseq_new(r, OL_SEQ_GENERATOR);
     if (args->pos->n == 0 && ol_tdict_find(args->kw, "attribute", 9, &path)) return map_attribute(r, s, args, out);
     if (args->pos->n == 0) return ol_tfail(r, OLV_FORMAT, "map requires a filter argument");
@@ -239,7 +246,7 @@ ol_tv ol_tf_map(ol_trun *r, ol_tv v, const ol_tv *a, const ol_targs *args) {
 /* select, reject, selectattr, rejectattr: items whose test (or truth) equals `keep`. */
 static ol_tv choose(ol_trun *r, ol_tv v, const ol_targs *args, bool keep, bool by_attribute) {
     uint32_t skip = by_attribute ? 1 : 0;
-    const ol_tseq *s = ol_titer(r, v);
+    const ol_tseq *s = items_or_none(r, v);
     ol_tseq *out = ol_tseq_new(r, OL_SEQ_GENERATOR);
     if (args->pos->n < skip) return ol_tfail(r, OLV_FORMAT, "the name of an attribute is missing");
     bool has_test = args->pos->n > skip;

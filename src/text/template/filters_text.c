@@ -124,6 +124,7 @@ ol_tv ol_tf_pprint(ol_trun *r, ol_tv v, const ol_tv *a, const ol_targs *args) {
 ol_tv ol_tf_indent(ol_trun *r, ol_tv v, const ol_tv *a, const ol_targs *args) {
     UNUSED;
     ol_tv s = ol_tto_str(r, v), by;
+    if (!ol_tis_str(v)) return ol_tfail(r, OLV_FORMAT, "indent takes a string, not %s", ol_ttype(v));
     bool first = ol_ttruth(a[1]), blank = ol_ttruth(a[2]);
     if (ol_tgiven(a[0]) && ol_tis_str(a[0])) by = a[0];
     else by = ol_tbinary(r, OL_OP_MUL, ol_tstr_z(" "), ol_tint(ol_targ_int(r, a[0], 4)));
@@ -167,10 +168,11 @@ ol_tv ol_tf_truncate(ol_trun *r, ol_tv v, const ol_tv *a, const ol_targs *args) 
     UNUSED;
     ol_tv s = ol_tto_str(r, v), end = ol_targ_str(r, a[2], "...");
     int64_t len = ol_targ_int(r, a[0], 255), leeway = ol_tgiven_value(a[3]) ? ol_targ_int(r, a[3], 5) : 5;
-    int64_t n = ol_tlen(r, s), ne = ol_tlen(r, end);
+    int64_t n = ol_tlen(r, v), ne = ol_tlen(r, end);
     if (len < ne) return ol_tfail(r, OLV_FORMAT, "expected length >= %lld, got %lld", (long long)ne, (long long)len);
     if (leeway < 0) return ol_tfail(r, OLV_FORMAT, "expected leeway >= 0, got %lld", (long long)leeway);
-    if (n <= len || n - len <= leeway) return s;
+    if (n <= len || n - len <= leeway) return v;
+    if (!ol_tis_str(v)) return ol_tfail(r, OLV_FORMAT, "truncate takes a string, not %s", ol_ttype(v));
     size_t cut = ol_tcp_offset(s.s, s.len, len - ne);
     if (!ol_ttruth(a[1])) {
         size_t space = cut;

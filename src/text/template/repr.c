@@ -211,7 +211,7 @@ static void put_json_str(ol_buf *b, ol_tv v, bool ascii) {
         const char *esc = cp == '"' ? "\\\"" : cp == '\\' ? "\\\\" : cp == '\n' ? "\\n" : cp == '\r' ? "\\r"
                         : cp == '\t' ? "\\t" : cp == '\b' ? "\\b" : cp == '\f' ? "\\f" : NULL;
         if (esc) ol_buf_puts(b, esc);
-        else if ((cp >= 0 && cp < 32) || (ascii && cp >= 127 && cp < 65536 && cp != 127))
+        else if ((cp >= 0 && cp < 32) || (ascii && cp >= 127 && cp < 65536))
             ol_buf_printf(b, "\\u%04x", (unsigned)cp);
         else if (ascii && cp >= 65536)
             ol_buf_printf(b, "\\u%04x\\u%04x", 0xd800u + (((unsigned)cp - 0x10000) >> 10),

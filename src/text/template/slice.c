@@ -43,9 +43,9 @@ ol_tv ol_tslice(ol_trun *r, ol_tv v, ol_tv start, ol_tv stop, ol_tv step) {
     int64_t b[3];
     if (v.kind == OL_TV_UNDEF) return ol_tfail(r, OLV_FORMAT, "%s", v.s);
     bool list = v.kind == OL_TV_SEQ && v.seq->flavor <= OL_SEQ_RANGE;
-    if (!list && v.kind != OL_TV_STR) return ol_tundef(r, "'%s' object cannot be sliced", ol_ttype(v));
+    if (!list && v.kind != OL_TV_STR) return ol_tfail(r, OLV_FORMAT, "'%s' object is not subscriptable", ol_ttype(v));
     int64_t n = ol_tlen(r, v);
-    if (!bounds(r, part, n, b)) return ol_tundef(r, "slice indices must be integers or None");
+    if (!bounds(r, part, n, b)) return ol_tfail(r, OLV_FORMAT, "slice indices must be integers or None");
     if (v.kind == OL_TV_STR) {
         ol_tv s = slice_text(r, v, b);
         s.aux = v.aux;

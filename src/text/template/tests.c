@@ -31,6 +31,11 @@ static bool all_case(ol_tv v, ol_tcase how, ol_trun *r) {
     return ol_ttruth(how == OL_CASE_UPPER ? ol_tm_isupper(r, s, no, NULL) : ol_tm_islower(r, s, no, NULL));
 }
 
+static bool hashable(ol_trun *r, ol_tv v) {
+    if (!ol_thashable(v)) ol_tfail(r, OLV_FORMAT, "unhashable type: '%s'", ol_ttype(v));
+    return !ol_tbad(r);
+}
+
 static bool same(ol_tv a, ol_tv b) {
     if (a.kind != b.kind) return false;
     switch ((ol_tv_kind)a.kind) {
@@ -59,8 +64,8 @@ TEST(ol_tt_odd, modulo(r, v, ol_tint(2)) == 1)
 TEST(ol_tt_escaped, v.kind == OL_TV_STR && v.aux)
 TEST(ol_tt_false, v.kind == OL_TV_BOOL && !v.b)
 TEST(ol_tt_true, v.kind == OL_TV_BOOL && v.b)
-TEST(ol_tt_filter, ol_tis_str(v) && ol_tfilter_find(ol_tview(v)) != OL_TNO_ID)
-TEST(ol_tt_test, ol_tis_str(v) && ol_ttest_find(ol_tview(v)) != OL_TNO_ID)
+TEST(ol_tt_filter, hashable(r, v) && ol_tis_str(v) && ol_tfilter_find(ol_tview(v)) != OL_TNO_ID)
+TEST(ol_tt_test, hashable(r, v) && ol_tis_str(v) && ol_ttest_find(ol_tview(v)) != OL_TNO_ID)
 TEST(ol_tt_float, v.kind == OL_TV_FLOAT)
 TEST(ol_tt_integer, v.kind == OL_TV_INT)
 TEST(ol_tt_number, ol_tis_number(v))

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tokenizers, for other layers: what the public header has, and opening from memory. */
+#ifndef OL_TEXT_TOKENIZER_H
+#define OL_TEXT_TOKENIZER_H
+
+#include <olivine/tokenizer.h>
+
+/* A tokenizer from the text of a tokenizer.json; name is used in messages. text need not outlive the call. */
+olv_status ol_tokenizer_open_json(const char *text, size_t len, const char *name, olv_tokenizer **out, olv_error *err);
+
+#endif
