@@ -41,7 +41,9 @@ ol_tv ol_tf_title(ol_trun *r, ol_tv v, const ol_tv *a, const ol_targs *args) {
         size_t k = i < s.len ? (size_t)ol_utf8_decode(s.s + i, s.len - i, &cp) : 1;
         bool cut = i == s.len || (cp > 0 && (ol_tis_space(cp) || (cp < 128 && strchr("-({[<", cp))));
         if (cut) {
-            ol_tput_case(&b, s.s + start, i - start, OL_CASE_CAPITALIZE);
+            size_t head = ol_tcp_offset(s.s + start, i - start, 1);
+            ol_tput_case(&b, s.s + start, head, OL_CASE_UPPER);
+            ol_tput_case(&b, s.s + start + head, i - start - head, OL_CASE_LOWER);
             if (i < s.len) ol_buf_append(&b, s.s + i, k);
             start = i + k;
         }
@@ -129,12 +131,14 @@ ol_tv ol_tf_indent(ol_trun *r, ol_tv v, const ol_tv *a, const ol_targs *args) {
     if (ol_tgiven(a[0]) && ol_tis_str(a[0])) by = a[0];
     else by = ol_tbinary(r, OL_OP_MUL, ol_tstr_z(" "), ol_tint(ol_targ_int(r, a[0], 4)));
     ol_buf b = ol_tbuf(r);
+    const ol_tv no_ends[1] = {ol_tbool(false)};
+    const ol_tv lines = ol_tm_splitlines(r, ol_tstr_concat(r, s, ol_tstr_z("\n")), no_ends, args);
     if (first) ol_buf_append(&b, by.s, by.len);
-    for (uint32_t i = 0; i < s.len && !b.failed; i++) {
-        ol_buf_putc(&b, s.s[i]);
-        if (s.s[i] != '\n') continue;
-        bool empty = i + 1 == s.len || s.s[i + 1] == '\n';
-        if (!empty || blank) ol_buf_append(&b, by.s, by.len);
+    for (uint32_t i = 0; i < lines.seq->n && !b.failed; i++) {
+        ol_tv line = lines.seq->items[i];
+        if (i) ol_buf_putc(&b, '\n');
+        if (i && (line.len || blank)) ol_buf_append(&b, by.s, by.len);
+        ol_buf_append(&b, line.s, line.len);
     }
     ol_tv out = ol_tstr_take(r, &b);
     out.aux = s.aux;
