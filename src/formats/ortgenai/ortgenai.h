@@ -27,6 +27,9 @@ void ol_ortgenai_config_deinit(ol_ortgenai_config *c);
 OLV_MUST_USE olv_status ol_ortgenai_read(const char *folder, const ol_ortgenai_config *c, ol_graph **out,
                                          olv_error *err);
 
+/* The translation alone; the old graph is left as it is. */
+OLV_MUST_USE olv_status ol_ortgenai_translate(ol_graph *old, const ol_ortgenai_config *c, ol_graph **out, olv_error *err);
+
 /* ---- writing ---- */
 
 typedef enum ol_ortgenai_target { OL_ORTGENAI_CPU, OL_ORTGENAI_CUDA, OL_ORTGENAI_DML, OL_ORTGENAI_WEBGPU } ol_ortgenai_target;
