@@ -188,7 +188,9 @@ static int parse_long(const char *command, const arg_spec *spec, int argc, char 
     if (o->given) *o->given = true;
     if (o->kind == ARG_FLAG) return set_flag(o, argv[*i], eq ? eq + 1 : NULL, m.negated);
     if (!eq && *i + 1 >= argc) return usage_error("option --%s needs a value", name);
-    return set_value(o, argv[*i], eq ? eq + 1 : argv[++*i]);
+    const char *written = argv[*i];
+    if (!eq) ++*i;
+    return set_value(o, written, eq ? eq + 1 : argv[*i]);
 }
 
 static int parse_short(const char *command, const arg_spec *spec, int argc, char **argv, int *i) {
@@ -201,7 +203,9 @@ static int parse_short(const char *command, const arg_spec *spec, int argc, char
             continue;
         }
         if (!p[1] && *i + 1 >= argc) return usage_error("option -%c needs a value", *p);
-        return set_value(o, argv[*i], p[1] ? p + 1 : argv[++*i]);
+        const char *written = argv[*i];
+        if (!p[1]) ++*i;
+        return set_value(o, written, p[1] ? p + 1 : argv[*i]);
     }
     return 0;
 }
