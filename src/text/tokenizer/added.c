@@ -160,7 +160,8 @@ olv_status ol_tk_added_build(olv_tokenizer *t, ol_tk_added *list, size_t count, 
     ol_tk_vocab_init(&s->by_id);
     s->items = ol_arena_calloc(t->arena, count + 1, sizeof *s->items);
     if (!s->items) return ol_fail(err, OLV_NOMEM, "out of memory");
-    uint64_t next = t->vocab.n_names;
+    /* A unigram vocabulary is a list: a name that stands there twice counts twice. */
+    uint64_t next = t->model_kind && strcmp(t->model_kind->type, "Unigram") == 0 ? t->vocab.count : t->vocab.n_names;
     for (size_t i = 0; i < count; i++) {
         if (list[i].content.len == 0) continue;
         OL_TRY(add_one(t, &list[i], &next, err));
