@@ -14,7 +14,7 @@ typedef struct olk_groups {
     int shift;         /* group = block << shift; 31: one group a row */
     int64_t per_half;  /* groups in 16 blocks, at least 1 */
     __m512i lane_lo;   /* group (from the first of these 16 blocks) of a lane */
-    size_t scale_size;
+    __mmask16 mask;    /* per_half ones */
     float zero_bias;   /* what the codes are shifted by when they are made unsigned */
 } olk_groups;
 
@@ -31,7 +31,7 @@ OLK_INLINE olk_groups olk_groups_of(const ol_qconst *q, const olk_act_form *f, _
     g.shift = q->n_groups == 1 ? 31 : __builtin_ctzll((uint64_t)(q->group / block));
     g.per_half = g.shift >= 4 ? 1 : 16 >> g.shift;
     g.lane_lo = g.shift >= 4 ? _mm512_setzero_si512() : _mm512_srl_epi32(lane_block, _mm_cvtsi32_si128(g.shift));
-    g.scale_size = q->scale_dtype == OL_F32 ? 4 : 2;
+    g.mask = (__mmask16)((1u << g.per_half) - 1);
     g.zero_bias = q->code == OL_Q_I4 ? 8 : q->code == OL_Q_I8 ? 128 : 0;
     return g;
 }
@@ -48,11 +48,16 @@ OLK_INLINE __mmask16 olk_group_mask(const ol_qconst *q, const olk_groups *g, int
     return n <= 0 ? 0 : (__mmask16)((1u << n) - 1);
 }
 
-/* Scales of blocks [16 h, 16 h + 16) of a row, in lane order. */
-OLK_INLINE __m512 olk_scales(const ol_qconst *q, const olk_groups *g, int64_t row, int64_t h) {
+/* Scales of blocks [16 h, 16 h + 16) of a row, in lane order. whole: none of them lies past the end; t: the type. */
+OLK_INLINE __m512 olk_scales(const ol_qconst *q, const olk_groups *g, const uint8_t *row_scales, int64_t h, bool whole,
+                             ol_dtype t) {
     int64_t first = h * 16 >> g->shift;
-    const uint8_t *p = (const uint8_t *)q->scales + (size_t)(row * q->n_groups + first) * g->scale_size;
-    return _mm512_permutexvar_ps(g->lane_lo, olk_load_floats(p, q->scale_dtype, olk_group_mask(q, g, first)));
+    __mmask16 mask = whole ? g->mask : olk_group_mask(q, g, first);
+    const uint8_t *p = row_scales + (size_t)first * (t == OL_F32 ? 4 : 2);
+    return _mm512_permutexvar_ps(g->lane_lo, olk_load_floats(p, t, mask));
+}
+OLK_INLINE const uint8_t *olk_row_scales(const ol_qconst *q, int64_t row) {
+    return (const uint8_t *)q->scales + (size_t)(row * q->n_groups) * (q->scale_dtype == OL_F32 ? 4 : 2);
 }
 
 /* Nibbles from group `first` on, one a byte. */
