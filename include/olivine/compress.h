@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Weight compression without data: what the weights of a model are stored as.
+ *
+ * A compressed matrix [rows, k] is cut along k into groups that share a scale. Integer types store q with w = scale * q
+ * (sym) or scale * (q - zero point) (asym). The last group of a row may be shorter. Results are the same bits on every
+ * machine and for every number of threads. */
+#ifndef OLIVINE_COMPRESS_H
+#define OLIVINE_COMPRESS_H
+
+#include <olivine/status.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* X(NAME, text) */
+#define OLV_WEIGHT_TYPES(X)                                                                        \
+    X(KEEP, "keep")           /* as they are */                                                    \
+    X(F16, "f16")                                                                                  \
+    X(BF16, "bf16")                                                                                \
+    X(INT8_SYM, "int8_sym")                                                                        \
+    X(INT8_ASYM, "int8_asym")                                                                      \
+    X(INT4_SYM, "int4_sym")                                                                        \
+    X(INT4_ASYM, "int4_asym")                                                                      \
+    X(NF4, "nf4")
+
+typedef enum olv_weight_type {
+#define OLV_WEIGHT_ENUM_(name, text) OLV_WEIGHT_##name,
+    OLV_WEIGHT_TYPES(OLV_WEIGHT_ENUM_)
+#undef OLV_WEIGHT_ENUM_
+        OLV_N_WEIGHT_TYPES
+} olv_weight_type;
+
+/* How a scale is found. SEARCH tries many per group and keeps the one with the least squared error, which is never
+ * larger than that of the others with the same stored scale type. NNCF and ORT give the codes and scales that NNCF's
+ * compress_weights and ONNX Runtime's default block quantizer give, bit for bit. */
+typedef enum olv_rounding { OLV_ROUND_SEARCH, OLV_ROUND_NNCF, OLV_ROUND_ORT } olv_rounding;
+
+/* Scales as f16, or as f32. SEARCH gives values that f16 holds in both, where they are within its normal range. */
+typedef enum olv_scale_type { OLV_SCALE_F16, OLV_SCALE_F32 } olv_scale_type;
+
+typedef struct olv_weight_spec {
+    olv_weight_type type;
+    int32_t group_size; /* 16, 32, ... 256, or -1: one group per row */
+    olv_rounding rounding;
+    olv_scale_type scale;
+} olv_weight_spec;
+
+typedef struct olv_compress_params {
+    size_t struct_size;         /* set by olv_compress_params_init */
+    olv_weight_spec weights;    /* linear layers */
+    olv_weight_spec embeddings; /* tables that rows are looked up in */
+    olv_weight_spec head;       /* the linear layer that gives the logits; a table shared with it becomes this too */
+    int64_t min_elements;       /* smaller matrices are kept */
+} olv_compress_params;
+
+/* Linear layers int4_sym in groups of 32, embeddings and head int8_sym per row, searched, f16 scales. */
+OLV_API void olv_compress_params_init(olv_compress_params *p);
+/* Type named `name` ("int4_sym"; "int4" and "int8" mean the symmetric ones); OLV_ARG says which names there are. */
+OLV_API OLV_MUST_USE olv_status olv_weight_type_parse(const char *name, olv_weight_type *out, olv_error *err);
+OLV_API const char *olv_weight_type_name(olv_weight_type t); /* never NULL */
+/* OLV_ARG when the parts do not fit together. */
+OLV_API OLV_MUST_USE olv_status olv_weight_spec_check(const olv_weight_spec *s, olv_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "compress/lazy.h"
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "base/error.h"
+#include "compress/round.h"
+#include <string.h>
+
+#define BATCH_FLOATS 65536 /* of source rows read at once: well within the second-level cache */
+
+/* Per row: written once by the thread that produces it. */
+typedef struct row_stats {
+    float error, energy;
+    bool done;
+} row_stats;
+
+typedef struct producer {
+    ol_const *src;
+    olv_weight_spec spec;
+    uint64_t cpu;
+    ol_qconst form;
+    int64_t padded; /* floats of a group, a multiple of 16 */
+    row_stats *stats;
+} producer;
+
+static void destroy(void *ctx) {
+    producer *p = ctx;
+    ol_const_release(p->src);
+    ol_free(p->stats);
+    ol_free(p);
+}
+
+/* Codes of a group into its place in a row: bytes, or two to a byte. */
+static void pack(const uint8_t *codes, int64_t n, int bits, uint8_t *restrict out) {
+    if (bits == 8) {
+        memcpy(out, codes, (size_t)n);
+        return;
+    }
+    for (int64_t i = 0; i < n / 2; i++) out[i] = (uint8_t)(codes[2 * i] | codes[2 * i + 1] << 4);
+    if (n % 2) out[n / 2] = codes[n - 1];
+}
+
+/* Where the results of a call to fill go. */
+typedef struct target {
+    uint8_t *codes, *zeros;
+    void *scales;
+} target;
+
+static void put_group(const producer *p, const target *t, int64_t row, int64_t g, const uint8_t *codes,
+                      const ol_rounded_group *r) {
+    const ol_qconst *f = &p->form;
+    int bits = ol_weight_bits(p->spec.type);
+    pack(codes, f->group, bits, t->codes + (size_t)row * f->row_bytes + (size_t)(g * f->group * bits / 8));
+    int64_t i = row * f->n_groups + g;
+    if (p->spec.scale == OLV_SCALE_F16) {
+        ((uint16_t *)t->scales)[i] = ol_f32_to_f16(r->scale);
+    } else {
+        ((float *)t->scales)[i] = r->scale;
+    }
+    if (f->zero_dtype != OL_DTYPE_NONE)
+        ol_elem_set(f->zero_dtype, t->zeros + (size_t)row * f->zero_row_bytes, (uint64_t)g, r->zero);
+}
+
+/* Reads rows into groups padded with zeros. */
+static olv_status read_rows(const producer *p, int64_t row, int64_t n, float *x, olv_error *err) {
+    const ol_qconst *f = &p->form;
+    int64_t stride = f->n_groups * p->padded;
+    if (stride == f->k) return ol_const_rows_f32(p->src, row, n, x, err);
+    memset(x, 0, (size_t)(n * stride) * sizeof *x);
+    for (int64_t i = 0; i < n; i++) OL_TRY(ol_const_rows_f32(p->src, row + i, 1, x + i * stride, err));
+    return OLV_OK;
+}
+
+static void count_group(row_stats *s, const ol_rounded_group *r, bool first, bool last) {
+    s->error = (first ? 0 : s->error) + r->error;
+    s->energy = (first ? 0 : s->energy) + r->energy;
+    if (last) s->done = true;
+}
+
+/* Rounds n rows that lie in x; target rows start at `to`. */
+static olv_status round_rows(producer *p, ol_rounder *r, const float *x, uint8_t *codes, int64_t row, int64_t n,
+                             const target *t, int64_t to, olv_error *err) {
+    int64_t groups = p->form.n_groups, total = n * groups;
+    ol_rounded_group out[OL_ROUND_LANES];
+    for (int64_t i = 0; i < total; i += OL_ROUND_LANES) {
+        int count = (int)(total - i < OL_ROUND_LANES ? total - i : OL_ROUND_LANES);
+        if (ol_rounder_run(r, x + i * p->padded, count, codes, out, err) != OLV_OK)
+            return ol_error_at(err, "row %lld", (long long)(row + i / groups));
+        for (int j = 0; j < count; j++) {
+            int64_t at = (i + j) / groups, g = (i + j) % groups;
+            put_group(p, t, to + at, g, codes + j * p->padded, &out[j]);
+            count_group(&p->stats[row + at], &out[j], g == 0, g == groups - 1);
+        }
+    }
+    return OLV_OK;
+}
+
+static olv_status fill(void *ctx, int64_t row, int64_t n, uint8_t *codes, void *scales, void *zeros, olv_error *err) {
+    producer *p = ctx;
+    const ol_qconst *f = &p->form;
+    int64_t stride = f->n_groups * p->padded, batch = BATCH_FLOATS / (stride ? stride : 1);
+    if (stride == 0 || n == 0) return OLV_OK;
+    batch = batch < 1 ? 1 : batch > n ? n : batch;
+    /* Groups of whole rows: as many rows as there are lanes. */
+    if (f->n_groups < OL_ROUND_LANES && batch < OL_ROUND_LANES) batch = n < OL_ROUND_LANES ? n : OL_ROUND_LANES;
+    memset(codes, 0, (size_t)n * f->row_bytes);
+    if (zeros) memset(zeros, 0, (size_t)n * f->zero_row_bytes);
+    float *x = ol_alloc_aligned((size_t)(batch * stride) * sizeof *x);
+    uint8_t *tmp = ol_alloc((size_t)p->padded * OL_ROUND_LANES);
+    ol_rounder *r = ol_rounder_create(&p->spec, p->padded, p->cpu);
+    olv_status s = x && tmp && r ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory for compressing %lld weights", (long long)stride);
+    target t = {codes, zeros, scales};
+    for (int64_t i = 0; s == OLV_OK && i < n; i += batch) {
+        int64_t m = n - i < batch ? n - i : batch;
+        s = read_rows(p, row + i, m, x, err);
+        if (s == OLV_OK) s = round_rows(p, r, x, tmp, row + i, m, &t, i, err);
+    }
+    ol_free_aligned(x);
+    ol_free(tmp);
+    ol_rounder_destroy(r);
+    return s;
+}
+
+static ol_qconst form_of(const olv_weight_spec *spec, int64_t rows, int64_t k) {
+    int bits = ol_weight_bits(spec->type);
+    ol_qconst f = {.rows = rows, .k = k, .global_scale = 1};
+    f.code = spec->type == OLV_WEIGHT_NF4 ? OL_Q_NF4 : bits == 4 ? OL_Q_U4 : OL_Q_U8;
+    f.group = spec->group_size < 0 || spec->group_size > k ? (k ? k : 1) : spec->group_size;
+    f.n_groups = (k + f.group - 1) / f.group;
+    f.row_bytes = (size_t)((f.n_groups * f.group * bits + 7) / 8);
+    f.scale_dtype = spec->scale == OLV_SCALE_F16 ? OL_F16 : OL_F32;
+    if (ol_weight_asym(spec->type)) {
+        f.zero_dtype = bits == 4 ? OL_U4 : OL_U8;
+        f.zero_row_bytes = (size_t)((f.n_groups * bits + 7) / 8);
+    }
+    return f;
+}
+
+static ol_const *lazy_const(ol_const *src, const olv_weight_spec *spec, uint64_t cpu, olv_error *err) {
+    int64_t rows = ol_const_rows(src), k = ol_const_width(src);
+    if (ol_const_rank(src) < 2 || k > INT32_MAX) {
+        ol_fail(err, OLV_SHAPE, "weights of rank %d with rows of %lld cannot be compressed", ol_const_rank(src),
+                (long long)k);
+        return NULL;
+    }
+    producer *p = ol_calloc(1, sizeof *p);
+    row_stats *stats = ol_calloc((size_t)rows + 1, sizeof *stats);
+    if (!p || !stats) {
+        ol_free(p);
+        ol_free(stats);
+        ol_fail(err, OLV_NOMEM, "no memory for a compressed constant");
+        return NULL;
+    }
+    *p = (producer){ol_const_retain(src), *spec, cpu, form_of(spec, rows, k), 0, stats};
+    p->padded = (p->form.group + 15) / 16 * 16;
+    ol_lazy_quant lazy = {fill, destroy, p, p->form};
+    ol_const *c = ol_const_lazy_quant(ol_const_rank(src), ol_const_dims(src), &lazy, err);
+    if (!c) destroy(p);
+    return c;
+}
+
+ol_const *ol_compress_const(ol_const *src, const olv_weight_spec *spec, uint64_t cpu, olv_error *err) {
+    if (olv_weight_spec_check(spec, err) != OLV_OK) return NULL;
+    switch (spec->type) {
+    case OLV_WEIGHT_KEEP: return ol_const_retain(src);
+    case OLV_WEIGHT_F16: return ol_const_cast(src, OL_F16, err);
+    case OLV_WEIGHT_BF16: return ol_const_cast(src, OL_BF16, err);
+    default: return lazy_const(src, spec, cpu, err);
+    }
+}
+
+bool ol_compress_const_stats(const ol_const *c, ol_compress_stats *out) {
+    const ol_lazy_quant *lazy = ol_const_lazy(c);
+    if (!lazy || lazy->fill != fill) return false;
+    const producer *p = lazy->ctx;
+    *out = (ol_compress_stats){.rows = p->form.rows};
+    for (int64_t r = 0; r < p->form.rows; r++) {
+        if (!p->stats[r].done) continue;
+        out->rows_done++;
+        out->error += (double)p->stats[r].error;
+        out->energy += (double)p->stats[r].energy;
+    }
+    return true;
+}

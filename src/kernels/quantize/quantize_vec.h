@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Body of the vector variants: vec_x86.h for f32, and here the few integer operations beside it. A vi has a 32-bit lane
+ * per group, which holds one sum or a pair of 16-bit elements. */
+#include "base/cpu.h"
+#include "kernels/math/vec_x86.h"
+#include "kernels/quantize/quantize.h"
+#include <string.h>
+
+#define L OLK_Q_LANES
+
+#if defined(__AVX512F__)
+typedef __m512i vi;
+VI vi i_load(const void *p) { return _mm512_loadu_si512(p); }
+VI void i_store(void *p, vi v) { _mm512_storeu_si512(p, v); }
+VI vi i_zero(void) { return _mm512_setzero_si512(); }
+VI vi i_set16(int v) { return _mm512_set1_epi16((short)v); }
+VI vi i_add32(vi a, vi b) { return _mm512_add_epi32(a, b); }
+VI vi i_add16(vi a, vi b) { return _mm512_add_epi16(a, b); }
+VI vi i_mulhrs(vi a, vi b) { return _mm512_mulhrs_epi16(a, b); }
+VI vi i_sra16(vi a, int n) { return _mm512_sra_epi16(a, _mm_cvtsi32_si128(n)); }
+VI vi i_min16(vi a, vi b) { return _mm512_min_epi16(a, b); }
+VI vi i_max16(vi a, vi b) { return _mm512_max_epi16(a, b); }
+VI vi i_madd(vi a, vi b) { return _mm512_madd_epi16(a, b); }
+VI vi i_maxu32(vi a, vi b) { return _mm512_max_epu32(a, b); }
+VI vi i_and(vi a, vi b) { return _mm512_and_si512(a, b); }
+VI vi i_set32(int v) { return _mm512_set1_epi32(v); }
+VI vi i_bits(vf a) { return _mm512_castps_si512(a); }
+VI vf i_float(vi a) { return _mm512_cvtepi32_ps(a); }
+VI vi i_round(vf a) { return _mm512_cvtps_epi32(a); }
+/* 16-bit values, each twice. */
+VI vi i_twice16(const int16_t *p) {
+    vi w = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
+    return _mm512_or_si512(w, _mm512_slli_epi32(w, 16));
+}
+VI vm v_gt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
+VI vm m_and(vm a, vm b) { return a & b; }
+VI vi i_select(vm m, vi yes, vi no) { return _mm512_mask_blend_epi32(m, no, yes); }
+VI void store_codes(uint8_t *p, vi v) { _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(v)); }
+VI float half_sum(const vf *v) { return v_sum(v[0]); }
+#else
+typedef __m256i vi;
+VI vi i_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+VI void i_store(void *p, vi v) { _mm256_storeu_si256((__m256i *)p, v); }
+VI vi i_zero(void) { return _mm256_setzero_si256(); }
+VI vi i_set16(int v) { return _mm256_set1_epi16((short)v); }
+VI vi i_add32(vi a, vi b) { return _mm256_add_epi32(a, b); }
+VI vi i_add16(vi a, vi b) { return _mm256_add_epi16(a, b); }
+VI vi i_mulhrs(vi a, vi b) { return _mm256_mulhrs_epi16(a, b); }
+VI vi i_sra16(vi a, int n) { return _mm256_sra_epi16(a, _mm_cvtsi32_si128(n)); }
+VI vi i_min16(vi a, vi b) { return _mm256_min_epi16(a, b); }
+VI vi i_max16(vi a, vi b) { return _mm256_max_epi16(a, b); }
+VI vi i_madd(vi a, vi b) { return _mm256_madd_epi16(a, b); }
+VI vi i_maxu32(vi a, vi b) { return _mm256_max_epu32(a, b); }
+VI vi i_and(vi a, vi b) { return _mm256_and_si256(a, b); }
+VI vi i_set32(int v) { return _mm256_set1_epi32(v); }
+VI vi i_bits(vf a) { return _mm256_castps_si256(a); }
+VI vf i_float(vi a) { return _mm256_cvtepi32_ps(a); }
+VI vi i_round(vf a) { return _mm256_cvtps_epi32(a); }
+VI vi i_twice16(const int16_t *p) {
+    vi w = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+    return _mm256_or_si256(w, _mm256_slli_epi32(w, 16));
+}
+VI vm v_gt(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_GT_OQ); }
+VI vm m_and(vm a, vm b) { return _mm256_and_ps(a, b); }
+VI vi i_select(vm m, vi yes, vi no) { return _mm256_blendv_epi8(no, yes, _mm256_castps_si256(m)); }
+VI void store_codes(uint8_t *p, vi v) {
+    __m128i w = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(w, w));
+}
+VI float half_sum(const vf *v) { return v_sum(v_add(v[0], v[1])); }
+#endif
+
+#define PARTS (L / VW) /* vectors that make up the 16 lanes */
+
+static void range(const float *x, int64_t n, olk_range *out) {
+    vf lo = v_set1(n ? x[0] : 0), hi = lo, energy[PARTS];
+    vi magnitude = i_zero(), mask = i_set32(0x7fffffff);
+    for (int k = 0; k < PARTS; k++) energy[k] = v_set1(0);
+    for (int64_t i = 0; i < n; i += L) {
+        for (int k = 0; k < PARTS; k++) {
+            vf v = v_load(x + i + k * VW);
+            lo = v_min(lo, v);
+            hi = v_max(hi, v);
+            magnitude = i_maxu32(magnitude, i_and(i_bits(v), mask));
+            energy[k] = v_add(energy[k], v_mul(v, v));
+        }
+    }
+    float l[VW], h[VW];
+    uint32_t m[VW];
+    v_store(l, lo);
+    v_store(h, hi);
+    i_store(m, magnitude);
+    for (int k = 1; k < VW; k++) {
+        l[0] = l[k] < l[0] ? l[k] : l[0];
+        h[0] = h[k] > h[0] ? h[k] : h[0];
+        m[0] = m[k] > m[0] ? m[k] : m[0];
+    }
+    *out = (olk_range){l[0], h[0], m[0], half_sum(energy)};
+}
+
+static void spread(const float *x, int64_t ldx, int64_t n, int lanes, const float *mult, int16_t *out) {
+    for (int l = 0; l < L; l++) {
+        for (int64_t i = 0; i < n; i += VW) {
+            int32_t q[VW];
+            i_store(q, l < lanes ? i_round(v_mul(v_load(x + l * ldx + i), v_set1(mult[l]))) : i_zero());
+            for (int j = 0; j < VW; j += 2) {
+                int32_t pair = (q[j] & 0xffff) | (int32_t)((uint32_t)q[j + 1] << 16);
+                memcpy(out + ((i + j) / 2 * L + l) * 2, &pair, sizeof pair);
+            }
+        }
+    }
+}
+
+typedef struct bounds {
+    vi lo, hi;
+} bounds;
+
+/* Sums of both pairs of bounds over at most OLK_Q_CHUNK pairs. */
+VI void chunk(const int16_t *x, int64_t pairs, vi mult, int shift, const bounds *b, vi *xq, vi *qq) {
+    vi half = i_set16(1 << (shift - 1)), x0 = i_zero(), x1 = x0, q0 = x0, q1 = x0;
+    for (int64_t p = 0; p < pairs; p++) {
+        vi v = i_load(x + p * L * 2);
+        vi r = i_sra16(i_add16(i_mulhrs(v, mult), half), shift);
+        vi a = i_max16(i_min16(r, b[0].hi), b[0].lo), c = i_max16(i_min16(r, b[1].hi), b[1].lo);
+        x0 = i_add32(x0, i_madd(v, a));
+        q0 = i_add32(q0, i_madd(a, a));
+        x1 = i_add32(x1, i_madd(v, c));
+        q1 = i_add32(q1, i_madd(c, c));
+    }
+    xq[0] = x0;
+    xq[1] = x1;
+    qq[0] = q0;
+    qq[1] = q1;
+}
+
+typedef struct leader {
+    vf xq, qq;
+    vi index;
+} leader;
+
+VI void challenge(leader *best, vf xq, vf qq, int index) {
+    vm wins = m_and(v_gt(xq, v_set1(0)),
+                    v_gt(v_mul(v_mul(xq, xq), best->qq), v_mul(v_mul(best->xq, best->xq), qq)));
+    best->xq = v_select(wins, xq, best->xq);
+    best->qq = v_select(wins, qq, best->qq);
+    best->index = i_select(wins, i_set32(index), best->index);
+}
+
+static void search(const int16_t *x, int64_t n, int shift, const olk_trial *trials, int n_trials, olk_best *out) {
+    for (int lane = 0; lane < L; lane += VW) {
+        leader best = {v_set1(0), v_set1(1), i_zero()};
+        v_store(out->xq0 + lane, v_set1(0));
+        v_store(out->qq0 + lane, v_set1(1));
+        for (int t = 0; t < n_trials; t++) {
+            const olk_trial *r = &trials[t];
+            bounds b[2] = {{i_twice16(r->lo[0] + lane), i_twice16(r->hi[0] + lane)},
+                           {i_twice16(r->lo[1] + lane), i_twice16(r->hi[1] + lane)}};
+            vf xq[2] = {v_set1(0), v_set1(0)}, qq[2] = {v_set1(0), v_set1(0)};
+            for (int64_t p = 0; p < n / 2; p += OLK_Q_CHUNK) {
+                vi a[2], c[2];
+                int64_t m = n / 2 - p < OLK_Q_CHUNK ? n / 2 - p : OLK_Q_CHUNK;
+                chunk(x + (p * L + lane) * 2, m, i_set16(r->mult), shift, b, a, c);
+                for (int k = 0; k < 2; k++) {
+                    xq[k] = v_add(xq[k], i_float(a[k]));
+                    qq[k] = v_add(qq[k], i_float(c[k]));
+                }
+            }
+            if (t == 0) {
+                v_store(out->xq0 + lane, xq[0]);
+                v_store(out->qq0 + lane, qq[0]);
+            }
+            challenge(&best, xq[0], qq[0], 2 * t);
+            challenge(&best, xq[1], qq[1], 2 * t + 1);
+        }
+        v_store(out->xq + lane, best.xq);
+        v_store(out->qq + lane, best.qq);
+        i_store(out->index + lane, best.index);
+    }
+}
+
+static void nearest(const float *x, int64_t n, float inv, float s, int lo, int hi, uint8_t *codes, olk_rounded *out) {
+    vf vinv = v_set1(inv), vs = v_set1(s), vlo = v_set1((float)lo), vhi = v_set1((float)hi);
+    vf error[PARTS], xq[PARTS], qq[PARTS];
+    for (int k = 0; k < PARTS; k++) error[k] = xq[k] = qq[k] = v_set1(0);
+    for (int64_t i = 0; i < n; i += L) {
+        for (int k = 0; k < PARTS; k++) {
+            vf v = v_load(x + i + k * VW);
+            vf q = v_round(v_max(v_min(v_mul(v, vinv), vhi), vlo));
+            vf d = v_sub(v, v_mul(q, vs));
+            error[k] = v_add(error[k], v_mul(d, d));
+            xq[k] = v_add(xq[k], v_mul(v, q));
+            qq[k] = v_add(qq[k], v_mul(q, q));
+            store_codes(codes + i + k * VW, i_round(v_sub(q, vlo)));
+        }
+    }
+    *out = (olk_rounded){half_sum(error), half_sum(xq), half_sum(qq)};
+}
