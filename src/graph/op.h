@@ -43,7 +43,17 @@ typedef struct ol_datum {
 void ol_datum_deinit(ol_datum *d);
 OLV_MUST_USE olv_status ol_datum_copy(ol_datum *dst, const ol_datum *src, olv_error *err);
 
-typedef struct ol_state_access ol_state_access; /* device/reference gives it; opaque to ordinary operators */
+/* Rows of a run and the state behind them; device/reference gives it, only operators with state look into it. */
+typedef struct ol_state_access {
+    void *ctx;
+    int64_t n_rows;
+    const int32_t *sequence; /* [n_rows]: sequence of each row */
+    const int64_t *position; /* [n_rows]: its place there */
+    const int64_t *length;   /* [n_rows]: positions of its sequence, this run's included */
+    /* `width` floats kept between runs for a position of a sequence. NULL when not there yet (made when `make` is set,
+     * zeroed; then NULL: out of memory or another width). */
+    float *(*slot)(void *ctx, int64_t state, int32_t sequence, int64_t position, int64_t width, bool make);
+} ol_state_access;
 
 /* Evaluation context. Inputs: NULL when omitted. Outputs: empty; the operator initializes each that node->outputs[i]
  * names. */
