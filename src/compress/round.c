@@ -127,19 +127,22 @@ static void refine(ol_rounder *r, const float *x, candidate *c, uint8_t *codes) 
     }
 }
 
-/* Plain rounding: signed scale from the extreme, or range with zero inside. */
-static candidate plain(const ol_rounder *r, const olk_range *g) {
+/* Plain rounding: signed scale from the extreme, or range with zero inside; scales of at least `least`. */
+static candidate plain(const ol_rounder *r, const olk_range *g, float least) {
     candidate c = {.lo = -(r->max_q + 1) / 2};
+    float s;
     if (!ol_weight_asym(r->spec.type)) {
         float extreme = -g->lo >= g->hi ? g->lo : g->hi;
-        c.scale = -extreme / (float)((r->max_q + 1) / 2);
+        s = -extreme / (float)((r->max_q + 1) / 2);
+        if (fabsf(s) < least) s = least;
     } else {
-        float lo = g->lo < 0 ? g->lo : 0, hi = g->hi > 0 ? g->hi : 0, s = (hi - lo) / (float)r->max_q;
-        c.scale = s;
+        float lo = g->lo < 0 ? g->lo : 0, hi = g->hi > 0 ? g->hi : 0;
+        s = (hi - lo) / (float)r->max_q;
+        if (s < least) s = least;
         c.lo = s > 0 ? (int)rintf(lo / s) : 0;
         c.lo = c.lo < -r->max_q ? -r->max_q : c.lo > 0 ? 0 : c.lo;
     }
-    c.scale = ol_round_scale(&r->spec, c.scale);
+    c.scale = ol_round_scale(&r->spec, s);
     return c;
 }
 
@@ -155,24 +158,32 @@ static candidate found(const ol_rounder *r, const olk_best *b, int l, float unit
     return c;
 }
 
+/* Tries c and keeps it, with its codes, where it is better than the best so far. */
+static void consider(ol_rounder *r, const float *x, candidate c, candidate *best, uint8_t *codes) {
+    if (!isfinite(c.scale)) {
+        if (!best->tried) *best = c;
+        return;
+    }
+    try_candidate(r, x, &c, best->tried ? r->scratch : codes);
+    if (best->tried && !(c.sums.error < best->sums.error)) return;
+    if (best->tried) memcpy(codes, r->scratch, (size_t)r->n);
+    *best = c;
+}
+
 static void settle(ol_rounder *r, const float *x, const olk_range *g, const olk_best *b, int l, float unit,
                    uint8_t *codes, ol_rounded_group *out) {
-    candidate c = found(r, b, l, unit);
-    if (isfinite(c.scale) && c.scale != 0) try_candidate(r, x, &c, codes);
+    candidate best = {.tried = false}, c = found(r, b, l, unit);
+    consider(r, x, c, &best, codes);
     /* The trial at factor 1, with its best scale, is at least as good as plain rounding. Only when the search is not
-     * clearly better than that, by more than its own rounding errors, must the two be compared. */
-    float gain = b->xq[l] * b->xq[l] / b->qq[l] - b->xq0[l] * b->xq0[l] / (b->qq0[l] > 0 ? b->qq0[l] : 1);
+     * clearly better than that, by more than its own rounding errors, must the two be compared; and where f16 has few
+     * digits left, so that the stored scale is another one. */
     float score = b->xq[l] * b->xq[l] / b->qq[l];
-    if (!c.tried || !(gain > score * 0x1p-15f)) {
-        candidate p = plain(r, g);
-        try_candidate(r, x, &p, r->scratch);
-        if (!c.tried || p.sums.error < c.sums.error) {
-            c = p;
-            memcpy(codes, r->scratch, (size_t)r->n);
-        }
-    }
-    refine(r, x, &c, codes);
-    *out = (ol_rounded_group){c.scale, -c.lo, c.sums.error, g->energy};
+    float gain = score - b->xq0[l] * b->xq0[l] / (b->qq0[l] > 0 ? b->qq0[l] : 1);
+    bool coarse = fabsf(c.scale) < 0x1p-14f;
+    if (!best.tried || coarse || !(gain > score * 0x1p-15f)) consider(r, x, plain(r, g, 0), &best, codes);
+    if (coarse) consider(r, x, plain(r, g, 0x1p-23f), &best, codes);
+    if (best.tried) refine(r, x, &best, codes);
+    *out = (ol_rounded_group){best.scale, -best.lo, best.sums.error, g->energy};
 }
 
 /* ---- sixteen groups ---- */
