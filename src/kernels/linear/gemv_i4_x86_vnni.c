@@ -2,18 +2,23 @@
 /* Rows of 4-bit codes times int8 activations, for 1 to 16 rows of x, straight from the file's layout.
  *
  * 64 bytes of a weight row are 128 codes. Split into low and high nibbles they meet the even and odd activations in two
- * dot products, after which lane l of the accumulator holds the sum over 8 k. The accumulators of four such chunks are
- * added crosswise, which leaves the 16 block sums of a span of 512 k in one vector: 9 instructions for 8 dot products.
- * These are scaled and accumulated in f32, lane by lane, span after span; the order does not depend on the number of
- * rows. */
+ * dot products, after which lane l of the accumulator holds the sum over 8 k. Such sums fit 16 bits (15 * 127 * 8), and
+ * so do sums over 16 k, so that two rounds of pack-to-16-bit and add-pairs leave the 16 block sums of a span of 512 k in
+ * one vector: 6 instructions for 8 dot products. These are scaled and accumulated in f32, lane by lane, span after span;
+ * the order does not depend on the number of rows. */
 #include "kernels/linear/variants.h"
 #include "kernels/linear/weight_x86_avx512.h"
 
 /* gcc spills the accumulators of the intrinsics. */
-OLK_INLINE __m512i dot4(__m512i acc, __m512i u8, const void *s8) {
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u8), "m"(*(const __m512i *)s8));
+OLK_INLINE __m512i dot4(__m512i acc, __m512i u8, __m512i s8) {
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u8), "v"(s8));
     return acc;
 }
+OLK_INLINE __m512i dot2(__m512i acc, __m512i a, __m512i b) {
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b));
+    return acc;
+}
+
 typedef struct gemv {
     const ol_qconst *q;
     olk_act_form f;
@@ -22,18 +27,8 @@ typedef struct gemv {
     float *y;
     int64_t ldy;
     __m512i flip; /* makes codes unsigned */
-    int64_t row_codes_bytes, whole; /* bytes of codes in a row; whole spans of k */
-    size_t ahead;                   /* bytes between use and prefetch */
+    int64_t row_codes_bytes;
 } gemv;
-
-typedef struct row { /* of the weight */
-    int64_t n;
-    const uint8_t *codes, *scales;
-} row;
-
-typedef struct form { /* known when compiling */
-    bool zp, block16, f32;
-} form;
 
 /* 64 bytes of codes (fewer at the end of a row) as low and high nibbles. */
 OLK_INLINE void unpack(const gemv *c, const uint8_t *p, bool whole, int64_t left, __m512i *lo, __m512i *hi) {
@@ -45,123 +40,100 @@ OLK_INLINE void unpack(const gemv *c, const uint8_t *p, bool whole, int64_t left
     *hi = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
 }
 
-/* Block sums of 16 (two vectors) or 32 k (one) from sums over 8 k of the four chunks, in the lanes that act.h says. */
-OLK_INLINE __m512i sums16(__m512i a, __m512i b) {
+/* Sums over 16 k of two chunks: in each 128-bit lane a, a', b, b'. */
+OLK_INLINE __m512i pair_sums(__m512i a, __m512i b) {
     return _mm512_madd_epi16(_mm512_packs_epi32(a, b), _mm512_set1_epi16(1));
 }
-OLK_INLINE __m512i sums32(const __m512i *t) {
-    __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(t[0], t[1]), _mm512_unpackhi_epi32(t[0], t[1]));
-    __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(t[2], t[3]), _mm512_unpackhi_epi32(t[2], t[3]));
-    return _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+
+/* f32 value of 16 blocks before scaling: sum of code * x minus zero * sum of x. */
+OLK_INLINE __m512 block_value(__m512i packed, const uint8_t *x, int64_t zero_at, bool zp, __m512 zero) {
+    const __m512i one = _mm512_set1_epi16(1);
+    if (!zp) return _mm512_cvtepi32_ps(dot2(_mm512_load_si512(x + zero_at), packed, one));
+    __m512 v = _mm512_cvtepi32_ps(_mm512_madd_epi16(packed, one));
+    return _mm512_fnmadd_ps(zero, _mm512_load_ps(x + zero_at + 64), v);
 }
 
-/* Value of 16 blocks: (sum of code * x - zero * sum of x) * scale of x. `vectors`: theirs in the span of x. */
-OLK_INLINE __m512 block_values(__m512i sums, const uint8_t *vectors, int64_t stride, bool zp, __m512 zero) {
-    __m512 v;
-    if (zp)
-        v = _mm512_fnmadd_ps(zero, _mm512_load_ps(vectors + 2 * stride), _mm512_cvtepi32_ps(sums));
-    else
-        v = _mm512_cvtepi32_ps(_mm512_add_epi32(sums, _mm512_load_si512(vectors + stride)));
-    return _mm512_mul_ps(v, _mm512_load_ps(vectors));
-}
-
-/* One span of one weight row for MR rows of x. */
-OLK_INLINE void span(const gemv *c, const row *w, int64_t s, const uint8_t *x, bool whole, const int MR, const form f,
-                     __m512 *acc) {
-    __m512i lo[4], hi[4];
-    __m512 scale[2], zero[2];
-    for (int h = 0; h <= f.block16; h++) {
-        int64_t at = f.block16 ? 2 * s + h : s;
-        scale[h] = olk_scales(c->q, &c->g, w->scales, at, whole, f.f32 ? OL_F32 : c->q->scale_dtype);
-        zero[h] = f.zp ? olk_zeros(c->q, &c->g, w->n, at) : _mm512_setzero_ps();
-    }
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; j++) {
-        int64_t at = s * 256 + j * 64;
-        unpack(c, w->codes + at, whole, c->row_codes_bytes - at, &lo[j], &hi[j]);
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < MR; i++) {
-        const uint8_t *xi = x + i * c->f.row_bytes, *vectors = xi + OLK_SPAN;
-        __m512i t[4];
-#pragma GCC unroll 4
-        for (int j = 0; j < 4; j++)
-            t[j] = dot4(dot4(_mm512_setzero_si512(), lo[j], xi + j * 128), hi[j], xi + j * 128 + 64);
-        if (f.block16) {
-            acc[i] = _mm512_fmadd_ps(block_values(sums16(t[0], t[1]), vectors, 128, f.zp, zero[0]), scale[0], acc[i]);
-            acc[i] = _mm512_fmadd_ps(block_values(sums16(t[2], t[3]), vectors + 64, 128, f.zp, zero[1]), scale[1], acc[i]);
-        } else {
-            acc[i] = _mm512_fmadd_ps(block_values(sums32(t), vectors, 64, f.zp, zero[0]), scale[0], acc[i]);
+/* One span for NR weight rows and MR rows of x. */
+OLK_INLINE void span(const gemv *c, const uint8_t *const *w, int64_t n, int64_t s, const uint8_t *x, bool whole,
+                     const int NR, const int MR, const bool zp, const bool b16, const bool f32, __m512 (*acc)[4]) {
+    int64_t xs = c->f.row_bytes;
+    __m512i sums[2][4];
+    __m512 scale[2][2], zero[2][2];
+    for (int r = 0; r < NR; r++)
+        for (int h = 0; h < (b16 ? 2 : 1); h++) {
+            scale[r][h] = olk_scales(c->q, &c->g, olk_row_scales(c->q, n + r), b16 ? 2 * s + h : s, whole,
+                                     f32 ? OL_F32 : c->q->scale_dtype);
+            if (zp) zero[r][h] = olk_zeros(c->q, &c->g, n + r, b16 ? 2 * s + h : s);
+        }
+    for (int h = 0; h < 2; h++) {
+        __m512i lo[2][2], hi[2][2];
+        for (int r = 0; r < NR; r++)
+            for (int j = 0; j < 2; j++) {
+                int64_t at = s * 256 + h * 128 + j * 64;
+                unpack(c, w[r] + at, whole, c->row_codes_bytes - at, &lo[r][j], &hi[r][j]);
+            }
+        for (int i = 0; i < MR; i++) {
+            const uint8_t *xi = x + i * xs + h * 256;
+            __m512i e0 = _mm512_load_si512(xi), o0 = _mm512_load_si512(xi + 64);
+            __m512i e1 = _mm512_load_si512(xi + 128), o1 = _mm512_load_si512(xi + 192);
+            for (int r = 0; r < NR; r++) {
+                __m512i a = dot4(dot4(_mm512_setzero_si512(), lo[r][0], e0), hi[r][0], o0);
+                __m512i b = dot4(dot4(_mm512_setzero_si512(), lo[r][1], e1), hi[r][1], o1);
+                const uint8_t *xv = x + i * xs + OLK_SPAN;
+                if (b16) {
+                    __m512 v = block_value(_mm512_packs_epi32(a, b), xv, 128 + h * 64 + (zp ? 64 : 0), zp, zero[r][h]);
+                    v = _mm512_mul_ps(v, _mm512_load_ps(xv + h * 64));
+                    acc[r][i] = _mm512_fmadd_ps(v, scale[r][h], acc[r][i]);
+                } else if (h == 0) {
+                    sums[r][i] = pair_sums(a, b);
+                } else {
+                    __m512i all = _mm512_packs_epi32(sums[r][i], pair_sums(a, b));
+                    __m512 v = _mm512_mul_ps(block_value(all, xv, 64, zp, zero[r][0]), _mm512_load_ps(xv));
+                    acc[r][i] = _mm512_fmadd_ps(v, scale[r][0], acc[r][i]);
+                }
+            }
         }
     }
 }
 
-#define MAX_MR 8     /* rows of x that share one unpacking */
-#define ROW_BLOCK 16 /* rows of the weight that share a stay of x in the first-level cache */
+#define AHEAD 4096 /* bytes between use and prefetch */
 
-/* Adds spans [s0, s1) of NR weight rows times MR rows of x to acc. Rows are taken in pairs whose spans alternate, and
- * the same place of the next pair is prefetched: measured twice as fast from memory as one row after the other. */
-OLK_INLINE void rows(const gemv *c, int64_t n, int64_t i0, int64_t s0, int64_t s1, __m512 (*out)[MAX_MR], const int NR,
-                     const int MR, const form f) {
-    row w[2];
-    __m512 acc[2][MAX_MR];
+/* NR weight rows times MR rows of x. The spans of a pair of rows alternate, while the bytes are prefetched in the order
+ * in which they lie in memory: measured twice as fast from memory as one row after the other. */
+OLK_INLINE void rows(const gemv *c, int64_t n, int64_t i0, const int NR, const int MR, const bool zp, const bool b16,
+                     const bool f32) {
+    const uint8_t *w[2], *x = c->act + i0 * c->f.row_bytes;
+    for (int r = 0; r < NR; r++) w[r] = c->q->codes + (size_t)(n + r) * c->q->row_bytes;
+    __m512 acc[2][4];
     for (int r = 0; r < NR; r++)
-        w[r] = (row){n + r, c->q->codes + (size_t)(n + r) * c->q->row_bytes, olk_row_scales(c->q, n + r)};
-#pragma GCC unroll 2
-    for (int r = 0; r < NR; r++)
-#pragma GCC unroll 8
-        for (int i = 0; i < MR; i++) acc[r][i] = out[r][i];
-    const uint8_t *x = c->act + i0 * c->f.row_bytes + s0 * c->f.span_bytes;
-    int64_t s = s0, whole = s1 < c->whole ? s1 : c->whole;
-    for (; s < whole; s++, x += c->f.span_bytes) {
-#pragma GCC unroll 2
-        for (int r = 0; r < NR; r++) {
-            const char *ahead = (const char *)w[r].codes + s * 256 + c->ahead;
-            for (int j = 0; j < 4; j++) _mm_prefetch(ahead + j * 64, _MM_HINT_T0);
-            span(c, &w[r], s, x, true, MR, f, acc[r]);
-        }
+        for (int i = 0; i < MR; i++) acc[r][i] = _mm512_setzero_ps();
+    int64_t s = 0;
+    const uint8_t *ahead = w[0] + AHEAD;
+    for (; s < c->q->k / OLK_SPAN; s++, x += c->f.span_bytes) {
+        for (int j = 0; j < 4 * NR; j++, ahead += 64) _mm_prefetch((const char *)ahead, _MM_HINT_T0);
+        span(c, w, n, s, x, true, NR, MR, zp, b16, f32, acc);
     }
-    if (s < s1)
-        for (int r = 0; r < NR; r++) span(c, &w[r], s, x, false, MR, f, acc[r]);
-#pragma GCC unroll 2
+    if (c->q->k % OLK_SPAN) span(c, w, n, s, x, false, NR, MR, zp, b16, f32, acc);
     for (int r = 0; r < NR; r++)
-#pragma GCC unroll 8
-        for (int i = 0; i < MR; i++) out[r][i] = acc[r][i];
+        for (int i = 0; i < MR; i++) c->y[(i0 + i) * c->ldy + n + r] = c->q->global_scale * olk_sum16(acc[r][i]);
 }
 
-#define ROWS(NR, MR)                                                                                                 \
-    static void rows_##NR##x##MR(const gemv *c, int64_t n, int64_t i0, int64_t s0, int64_t s1,                       \
-                                 __m512 (*acc)[MAX_MR]) {                                                            \
-        if (c->q->zero_dtype == OL_DTYPE_NONE && !c->f.block16 && c->q->scale_dtype == OL_F32)                       \
-            rows(c, n, i0, s0, s1, acc, NR, MR, (form){.f32 = true});                                                \
-        else if (c->q->zero_dtype == OL_DTYPE_NONE)                                                                  \
-            c->f.block16 ? rows(c, n, i0, s0, s1, acc, NR, MR, (form){.block16 = true})                              \
-                         : rows(c, n, i0, s0, s1, acc, NR, MR, (form){.zp = false});                                 \
+#define BLOCK(NR, MR)                                                                                                \
+    __attribute__((noinline)) static void rows_##NR##x##MR(const gemv *c, int64_t n, int64_t i0) {                   \
+        bool zp = c->q->zero_dtype != OL_DTYPE_NONE;                                                                 \
+        if (c->f.block16)                                                                                            \
+            zp ? rows(c, n, i0, NR, MR, true, true, false) : rows(c, n, i0, NR, MR, false, true, false);             \
+        else if (zp)                                                                                                 \
+            rows(c, n, i0, NR, MR, true, false, false);                                                              \
+        else if (c->q->scale_dtype == OL_F32)                                                                        \
+            rows(c, n, i0, NR, MR, false, false, true);                                                              \
         else                                                                                                         \
-            c->f.block16 ? rows(c, n, i0, s0, s1, acc, NR, MR, (form){.zp = true, .block16 = true})                  \
-                         : rows(c, n, i0, s0, s1, acc, NR, MR, (form){.zp = true});                                  \
+            rows(c, n, i0, NR, MR, false, false, false);                                                             \
     }
-ROWS(1, 1) ROWS(1, 2) ROWS(1, 3) ROWS(1, 4) ROWS(1, 5) ROWS(1, 6) ROWS(1, 7) ROWS(1, 8)
-ROWS(2, 1) ROWS(2, 2) ROWS(2, 3) ROWS(2, 4) ROWS(2, 5) ROWS(2, 6) ROWS(2, 7) ROWS(2, 8)
+BLOCK(1, 1) BLOCK(1, 2) BLOCK(1, 3) BLOCK(1, 4) BLOCK(2, 1) BLOCK(2, 2) BLOCK(2, 3) BLOCK(2, 4)
 
-typedef void rows_fn(const gemv *, int64_t, int64_t, int64_t, int64_t, __m512 (*)[MAX_MR]);
-static rows_fn *const by_rows[2][MAX_MR] = {
-    {rows_1x1, rows_1x2, rows_1x3, rows_1x4, rows_1x5, rows_1x6, rows_1x7, rows_1x8},
-    {rows_2x1, rows_2x2, rows_2x3, rows_2x4, rows_2x5, rows_2x6, rows_2x7, rows_2x8}};
-
-/* A block of weight rows: k in parts whose x stays in the first-level cache. */
-static void block(const gemv *c, int64_t n0, int64_t nr, int64_t i0, int64_t mr) {
-    __m512 acc[ROW_BLOCK][MAX_MR];
-    for (int64_t r = 0; r < nr; r++)
-        for (int64_t i = 0; i < mr; i++) acc[r][i] = _mm512_setzero_ps();
-    int64_t step = 32 / mr;
-    for (int64_t s = 0; s < c->f.spans; s += step)
-        for (int64_t r = 0; r < nr; r += 2)
-            by_rows[r + 1 < nr][mr - 1](c, n0 + r, i0, s, s + step < c->f.spans ? s + step : c->f.spans, acc + r);
-    for (int64_t r = 0; r < nr; r++)
-        for (int64_t i = 0; i < mr; i++)
-            c->y[(i0 + i) * c->ldy + n0 + r] = c->q->global_scale * olk_sum16(acc[r][i]);
-}
+typedef void rows_fn(const gemv *, int64_t, int64_t);
+static rows_fn *const by_rows[2][4] = {{rows_1x1, rows_1x2, rows_1x3, rows_1x4}, {rows_2x1, rows_2x2, rows_2x3, rows_2x4}};
 
 static void run(const olk_linear_args *a, int64_t m0, int64_t m1, int64_t n0, int64_t n1, void *scratch) {
     (void)scratch;
@@ -171,12 +143,9 @@ static void run(const olk_linear_args *a, int64_t m0, int64_t m1, int64_t n0, in
     gemv c = {.q = q, .f = olk_act_form_of(a->w), .act = a->act, .y = a->y, .ldy = a->ldy};
     c.g = olk_groups_of(q, &c.f, c.f.block16 ? lane_block16 : lane_block32);
     c.flip = _mm512_set1_epi8(q->code == OL_Q_I4 ? (char)0x88 : 0);
-    c.whole = q->k / OLK_SPAN;
     c.row_codes_bytes = (q->k + 1) / 2;
-    c.ahead = q->row_bytes <= 8192 ? 2 * q->row_bytes : 4096;
-    for (int64_t i = m0; i < m1; i += MAX_MR)
-        for (int64_t n = n0; n < n1; n += ROW_BLOCK)
-            block(&c, n, n1 - n < ROW_BLOCK ? n1 - n : ROW_BLOCK, i, m1 - i < MAX_MR ? m1 - i : MAX_MR);
+    for (int64_t i = m0; i < m1; i += 4) /* four rows of x stay in the first-level cache */
+        for (int64_t n = n0; n < n1; n += 2) by_rows[n + 1 < n1][m1 - i < 4 ? m1 - i - 1 : 3](&c, n, i);
 }
 
 static bool accepts(const olk_weight *w) {
