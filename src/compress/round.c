@@ -103,6 +103,11 @@ typedef struct candidate {
     bool tried;
 } candidate;
 
+static bool is_zero(const olk_range *g) { return g->lo == 0 && g->hi == 0; }
+
+/* Longer groups are refined after the search; for short ones the trials lie close enough. */
+static bool refines(const ol_rounder *r) { return r->n > 64; }
+
 static void try_candidate(const ol_rounder *r, const float *x, candidate *c, uint8_t *codes) {
     c->tried = true;
     if (c->scale == 0) { /* too small for the type of scales */
@@ -112,7 +117,8 @@ static void try_candidate(const ol_rounder *r, const float *x, candidate *c, uin
         c->sums = (olk_rounded){range.energy, 0, 0};
         return;
     }
-    r->k->nearest(x, r->n, 1.0f / c->scale, c->scale, c->lo, c->lo + r->max_q, codes, &c->sums);
+    (refines(r) ? r->k->nearest_fit : r->k->nearest)(x, r->n, 1.0f / c->scale, c->scale, c->lo, c->lo + r->max_q, codes,
+                                                     &c->sums);
 }
 
 /* Alternates scale and codes while the error falls. `codes` holds those of c at the end. */
@@ -146,18 +152,6 @@ static candidate plain(const ol_rounder *r, const olk_range *g, float least) {
     return c;
 }
 
-/* What the search found for lane l. */
-static candidate found(const ol_rounder *r, const olk_best *b, int l, float unit) {
-    int trial = b->index[l] / 2, side = b->index[l] % 2;
-    candidate c = {.scale = unit / 32767.0f * (b->xq[l] / b->qq[l]), .lo = r->trials[trial].lo[side][l]};
-    if (!ol_weight_asym(r->spec.type)) {
-        c.lo = -(r->max_q + 1) / 2;
-        if (side) c.scale = -c.scale; /* q in [1 - h, h] is -q in [-h, h - 1] */
-    }
-    c.scale = ol_round_scale(&r->spec, c.scale);
-    return c;
-}
-
 /* Tries c and keeps it, with its codes, where it is better than the best so far. */
 static void consider(ol_rounder *r, const float *x, candidate c, candidate *best, uint8_t *codes) {
     if (!isfinite(c.scale)) {
@@ -170,19 +164,21 @@ static void consider(ol_rounder *r, const float *x, candidate c, candidate *best
     *best = c;
 }
 
-static void settle(ol_rounder *r, const float *x, const olk_range *g, const olk_best *b, int l, float unit,
-                   uint8_t *codes, ol_rounded_group *out) {
-    candidate best = {.tried = false}, c = found(r, b, l, unit);
+/* The trial at factor 1, with its best scale, is at least as good as plain rounding. Only when the search is not clearly
+ * better than that, by more than its own rounding errors, must the two be compared; and where f16 has few digits left, so
+ * that the stored scale is another one. */
+static bool clearly_better(float scale, float score, float gain) {
+    return fabsf(scale) >= 0x1p-14f && isfinite(scale) && gain > score * 0x1p-18f;
+}
+
+/* The long way: compares what was found with plain rounding, and refines. */
+static void settle(ol_rounder *r, const float *x, const olk_range *g, candidate c, bool better, uint8_t *codes,
+                   ol_rounded_group *out) {
+    candidate best = {.tried = false};
     consider(r, x, c, &best, codes);
-    /* The trial at factor 1, with its best scale, is at least as good as plain rounding. Only when the search is not
-     * clearly better than that, by more than its own rounding errors, must the two be compared; and where f16 has few
-     * digits left, so that the stored scale is another one. */
-    float score = b->xq[l] * b->xq[l] / b->qq[l];
-    float gain = score - b->xq0[l] * b->xq0[l] / (b->qq0[l] > 0 ? b->qq0[l] : 1);
-    bool coarse = fabsf(c.scale) < 0x1p-14f;
-    if (!best.tried || coarse || !(gain > score * 0x1p-15f)) consider(r, x, plain(r, g, 0), &best, codes);
-    if (coarse) consider(r, x, plain(r, g, 0x1p-23f), &best, codes);
-    if (best.tried) refine(r, x, &best, codes);
+    if (!best.tried || !better) consider(r, x, plain(r, g, 0), &best, codes);
+    if (fabsf(c.scale) < 0x1p-14f) consider(r, x, plain(r, g, 0x1p-23f), &best, codes);
+    if (best.tried && refines(r)) refine(r, x, &best, codes);
     *out = (ol_rounded_group){best.scale, -best.lo, best.sums.error, g->energy};
 }
 
@@ -211,29 +207,68 @@ static float lane_unit(ol_rounder *r, int l, const olk_range *g) {
     return hi - lo;
 }
 
-static olv_status run_search(ol_rounder *r, const float *x, int count, uint8_t *codes, const olk_range *ranges,
-                             ol_rounded_group *out) {
+/* Scales found for all lanes, as they will be stored; how good they are, and by how much better than the first trial. */
+typedef struct found_scales {
+    float scale[L], score[L], gain[L];
+} found_scales;
+
+static void find_scales(const ol_rounder *r, const olk_best *b, const float *unit, found_scales *f) {
+    uint16_t half[L];
+    float exact[L];
+    float flip = ol_weight_asym(r->spec.type) ? 1.0f : -1.0f; /* q in [1 - h, h] is -q in [-h, h - 1] */
+    for (int l = 0; l < L; l++) {
+        float s = unit[l] / 32767.0f * (b->xq[l] / b->qq[l]);
+        exact[l] = b->index[l] & 1 ? s * flip : s;
+        f->score[l] = b->xq[l] * b->xq[l] / b->qq[l];
+        f->gain[l] = f->score[l] - b->xq0[l] * b->xq0[l] / b->qq0[l];
+    }
+    ol_elems_from_f32(OL_F16, exact, L, half, 0);
+    ol_elems_to_f32(OL_F16, half, 0, L, f->scale);
+    if (r->spec.scale == OLV_SCALE_F32)
+        for (int l = 0; l < L; l++) f->scale[l] = ol_round_scale(&r->spec, exact[l]);
+}
+
+static int found_lo(const ol_rounder *r, const olk_best *b, int l) {
+    if (!ol_weight_asym(r->spec.type)) return -(r->max_q + 1) / 2;
+    return r->trials[b->index[l] / 2].lo[b->index[l] % 2][l];
+}
+
+static void run_search(ol_rounder *r, const float *x, int count, uint8_t *codes, const olk_range *ranges,
+                       ol_rounded_group *out) {
     float unit[L] = {0}, mult[L] = {0};
     olk_best best;
+    found_scales f;
     for (int l = 0; l < count; l++) {
         unit[l] = lane_unit(r, l, &ranges[l]);
         mult[l] = 32767.0f / unit[l];
-        if (!isfinite(mult[l]) || ranges[l].magnitude == 0) mult[l] = 0;
+        if (!isfinite(mult[l])) mult[l] = 0; /* zeros, or too small to be searched */
     }
     r->k->spread(x, r->n, r->n, count, mult, r->spread);
     r->k->search(r->spread, r->n, r->shift, r->trials, r->n_trials, &best);
+    find_scales(r, &best, unit, &f);
     for (int l = 0; l < count; l++) {
         const float *g = x + l * r->n;
         uint8_t *c = codes + l * r->n;
-        if (ranges[l].magnitude == 0) {
+        int lo = found_lo(r, &best, l);
+        bool better = clearly_better(f.scale[l], f.score[l], f.gain[l]);
+        if (is_zero(&ranges[l])) {
             int zero = ol_weight_asym(r->spec.type) ? 0 : (r->max_q + 1) / 2;
             memset(c, zero, (size_t)r->n);
             out[l] = (ol_rounded_group){0, zero, 0, 0};
+        } else if (better && !refines(r)) {
+            olk_rounded sums;
+            r->k->nearest(g, r->n, 1.0f / f.scale[l], f.scale[l], lo, lo + r->max_q, c, &sums);
+            out[l] = (ol_rounded_group){f.scale[l], -lo, sums.error, ranges[l].energy};
         } else {
-            settle(r, g, &ranges[l], &best, l, unit[l], c, &out[l]);
+            settle(r, g, &ranges[l], (candidate){.scale = f.scale[l], .lo = lo}, better, c, &out[l]);
         }
     }
-    return OLV_OK;
+}
+
+static bool all_finite(const float *x, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(x[i])) return false;
+    return true;
 }
 
 olv_status ol_rounder_run(ol_rounder *r, const float *x, int count, uint8_t *codes, ol_rounded_group *out,
@@ -241,10 +276,11 @@ olv_status ol_rounder_run(ol_rounder *r, const float *x, int count, uint8_t *cod
     olk_range ranges[L];
     for (int l = 0; l < count; l++) {
         r->k->range(x + l * r->n, r->n, &ranges[l]);
-        if (ranges[l].magnitude >= 0x7f800000u) return ol_fail(err, OLV_FORMAT, "a weight is infinite or no number");
+        if (!isfinite(ranges[l].energy) && !all_finite(x + l * r->n, r->n))
+            return ol_fail(err, OLV_FORMAT, "a weight is infinite or no number");
     }
     if (r->spec.rounding == OLV_ROUND_SEARCH && r->spec.type != OLV_WEIGHT_NF4) {
-        OL_TRY(run_search(r, x, count, codes, ranges, out));
+        run_search(r, x, count, codes, ranges, out);
     } else {
         for (int l = 0; l < count; l++) {
             const float *g = x + l * r->n;

@@ -20,9 +20,8 @@
 #define OLK_Q_CHUNK 128 /* pairs of elements whose sums are exact in 32 bits; codes of up to 8 bits, |q| <= 255 */
 
 typedef struct olk_range {
-    float lo, hi;       /* least and largest; unspecified when not finite; the sign of a zero is unspecified */
-    uint32_t magnitude; /* largest bits of |x|: 0x7f800000 and above: not all finite */
-    float energy;       /* sum x^2 */
+    float lo, hi; /* least and largest; unspecified when there is a NaN; the sign of a zero is unspecified */
+    float energy; /* sum x^2; not finite when x is not all finite, or on overflow */
 } olk_range;
 
 /* A multiplier with two pairs of bounds per lane. */
@@ -51,6 +50,8 @@ typedef struct olk_quantize {
     /* x: n elements per lane as spread lays them out. 1 <= shift <= 12. */
     void (*search)(const int16_t *x, int64_t n, int shift, const olk_trial *trials, int n_trials, olk_best *best);
     /* q = rint(clamp(x * inv, lo, hi)), codes[i] = q - lo, sums with the scale s. 0 <= hi - lo <= 255. */
+    void (*nearest_fit)(const float *x, int64_t n, float inv, float s, int lo, int hi, uint8_t *codes, olk_rounded *out);
+    /* The same with xq and qq left 0. */
     void (*nearest)(const float *x, int64_t n, float inv, float s, int lo, int hi, uint8_t *codes, olk_rounded *out);
 } olk_quantize;
 

@@ -4,7 +4,6 @@
 #include "base/cpu.h"
 #include "kernels/math/vec_x86.h"
 #include "kernels/quantize/quantize.h"
-#include <string.h>
 
 #define L OLK_Q_LANES
 
@@ -14,17 +13,17 @@ VI vi i_load(const void *p) { return _mm512_loadu_si512(p); }
 VI void i_store(void *p, vi v) { _mm512_storeu_si512(p, v); }
 VI vi i_zero(void) { return _mm512_setzero_si512(); }
 VI vi i_set16(int v) { return _mm512_set1_epi16((short)v); }
-VI vi i_add32(vi a, vi b) { return _mm512_add_epi32(a, b); }
 VI vi i_add16(vi a, vi b) { return _mm512_add_epi16(a, b); }
 VI vi i_mulhrs(vi a, vi b) { return _mm512_mulhrs_epi16(a, b); }
 VI vi i_sra16(vi a, int n) { return _mm512_sra_epi16(a, _mm_cvtsi32_si128(n)); }
 VI vi i_min16(vi a, vi b) { return _mm512_min_epi16(a, b); }
 VI vi i_max16(vi a, vi b) { return _mm512_max_epi16(a, b); }
-VI vi i_madd(vi a, vi b) { return _mm512_madd_epi16(a, b); }
-VI vi i_maxu32(vi a, vi b) { return _mm512_max_epu32(a, b); }
-VI vi i_and(vi a, vi b) { return _mm512_and_si512(a, b); }
+#if defined(__AVX512VNNI__)
+VI vi i_dot(vi sum, vi a, vi b) { return _mm512_dpwssd_epi32(sum, a, b); }
+#else
+VI vi i_dot(vi sum, vi a, vi b) { return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)); }
+#endif
 VI vi i_set32(int v) { return _mm512_set1_epi32(v); }
-VI vi i_bits(vf a) { return _mm512_castps_si512(a); }
 VI vf i_float(vi a) { return _mm512_cvtepi32_ps(a); }
 VI vi i_round(vf a) { return _mm512_cvtps_epi32(a); }
 /* 16-bit values, each twice. */
@@ -37,23 +36,20 @@ VI vm m_and(vm a, vm b) { return a & b; }
 VI vi i_select(vm m, vi yes, vi no) { return _mm512_mask_blend_epi32(m, no, yes); }
 VI void store_codes(uint8_t *p, vi v) { _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(v)); }
 VI float half_sum(const vf *v) { return v_sum(v[0]); }
+VI float v_hmax(vf v) { return _mm512_reduce_max_ps(v); }
 #else
 typedef __m256i vi;
 VI vi i_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 VI void i_store(void *p, vi v) { _mm256_storeu_si256((__m256i *)p, v); }
 VI vi i_zero(void) { return _mm256_setzero_si256(); }
 VI vi i_set16(int v) { return _mm256_set1_epi16((short)v); }
-VI vi i_add32(vi a, vi b) { return _mm256_add_epi32(a, b); }
 VI vi i_add16(vi a, vi b) { return _mm256_add_epi16(a, b); }
 VI vi i_mulhrs(vi a, vi b) { return _mm256_mulhrs_epi16(a, b); }
 VI vi i_sra16(vi a, int n) { return _mm256_sra_epi16(a, _mm_cvtsi32_si128(n)); }
 VI vi i_min16(vi a, vi b) { return _mm256_min_epi16(a, b); }
 VI vi i_max16(vi a, vi b) { return _mm256_max_epi16(a, b); }
-VI vi i_madd(vi a, vi b) { return _mm256_madd_epi16(a, b); }
-VI vi i_maxu32(vi a, vi b) { return _mm256_max_epu32(a, b); }
-VI vi i_and(vi a, vi b) { return _mm256_and_si256(a, b); }
+VI vi i_dot(vi sum, vi a, vi b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
 VI vi i_set32(int v) { return _mm256_set1_epi32(v); }
-VI vi i_bits(vf a) { return _mm256_castps_si256(a); }
 VI vf i_float(vi a) { return _mm256_cvtepi32_ps(a); }
 VI vi i_round(vf a) { return _mm256_cvtps_epi32(a); }
 VI vi i_twice16(const int16_t *p) {
@@ -68,45 +64,65 @@ VI void store_codes(uint8_t *p, vi v) {
     _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(w, w));
 }
 VI float half_sum(const vf *v) { return v_sum(v_add(v[0], v[1])); }
+VI float v_hmax(vf v) {
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
 #endif
 
 #define PARTS (L / VW) /* vectors that make up the 16 lanes */
 
 static void range(const float *x, int64_t n, olk_range *out) {
     vf lo = v_set1(n ? x[0] : 0), hi = lo, energy[PARTS];
-    vi magnitude = i_zero(), mask = i_set32(0x7fffffff);
     for (int k = 0; k < PARTS; k++) energy[k] = v_set1(0);
     for (int64_t i = 0; i < n; i += L) {
         for (int k = 0; k < PARTS; k++) {
             vf v = v_load(x + i + k * VW);
             lo = v_min(lo, v);
             hi = v_max(hi, v);
-            magnitude = i_maxu32(magnitude, i_and(i_bits(v), mask));
             energy[k] = v_add(energy[k], v_mul(v, v));
         }
     }
-    float l[VW], h[VW];
-    uint32_t m[VW];
-    v_store(l, lo);
-    v_store(h, hi);
-    i_store(m, magnitude);
-    for (int k = 1; k < VW; k++) {
-        l[0] = l[k] < l[0] ? l[k] : l[0];
-        h[0] = h[k] > h[0] ? h[k] : h[0];
-        m[0] = m[k] > m[0] ? m[k] : m[0];
+    *out = (olk_range){-v_hmax(v_neg(lo)), v_hmax(hi), half_sum(energy)};
+}
+
+/* Rows of pairs become columns: 8 lanes of 8 pairs. */
+VI void transpose8(__m256i *r) {
+    __m256i t[8], u[8];
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_epi32(r[i], r[i + 1]);
     }
-    *out = (olk_range){l[0], h[0], m[0], half_sum(energy)};
+    for (int i = 0; i < 8; i += 4) {
+        for (int k = 0; k < 2; k++) {
+            u[i + 2 * k] = _mm256_unpacklo_epi64(t[i + k], t[i + k + 2]);
+            u[i + 2 * k + 1] = _mm256_unpackhi_epi64(t[i + k], t[i + k + 2]);
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        r[i] = _mm256_permute2x128_si256(u[i], u[i + 4], 0x20);
+        r[i + 4] = _mm256_permute2x128_si256(u[i], u[i + 4], 0x31);
+    }
+}
+
+/* 16 elements as 8 pairs of 16 bits. */
+VI __m256i sixteen(const float *x, float mult) {
+    __m256 m = _mm256_set1_ps(mult);
+    __m256i a = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x), m));
+    __m256i b = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + 8), m));
+    return _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
 }
 
 static void spread(const float *x, int64_t ldx, int64_t n, int lanes, const float *mult, int16_t *out) {
-    for (int l = 0; l < L; l++) {
-        for (int64_t i = 0; i < n; i += VW) {
-            int32_t q[VW];
-            i_store(q, l < lanes ? i_round(v_mul(v_load(x + l * ldx + i), v_set1(mult[l]))) : i_zero());
-            for (int j = 0; j < VW; j += 2) {
-                int32_t pair = (q[j] & 0xffff) | (int32_t)((uint32_t)q[j + 1] << 16);
-                memcpy(out + ((i + j) / 2 * L + l) * 2, &pair, sizeof pair);
-            }
+    for (int64_t i = 0; i < n; i += 16) {
+        for (int half = 0; half < L; half += 8) {
+            __m256i r[8];
+            for (int l = 0; l < 8; l++)
+                r[l] = half + l < lanes ? sixteen(x + (half + l) * ldx + i, mult[half + l]) : _mm256_setzero_si256();
+            transpose8(r);
+            for (int p = 0; p < 8; p++)
+                _mm256_storeu_si256((__m256i *)(void *)(out + ((i / 2 + p) * L + half) * 2), r[p]);
         }
     }
 }
@@ -122,10 +138,10 @@ VI void chunk(const int16_t *x, int64_t pairs, vi mult, int shift, const bounds 
         vi v = i_load(x + p * L * 2);
         vi r = i_sra16(i_add16(i_mulhrs(v, mult), half), shift);
         vi a = i_max16(i_min16(r, b[0].hi), b[0].lo), c = i_max16(i_min16(r, b[1].hi), b[1].lo);
-        x0 = i_add32(x0, i_madd(v, a));
-        q0 = i_add32(q0, i_madd(a, a));
-        x1 = i_add32(x1, i_madd(v, c));
-        q1 = i_add32(q1, i_madd(c, c));
+        x0 = i_dot(x0, v, a);
+        q0 = i_dot(q0, a, a);
+        x1 = i_dot(x1, v, c);
+        q1 = i_dot(q1, c, c);
     }
     xq[0] = x0;
     xq[1] = x1;
@@ -178,7 +194,8 @@ static void search(const int16_t *x, int64_t n, int shift, const olk_trial *tria
     }
 }
 
-static void nearest(const float *x, int64_t n, float inv, float s, int lo, int hi, uint8_t *codes, olk_rounded *out) {
+VI void round_group(const float *x, int64_t n, float inv, float s, int lo, int hi, uint8_t *codes, olk_rounded *out,
+                    bool fit) {
     vf vinv = v_set1(inv), vs = v_set1(s), vlo = v_set1((float)lo), vhi = v_set1((float)hi);
     vf error[PARTS], xq[PARTS], qq[PARTS];
     for (int k = 0; k < PARTS; k++) error[k] = xq[k] = qq[k] = v_set1(0);
@@ -188,10 +205,21 @@ static void nearest(const float *x, int64_t n, float inv, float s, int lo, int h
             vf q = v_round(v_max(v_min(v_mul(v, vinv), vhi), vlo));
             vf d = v_sub(v, v_mul(q, vs));
             error[k] = v_add(error[k], v_mul(d, d));
-            xq[k] = v_add(xq[k], v_mul(v, q));
-            qq[k] = v_add(qq[k], v_mul(q, q));
+            if (fit) {
+                xq[k] = v_add(xq[k], v_mul(v, q));
+                qq[k] = v_add(qq[k], v_mul(q, q));
+            }
             store_codes(codes + i + k * VW, i_round(v_sub(q, vlo)));
         }
     }
-    *out = (olk_rounded){half_sum(error), half_sum(xq), half_sum(qq)};
+    *out = (olk_rounded){half_sum(error), fit ? half_sum(xq) : 0, fit ? half_sum(qq) : 0};
+}
+
+static void nearest(const float *x, int64_t n, float inv, float s, int lo, int hi, uint8_t *codes, olk_rounded *out) {
+    round_group(x, n, inv, s, lo, hi, codes, out, false);
+}
+
+static void nearest_fit(const float *x, int64_t n, float inv, float s, int lo, int hi, uint8_t *codes,
+                        olk_rounded *out) {
+    round_group(x, n, inv, s, lo, hi, codes, out, true);
 }

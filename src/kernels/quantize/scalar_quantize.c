@@ -12,18 +12,13 @@ static float tree(float *v) {
 
 static void range(const float *x, int64_t n, olk_range *out) {
     float lo = n ? x[0] : 0, hi = lo, energy[L] = {0};
-    uint32_t magnitude = 0;
     for (int64_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, x + i, sizeof bits);
-        bits &= 0x7fffffffu;
-        magnitude = bits > magnitude ? bits : magnitude;
         lo = x[i] < lo ? x[i] : lo;
         hi = x[i] > hi ? x[i] : hi;
     }
     for (int64_t i = 0; i < n; i += L)
         for (int l = 0; l < L; l++) energy[l] += x[i + l] * x[i + l];
-    *out = (olk_range){lo, hi, magnitude, tree(energy)};
+    *out = (olk_range){lo, hi, tree(energy)};
 }
 
 /* Nearest whole number, ties to even, of a value well below 2^22: the sum has no place for a fraction. */
@@ -97,7 +92,7 @@ static void search(const int16_t *x, int64_t n, int shift, const olk_trial *tria
     }
 }
 
-static void nearest(const float *x, int64_t n, float inv, float s, int lo, int hi, uint8_t *codes, olk_rounded *out) {
+static void nearest_fit(const float *x, int64_t n, float inv, float s, int lo, int hi, uint8_t *codes, olk_rounded *out) {
     float error[L] = {0}, xq[L] = {0}, qq[L] = {0}, flo = (float)lo, fhi = (float)hi;
     for (int64_t i = 0; i < n; i += L) {
         for (int l = 0; l < L; l++) {
@@ -114,5 +109,10 @@ static void nearest(const float *x, int64_t n, float inv, float s, int lo, int h
     *out = (olk_rounded){tree(error), tree(xq), tree(qq)};
 }
 
+static void nearest(const float *x, int64_t n, float inv, float s, int lo, int hi, uint8_t *codes, olk_rounded *out) {
+    nearest_fit(x, n, inv, s, lo, hi, codes, out);
+    out->xq = out->qq = 0;
+}
+
 extern const olk_quantize olk_quantize__scalar;
-const olk_quantize olk_quantize__scalar = {"olk_quantize__scalar", 0, range, spread, search, nearest};
+const olk_quantize olk_quantize__scalar = {"olk_quantize__scalar", 0, range, spread, search, nearest_fit, nearest};
