@@ -59,21 +59,24 @@ ol_og_tensor *ol_og_data_rope(ol_og_data *d, const char *name, const ol_og_rope 
     return t;
 }
 
+static int code_bits(const ol_qconst *q) {
+    return q->code == OL_Q_U8 || q->code == OL_Q_I8 ? 8 : q->code == OL_Q_U2 ? 2 : 4;
+}
+
 ol_og_tensor *ol_og_data_quant(ol_og_data *d, const char *name, ol_const *c, ol_dtype scale_type, uint8_t flip,
-                               bool make_zeros, uint8_t default_zeros) {
+                               int64_t block) {
     const ol_qconst *q = ol_const_quant_form(c);
     ol_og_tensor *t = add(d, name, c, ol_const_rows(c), ol_const_width(c));
     if (!t) return NULL;
+    size_t bits = (size_t)code_bits(q);
     t->type = scale_type;
     t->quantized = true;
     t->flip = flip;
-    t->make_zeros = make_zeros;
-    t->default_zeros = default_zeros;
-    t->row_bytes[0] = q->row_bytes;
-    t->row_bytes[1] = (size_t)q->n_groups * (size_t)ol_dtype_bits(scale_type) / 8;
-    int bits = q->code == OL_Q_U8 || q->code == OL_Q_I8 ? 8 : q->code == OL_Q_U2 ? 2 : 4;
-    bool zeros = q->zero_dtype != OL_DTYPE_NONE || make_zeros;
-    if (zeros) t->row_bytes[2] = ((size_t)q->n_groups * (size_t)bits + 7) / 8;
+    t->block = block ? block : q->group;
+    t->n_blocks = block ? (q->k + block - 1) / block : q->n_groups;
+    t->row_bytes[0] = block ? (size_t)(t->n_blocks * block) * bits / 8 : q->row_bytes;
+    t->row_bytes[1] = (size_t)t->n_blocks * (size_t)ol_dtype_bits(scale_type) / 8;
+    if (q->zero_dtype != OL_DTYPE_NONE) t->row_bytes[2] = ((size_t)t->n_blocks * bits + 7) / 8;
     for (int i = 0; i < 3; i++) t->offset[i] = t->row_bytes[i] ? place(d, (uint64_t)t->rows * t->row_bytes[i]) : 0;
     return t;
 }
@@ -148,41 +151,78 @@ static olv_status float_tile(int fd, const tile *x, olv_error *err) {
     return s;
 }
 
-/* Scales times the second-level scale, in the written type. */
-static void convert_scales(const ol_qconst *q, ol_dtype type, size_t n, const void *in, void *out) {
-    for (size_t i = 0; i < n; i++)
-        ol_elem_set(type, out, i, ol_elem_get(q->scale_dtype, in, i) * (double)q->global_scale);
-}
-
 static void flip_bytes(uint8_t *p, size_t n, uint8_t with) {
     for (size_t i = 0; with && i < n; i++) p[i] ^= with;
+}
+
+/* Group of the constant that block b lies in. */
+static int64_t group_of(const ol_og_tensor *t, const ol_qconst *q, int64_t b) {
+    return q->n_groups == 1 ? 0 : b * t->block / q->group;
+}
+
+/* Scales times the second-level scale, in the written type, one per block. */
+static void put_scales(const ol_og_tensor *t, const ol_qconst *q, int64_t n, const void *in, void *out) {
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t b = 0; b < t->n_blocks; b++)
+            ol_elem_set(t->type, out, (uint64_t)(r * t->n_blocks + b),
+                        ol_elem_get(q->scale_dtype, in, (uint64_t)(r * q->n_groups + group_of(t, q, b))) *
+                            (double)q->global_scale);
+}
+
+static unsigned get_code(const uint8_t *row, int64_t i, unsigned bits) {
+    unsigned per = 8 / bits;
+    return (unsigned)(row[(uint64_t)i / per] >> (bits * ((unsigned)i % per))) & ((1u << bits) - 1);
+}
+
+static void put_zeros(const ol_og_tensor *t, const ol_qconst *q, int64_t n, const uint8_t *in, uint8_t *out) {
+    unsigned bits = (unsigned)code_bits(q), per = 8 / bits;
+    memset(out, 0, (size_t)n * t->row_bytes[2]);
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t b = 0; b < t->n_blocks; b++) {
+            unsigned z = get_code(in + (size_t)r * q->zero_row_bytes, group_of(t, q, b), bits);
+            out[(size_t)r * t->row_bytes[2] + (uint64_t)b / per] |= (uint8_t)(z << (bits * ((unsigned)b % per)));
+        }
+}
+
+/* Rows of codes, cut or padded (with zero bits, before the flip) to the written length. */
+static void put_codes(const ol_og_tensor *t, const ol_qconst *q, int64_t n, const uint8_t *in, uint8_t *out) {
+    size_t have = q->row_bytes < t->row_bytes[0] ? q->row_bytes : t->row_bytes[0];
+    memset(out, 0, (size_t)n * t->row_bytes[0]);
+    for (int64_t r = 0; r < n; r++) memcpy(out + (size_t)r * t->row_bytes[0], in + (size_t)r * q->row_bytes, have);
+    flip_bytes(out, (size_t)n * t->row_bytes[0], t->flip);
 }
 
 static olv_status quant_tile(int fd, const tile *x, olv_error *err) {
     const ol_og_tensor *t = x->t;
     const ol_qconst *q = ol_const_quant_form(t->c);
-    size_t n = (size_t)x->n, groups = n * (size_t)q->n_groups, in_scale = (size_t)ol_dtype_bits(q->scale_dtype) / 8;
-    size_t size[3] = {n * t->row_bytes[0], n * t->row_bytes[1], n * t->row_bytes[2]};
-    bool has_zeros = q->zero_dtype != OL_DTYPE_NONE;
-    uint8_t *codes = ol_alloc(size[0]), *raw = ol_alloc(groups * in_scale), *scales = ol_alloc(size[1]);
-    uint8_t *zeros = ol_alloc(size[2] > n * q->zero_row_bytes ? size[2] : n * q->zero_row_bytes);
-    olv_status s = codes && raw && scales && zeros ? OLV_OK : ol_fail(err, OLV_NOMEM, "out of memory");
-    if (s == OLV_OK) s = ol_const_rows_quant(t->c, x->row, x->n, codes, raw, has_zeros ? zeros : NULL, err);
-    if (s == OLV_OK) {
-        convert_scales(q, t->type, groups, raw, scales);
-        if (has_zeros && q->zero_row_bytes != t->row_bytes[2]) /* close the rows up; never wider than the source's */
-            for (size_t r = 0; r < n; r++) memmove(zeros + r * t->row_bytes[2], zeros + r * q->zero_row_bytes, t->row_bytes[2]);
-        if (!has_zeros && t->make_zeros) memset(zeros, t->default_zeros, size[2]);
-        flip_bytes(codes, size[0], t->flip);
-        if (has_zeros) flip_bytes(zeros, size[2], t->flip);
-        const uint8_t *parts[3] = {codes, scales, zeros};
-        for (int i = 0; i < 3 && s == OLV_OK; i++)
-            s = put(fd, parts[i], size[i], t->offset[i] + (uint64_t)x->row * t->row_bytes[i], err);
+    size_t n = (size_t)x->n, in_bytes[3], out_bytes[3], total = 0, at = 0;
+    in_bytes[0] = n * q->row_bytes;
+    in_bytes[1] = n * (size_t)q->n_groups * (size_t)ol_dtype_bits(q->scale_dtype) / 8;
+    in_bytes[2] = q->zero_dtype != OL_DTYPE_NONE ? n * q->zero_row_bytes : 0;
+    for (int i = 0; i < 3; i++) {
+        out_bytes[i] = n * t->row_bytes[i];
+        total += ol_align_up(in_bytes[i], 64) + ol_align_up(out_bytes[i], 64);
     }
-    ol_free(codes);
-    ol_free(raw);
-    ol_free(scales);
-    ol_free(zeros);
+    uint8_t *block = ol_alloc_aligned(total), *in[3], *out[3];
+    if (!block) return ol_fail(err, OLV_NOMEM, "out of memory");
+    for (int i = 0; i < 3; i++) {
+        in[i] = block + at;
+        at += ol_align_up(in_bytes[i], 64);
+        out[i] = block + at;
+        at += ol_align_up(out_bytes[i], 64);
+    }
+    olv_status s = ol_const_rows_quant(t->c, x->row, x->n, in[0], in[1], in_bytes[2] ? in[2] : NULL, err);
+    if (s == OLV_OK) {
+        put_codes(t, q, x->n, in[0], out[0]);
+        put_scales(t, q, x->n, in[1], out[1]);
+        if (in_bytes[2]) {
+            put_zeros(t, q, x->n, in[2], out[2]);
+            flip_bytes(out[2], out_bytes[2], t->flip);
+        }
+    }
+    for (int i = 0; i < 3 && s == OLV_OK; i++)
+        s = put(fd, out[i], out_bytes[i], t->offset[i] + (uint64_t)x->row * t->row_bytes[i], err);
+    ol_free_aligned(block);
     return s;
 }
 

@@ -23,9 +23,8 @@ typedef struct ol_og_tensor {
     ol_og_rope rope;
     ol_dtype type;    /* of the elements written; for quantized constants that of the scales */
     bool quantized;   /* codes, scales and zero points of c lie at the three offsets; else rows at offset[0] */
-    bool make_zeros;  /* zero points are written although the constant has none (code's default) */
     uint8_t flip;     /* exclusive-ored to codes (signed codes made unsigned) and to zero points */
-    uint8_t default_zeros; /* byte of zero points that are made */
+    int64_t block, n_blocks; /* of quantized ones, as written: a group of the constant becomes one or more blocks */
     int64_t rows;
     size_t row_bytes[3]; /* as written */
     uint64_t offset[3];
@@ -41,9 +40,11 @@ typedef struct ol_og_data {
 /* Adds a float tensor whose rows are those of c in `type`; NULL when out of memory. */
 ol_og_tensor *ol_og_data_float(ol_og_data *d, const char *name, ol_const *c, ol_dtype type);
 ol_og_tensor *ol_og_data_rope(ol_og_data *d, const char *name, const ol_og_rope *rope, int64_t rows, ol_dtype type);
-/* Adds a quantized tensor (c is QUANT or LAZY_QUANT). */
+/* Adds a quantized tensor (c is QUANT or LAZY_QUANT) in blocks of `block` along its rows, which must divide the groups of
+ * c (or c has one group per row, and rows are padded to whole blocks); scales and zero points are repeated. block 0:
+ * rows as they are, groups as c has them. */
 ol_og_tensor *ol_og_data_quant(ol_og_data *d, const char *name, ol_const *c, ol_dtype scale_type, uint8_t flip,
-                               bool make_zeros, uint8_t default_zeros);
+                               int64_t block);
 void ol_og_data_deinit(ol_og_data *d);
 uint64_t ol_og_data_layout(const ol_og_data *d); /* hash of names, types and places */
 /* Fills the file in the output folder; tensors that the journal names are left as they are. */

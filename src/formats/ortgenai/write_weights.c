@@ -51,10 +51,15 @@ static int code_bits(ol_qcode c) {
 
 static bool is_power_of_two(int64_t v) { return v > 0 && (v & (v - 1)) == 0; }
 
-/* Block of the stored codes: as long as its bytes say, which for a row shorter than a block is more than the group. */
-static int64_t stored_block(const ol_qconst *q) {
-    int bits = code_bits(q->code);
-    return bits && q->n_groups ? (int64_t)(q->row_bytes * 8 / (size_t)bits) / q->n_groups : 0;
+/* Blocks of MatMulNBits and GatherBlockQuantized are powers of two from 16 on. A group that is a multiple of one is cut
+ * into blocks with equal scales; a scale per row fits any block. `whole`: blocks must fill rows exactly. 0: none fits. */
+static int64_t block_for(const ol_qconst *q, bool whole) {
+    if (is_power_of_two(q->group) && q->group >= 16 && q->group <= 256 && (!whole || q->k % q->group == 0)) return q->group;
+    for (int64_t b = 256; b >= 16; b /= 2) {
+        if (q->n_groups > 1 && q->group % b) continue;
+        if (q->k % b == 0) return b;
+    }
+    return q->n_groups == 1 && !whole ? 32 : 0;
 }
 
 static const char *why_not(const ol_qconst *q) {
@@ -63,13 +68,6 @@ static const char *why_not(const ol_qconst *q) {
     if (q->perm || q->input_scale) return "a column permutation or input scale";
     if (q->zero_dtype != OL_DTYPE_NONE && ol_dtype_class(q->zero_dtype) == 'f') return "float zero points";
     return NULL;
-}
-
-static bool fits_nbits(const ol_qconst *q) {
-    int64_t block = stored_block(q);
-    return is_power_of_two(block) && block >= 16 &&
-           q->row_bytes * 8 == (size_t)(block * q->n_groups) * (size_t)code_bits(q->code) &&
-           (q->n_groups == 1 || block == q->group);
 }
 
 /* Signed codes become unsigned by turning the highest bit over. */
@@ -81,19 +79,19 @@ static void put_part(ol_og_writer *w, const ol_og_tensor *t, int part, const cha
 }
 
 /* Initializers for MatMulNBits: codes [N, blocks, bytes], scales [N, blocks], zero points [N, bytes]. */
-static ol_og_weight *put_nbits(ol_og_writer *w, ol_const *c, const char *base) {
+static ol_og_weight *put_nbits(ol_og_writer *w, ol_const *c, const char *base, int64_t block) {
     const ol_qconst *q = ol_const_quant_form(c);
     ol_og_weight *r = ol_arena_calloc(w->arena, 1, sizeof *r);
     if (!r) return no_memory(w);
     r->bits = code_bits(q->code);
-    r->block = stored_block(q);
-    r->n_blocks = q->n_groups;
+    r->block = block;
+    r->n_blocks = (q->k + block - 1) / block;
     r->codes = ol_og_text(w, "%s.MatMul.weight_Q%d", base, r->bits);
     r->scales = ol_og_text(w, "%s.MatMul.weight_scales", base);
-    ol_og_tensor *t = ol_og_data_quant(&w->d, r->codes, c, w->io, flip_of(q), false, 0);
+    ol_og_tensor *t = ol_og_data_quant(&w->d, r->codes, c, w->io, flip_of(q), block);
     if (!t) return no_memory(w);
-    put_part(w, t, 0, r->codes, ONNX_U8, (int64_t[]){q->rows, q->n_groups, (int64_t)q->row_bytes / q->n_groups}, 3);
-    put_part(w, t, 1, r->scales, ol_dtype_onnx(w->io), (int64_t[]){q->rows, q->n_groups}, 2);
+    put_part(w, t, 0, r->codes, ONNX_U8, (int64_t[]){q->rows, r->n_blocks, block * r->bits / 8}, 3);
+    put_part(w, t, 1, r->scales, ol_dtype_onnx(w->io), (int64_t[]){q->rows, r->n_blocks}, 2);
     if (t->row_bytes[2]) {
         r->zeros = ol_og_text(w, "%s.MatMul.weight_zero_points", base);
         put_part(w, t, 2, r->zeros, ONNX_U8, (int64_t[]){q->rows, (int64_t)t->row_bytes[2]}, 2);
@@ -112,7 +110,7 @@ static const char *nbits_product(ol_og_writer *w, const ol_node *n, const char *
     return out;
 }
 
-/* Weights that MatMulNBits cannot take (a scale per row, odd groups): DequantizeLinear of [N, K] along its rows,
+/* Weights that MatMulNBits cannot take (odd groups): DequantizeLinear of [N, K] along its rows,
  * transposed. Codes without zero points are written signed. */
 static const char *dequantized(ol_og_writer *w, const ol_node *n, ol_const *c, const char *base) {
     const ol_qconst *q = ol_const_quant_form(c);
@@ -127,7 +125,7 @@ static const char *dequantized(ol_og_writer *w, const ol_node *n, ol_const *c, c
     bool out_signed = is_signed || !zeros;
     int type = bits == 8 ? (out_signed ? ONNX_I8 : ONNX_U8) : (out_signed ? ONNX_I4 : ONNX_U4);
     const char *codes = ol_og_text(w, "%s.MatMul.weight_DQ_Q%d", base, bits), *scales = ol_og_text(w, "%s.MatMul.weight_DQ_scales", base);
-    ol_og_tensor *t = ol_og_data_quant(&w->d, codes, c, w->io, flip, false, 0);
+    ol_og_tensor *t = ol_og_data_quant(&w->d, codes, c, w->io, flip, 0);
     if (!t) return no_memory(w);
     bool per_row = q->n_groups == 1;
     int64_t dims[] = {q->rows, q->k}, groups[] = {q->rows, q->n_groups};
@@ -179,7 +177,8 @@ static ol_og_weight *put_weight(ol_og_writer *w, const ol_node *n, ol_const *wei
         ol_og_fail(w, n, OLV_UNSUPPORTED, "weight '%s' has %s", base, why);
         return NULL;
     }
-    return q && fits_nbits(q) ? put_nbits(w, weight, base) : put_matrix(w, n, weight, base);
+    int64_t block = q ? block_for(q, false) : 0;
+    return block ? put_nbits(w, weight, base, block) : put_matrix(w, n, weight, base);
 }
 
 const char *ol_og_product(ol_og_writer *w, const ol_node *n, const char *x, ol_const *weight, const char *base,
@@ -224,13 +223,13 @@ static const char *quantized_lookup(ol_og_writer *w, const ol_node *n, ol_value 
     ol_og_weight **r = &w->weights[table->id];
     const ol_qconst *q = ol_const_quant_form(table->constant);
     const char *why = why_not(q);
-    if (!why && (!fits_nbits(q) || q->k % stored_block(q) || code_bits(q->code) < 4))
-        why = "groups that GatherBlockQuantized cannot read";
+    int64_t block = why ? 0 : block_for(q, true);
+    if (!why && (!block || code_bits(q->code) < 4)) why = "groups that GatherBlockQuantized cannot read";
     if (why) {
         ol_og_fail(w, n, OLV_UNSUPPORTED, "table '%s' has %s", table->name, why);
         return NULL;
     }
-    if (!*r) *r = put_nbits(w, table->constant, is_head(table) ? "lm_head" : base_name(w, table->name));
+    if (!*r) *r = put_nbits(w, table->constant, is_head(table) ? "lm_head" : base_name(w, table->name), block);
     if (!*r) return NULL;
     const char *in[] = {(*r)->codes, ol_og_ints(w, (const int64_t[]){q->rows, (int64_t)q->row_bytes}, 2)};
     const char *flat = ol_og_fresh(w, n, "Reshape/output_0");
