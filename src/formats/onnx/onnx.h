@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ONNX files. Reading is zero-copy: constants are views over the mapped file and its external data files. Operators of
+ * older opsets are brought to OL_OPSET; model-local functions are inlined; com.microsoft operators keep their domain. */
+#ifndef OL_FORMATS_ONNX_ONNX_H
+#define OL_FORMATS_ONNX_ONNX_H
+
+#include "graph/graph.h"
+
+/* Reads PATH. External data files are looked for beside it. Metadata of the model goes into the graph's ("producer",
+ * "opset" and metadata_props). Errors name file, node and operator. */
+OLV_MUST_USE olv_status ol_onnx_read(const char *path, ol_graph **out, olv_error *err);
+/* Reads a model from memory, which is copied; `name` is used in messages; dir (for external data) may be NULL. */
+OLV_MUST_USE olv_status ol_onnx_read_bytes(const void *data, size_t len, const char *name, const char *dir,
+                                           ol_graph **out, olv_error *err);
+/* Reads one serialized TensorProto, SequenceProto or OptionalProto (test data); `type` says which. The result is the
+ * caller's; data is copied. */
+struct ol_datum;
+OLV_MUST_USE olv_status ol_onnx_read_value(const void *data, size_t len, const ol_type *type, struct ol_datum *out,
+                                           olv_error *err);
+
+#endif
