@@ -155,8 +155,9 @@ static void fill_quantized(kc *k, ol_qconst *q) {
     q->scales = scales;
     if (q->zero_dtype) {
         uint8_t *zeros = kc_alloc(k, (size_t)q->rows * q->zero_row_bytes, 64, 0);
-        if (ol_dtype_class(q->zero_dtype) == 'f')
-            kc_fill_typed(k, (int)q->zero_dtype, zeros, n, 8);
+        if (ol_dtype_class(q->zero_dtype) == 'f') /* around the middle of the code, as quantizers choose it */
+            for (size_t i = 0; i < n; i++)
+                ol_elem_set(q->zero_dtype, zeros, i, (double)(kc_float(k) * 8) + (q->code == OL_Q_U8 ? 128 : 0));
         else
             kc_fill_bytes(k, zeros, (size_t)q->rows * q->zero_row_bytes);
         kc_protect(k, zeros);

@@ -45,12 +45,11 @@ OLK_INLINE __m512i pair_sums(__m512i a, __m512i b) {
     return _mm512_madd_epi16(_mm512_packs_epi32(a, b), _mm512_set1_epi16(1));
 }
 
-/* f32 value of 16 blocks before scaling: sum of code * x minus zero * sum of x. */
-OLK_INLINE __m512 block_value(__m512i packed, const uint8_t *x, int64_t zero_at, bool zp, __m512 zero) {
-    const __m512i one = _mm512_set1_epi16(1);
-    if (!zp) return _mm512_cvtepi32_ps(dot2(_mm512_load_si512(x + zero_at), packed, one));
-    __m512 v = _mm512_cvtepi32_ps(_mm512_madd_epi16(packed, one));
-    return _mm512_fnmadd_ps(zero, _mm512_load_ps(x + zero_at + 64), v);
+/* f32 value of 16 blocks before scaling: sum of (code - zero) * x. `x`: the vectors of the span, zero_at: offset of the
+ * default zero's; the sums of x follow `stride` behind. */
+OLK_INLINE __m512 block_value(__m512i packed, const uint8_t *x, int64_t zero_at, int64_t stride, bool zp, __m512 zero) {
+    __m512 v = _mm512_cvtepi32_ps(dot2(_mm512_load_si512(x + zero_at), packed, _mm512_set1_epi16(1)));
+    return zp ? _mm512_fnmadd_ps(zero, _mm512_load_ps(x + zero_at + stride), v) : v;
 }
 
 /* One span for NR weight rows and MR rows of x. */
@@ -81,14 +80,14 @@ OLK_INLINE void span(const gemv *c, const uint8_t *const *w, int64_t n, int64_t 
                 __m512i b = dot4(dot4(_mm512_setzero_si512(), lo[r][1], e1), hi[r][1], o1);
                 const uint8_t *xv = x + i * xs + OLK_SPAN;
                 if (b16) {
-                    __m512 v = block_value(_mm512_packs_epi32(a, b), xv, 128 + h * 64 + (zp ? 64 : 0), zp, zero[r][h]);
+                    __m512 v = block_value(_mm512_packs_epi32(a, b), xv, 128 + h * 64, 128, zp, zero[r][h]);
                     v = _mm512_mul_ps(v, _mm512_load_ps(xv + h * 64));
                     acc[r][i] = _mm512_fmadd_ps(v, scale[r][h], acc[r][i]);
                 } else if (h == 0) {
                     sums[r][i] = pair_sums(a, b);
                 } else {
                     __m512i all = _mm512_packs_epi32(sums[r][i], pair_sums(a, b));
-                    __m512 v = _mm512_mul_ps(block_value(all, xv, 64, zp, zero[r][0]), _mm512_load_ps(xv));
+                    __m512 v = _mm512_mul_ps(block_value(all, xv, 64, 64, zp, zero[r][0]), _mm512_load_ps(xv));
                     acc[r][i] = _mm512_fmadd_ps(v, scale[r][0], acc[r][i]);
                 }
             }

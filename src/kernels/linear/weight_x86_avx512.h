@@ -15,7 +15,7 @@ typedef struct olk_groups {
     int64_t per_half;  /* groups in 16 blocks, at least 1 */
     __m512i lane_lo;   /* group (from the first of these 16 blocks) of a lane */
     __mmask16 mask;    /* per_half ones */
-    float zero_bias;   /* what the codes are shifted by when they are made unsigned */
+    float zero_bias;   /* minus the zero point that the activations' vectors account for */
 } olk_groups;
 
 /* True when groups are blocks times a power of two, or the whole row. */
@@ -32,7 +32,7 @@ OLK_INLINE olk_groups olk_groups_of(const ol_qconst *q, const olk_act_form *f, _
     g.per_half = g.shift >= 4 ? 1 : 16 >> g.shift;
     g.lane_lo = g.shift >= 4 ? _mm512_setzero_si512() : _mm512_srl_epi32(lane_block, _mm_cvtsi32_si128(g.shift));
     g.mask = (__mmask16)((1u << g.per_half) - 1);
-    g.zero_bias = q->code == OL_Q_I4 ? 8 : q->code == OL_Q_I8 ? 128 : 0;
+    g.zero_bias = q->code == OL_Q_U4 ? -8 : q->code == OL_Q_U8 ? -128 : 0;
     return g;
 }
 
@@ -69,7 +69,7 @@ OLK_INLINE __m128i olk_zero_nibbles(const uint8_t *z, int64_t first, int64_t n) 
     return _mm_unpacklo_epi8(_mm_and_si128(v, low), _mm_and_si128(_mm_srli_epi16(v, 4), low));
 }
 
-/* Zero points likewise, of the codes made unsigned. */
+/* Zero points likewise, less the default one of the code. */
 OLK_INLINE __m512 olk_zeros(const ol_qconst *q, const olk_groups *g, int64_t row, int64_t h) {
     int64_t first = h * 16 >> g->shift;
     const uint8_t *z = (const uint8_t *)q->zeros + (size_t)row * q->zero_row_bytes;
