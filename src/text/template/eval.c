@@ -140,11 +140,8 @@ static ol_tv repeat(ol_trun *r, ol_tv s, int64_t times) {
         return v;
     }
     ol_tseq *out = ol_tseq_new(r, (ol_tseq_flavor)s.seq->flavor);
-    for (int64_t i = 0; i < times && s.seq->n; i++)
-        for (uint32_t k = 0; k < s.seq->n && ol_ttick(r, 1); k++) {
-            if (ol_tbad(r)) return ol_tseq_value(out);
-            ol_tseq_push(r, out, s.seq->items[k]);
-        }
+    for (int64_t i = 0; i < times && s.seq->n && !ol_tbad(r); i++)
+        for (uint32_t k = 0; k < s.seq->n && ol_ttick(r, 1); k++) ol_tseq_push(r, out, s.seq->items[k]);
     return ol_tseq_value(out);
 }
 

@@ -113,6 +113,7 @@ static olv_status run_steps(const olv_tokenizer *t, ol_tk_work *w, const char *t
 /* One text to tokens with offsets in characters. */
 static olv_status encode_one(const olv_tokenizer *t, const char *text, size_t n, const olv_encode_options *opt,
                              uint32_t type_id, ol_tk_tokens *out, olv_error *err) {
+    if (!text) text = "";
     if (n > MAX_TEXT) return ol_fail(err, OLV_LIMIT, "text of %zu bytes, at most %u are allowed", n, MAX_TEXT);
     if (!ol_utf8_valid(text, n)) return ol_fail(err, OLV_ARG, "the text is not valid UTF-8");
     ol_tk_work w;

@@ -158,16 +158,30 @@ olv_status olv_tokenizer_open(const char *path, olv_tokenizer **out, olv_error *
     return OLV_OK;
 }
 
-olv_status ol_tokenizer_open_json(const char *text, size_t len, const char *name, olv_tokenizer **out, olv_error *err) {
+/* Opens what load makes of a text. */
+static olv_status open_memory(olv_status (*load)(olv_tokenizer *, const char *, size_t, const char *, olv_error *),
+                              const char *text, size_t len, const char *name, olv_tokenizer **out, olv_error *err) {
     olv_tokenizer *t = new_tokenizer(err);
     if (!t) return OLV_NOMEM;
-    olv_status st = ol_tk_load_json(t, text, len, name, err);
+    olv_status st = load(t, text, len, name, err);
     if (st != OLV_OK) {
         olv_tokenizer_close(t);
         return st;
     }
     *out = t;
     return OLV_OK;
+}
+
+static olv_status load_spm(olv_tokenizer *t, const char *data, size_t len, const char *name, olv_error *err) {
+    return ol_tk_load_spm(t, data, len, name, err);
+}
+
+olv_status ol_tokenizer_open_json(const char *text, size_t len, const char *name, olv_tokenizer **out, olv_error *err) {
+    return open_memory(ol_tk_load_json, text, len, name, out, err);
+}
+
+olv_status ol_tokenizer_open_spm(const void *data, size_t len, const char *name, olv_tokenizer **out, olv_error *err) {
+    return open_memory(load_spm, data, len, name, out, err);
 }
 
 bool olv_tokenizer_token_to_id(const olv_tokenizer *t, const char *token, size_t len, uint32_t *id) {

@@ -97,7 +97,7 @@ void ol_tk_xf_begin(ol_tk_xf *x, ol_tk_work *w, const ol_tk_piece *src, size_t s
 
 void ol_tk_xf_bytes(ol_tk_xf *x, const char *s, size_t n, ol_tk_span span) {
     ol_tk_work *w = x->w;
-    if (!reserve(w, n)) return;
+    if (n == 0 || !reserve(w, n)) return;
     memcpy(w->xf_text + w->xf_len, s, n);
     for (size_t i = 0; i < n; i++) w->xf_align[w->xf_len + i] = span;
     w->xf_len += n;
@@ -105,7 +105,7 @@ void ol_tk_xf_bytes(ol_tk_xf *x, const char *s, size_t n, ol_tk_span span) {
 
 void ol_tk_xf_copy(ol_tk_xf *x, uint32_t from, uint32_t to) {
     ol_tk_work *w = x->w;
-    if (!reserve(w, to - from)) return;
+    if (from >= to || !reserve(w, to - from)) return;
     memcpy(w->xf_text + w->xf_len, x->src->text + from, to - from);
     ol_tk_span *a = w->xf_align + w->xf_len;
     if (x->src->align)
