@@ -131,6 +131,13 @@ static ol_value *as_bias(ol_translate *tr, ol_value *x, ol_value *c) {
     return ol_tr_linear(tr, l->inputs[0], l->inputs[1], c);
 }
 
+/* A constant of one integer (an offset of positions). */
+static ol_value *integers(ol_translate *tr, const ol_node *n, int input) {
+    int64_t v;
+    if (ol_tr_ints(tr, n, input, &v, 1) != 1) return ol_tr_fail(tr, n, OLV_UNSUPPORTED, "input %d: expected one integer", input), NULL;
+    return ol_graph_add_i64(tr->g, NULL, &v, -1, tr->err);
+}
+
 static ol_verdict binary(ol_translate *tr, const ol_node *n) {
     ol_value *in[2] = {ol_tr_rows(tr, n, 0), ol_tr_rows(tr, n, 1)}, *y = NULL;
     bool add = strcmp(n->op->name, "Add") == 0, mul = strcmp(n->op->name, "Mul") == 0;
@@ -139,9 +146,9 @@ static ol_verdict binary(ol_translate *tr, const ol_node *n) {
     for (int i = 0; i < 2; i++) {
         if (in[i]) continue;
         if (!ol_tr_const(tr, n, i)) return ol_tr_pass(tr, n, "input %d is neither rows nor a constant", i);
-        in[i] = ol_tr_vector(tr, n, i, -1);
+        in[i] = in[1 - i]->type.dtype == OL_I64 ? integers(tr, n, i) : ol_tr_vector(tr, n, i, -1);
         if (!in[i]) return OL_FAILED;
-        if (add) y = as_bias(tr, in[1 - i], in[i]);
+        if (add && in[1 - i]->type.dtype != OL_I64) y = as_bias(tr, in[1 - i], in[i]);
     }
     if (mul) y = as_swish(tr, in[0], in[1]);
     if (!y) y = ol_tr_node(tr, "", n->op->name, in, 2, NULL, 0);

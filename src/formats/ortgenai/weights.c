@@ -197,6 +197,11 @@ ol_verdict ol_tr_matmul_nbits(ol_translate *tr, const ol_node *n) {
     if (ol_tr_width(x) != k)
         return ol_tr_fail(tr, n, OLV_SHAPE, "found rows of %" PRId64 " values, expected K = %" PRId64, ol_tr_width(x), k);
     const ol_value *source = ol_tr_in(tr, n, 1)->source;
+    /* 1 asks for f32 arithmetic; kept for whoever plans the model. */
+    char level[16];
+    snprintf(level, sizeof level, "%d", (int)ol_node_int(n, "accuracy_level", 0));
+    if (!ol_graph_get_meta(tr->g, "accuracy_level") && ol_graph_set_meta(tr->g, "accuracy_level", level, tr->err) != OLV_OK)
+        return OL_FAILED;
     ol_const *c = blocked(tr, n, rows, k, ol_node_int(n, "bits", 4), ol_node_int(n, "block_size", 32), codes, scales, zeros);
     if (c && ol_tr_given(n, 5) && !(bias = ol_tr_vector(tr, n, 5, rows))) {
         ol_const_release(c);
