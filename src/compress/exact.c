@@ -36,16 +36,19 @@ static const float nf4_midpoints[15] = {
 
 /* Scale is the largest magnitude; a value on a midpoint takes the lower code. */
 static void nf4(const olv_weight_spec *spec, const float *x, int64_t n, uint8_t *codes, ol_rounded_group *out) {
-    float lo, hi;
+    float lo, hi, v[16], e = 0;
     extremes(x, n, &lo, &hi);
-    float s = at_least_epsilon(-lo > hi ? -lo : hi), stored = ol_round_scale(spec, s), e = 0;
-    for (int64_t i = 0; i < n; i++) {
-        float v = x[i] / s;
-        int c = 0;
-        while (c < 15 && nf4_midpoints[c] < v) c++;
-        codes[i] = (uint8_t)c;
-        float d = x[i] - ol_nf4_table[c] * stored;
-        e += d * d;
+    float s = at_least_epsilon(-lo > hi ? -lo : hi), stored = ol_round_scale(spec, s);
+    for (int64_t i = 0; i < n; i += 16) { /* n is a multiple of 16 */
+        uint32_t above[16] = {0};
+        for (int j = 0; j < 16; j++) v[j] = x[i + j] / s;
+        for (int m = 0; m < 15; m++)
+            for (int j = 0; j < 16; j++) above[j] += nf4_midpoints[m] < v[j];
+        for (int j = 0; j < 16; j++) {
+            float d = x[i + j] - ol_nf4_table[above[j]] * stored;
+            codes[i + j] = (uint8_t)above[j];
+            e += d * d;
+        }
     }
     *out = (ol_rounded_group){stored, 7, e, 0};
 }

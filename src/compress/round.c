@@ -22,6 +22,7 @@ struct ol_rounder {
     int shift;
     int n_trials;
     int16_t mults[MAX_TRIALS];
+    float shrink[MAX_TRIALS]; /* multipliers over the first */
     int16_t *spread;  /* n * 16 */
     uint8_t *scratch; /* n codes */
     olk_trial trials[MAX_TRIALS];
@@ -55,6 +56,7 @@ static void set_mults(ol_rounder *r) {
     for (int t = 0; t < r->n_trials; t++) {
         olk_trial *trial = &r->trials[t];
         trial->mult = r->mults[t];
+        r->shrink[t] = (float)r->mults[t] / (float)r->mults[0];
         for (int l = 0; l < L; l++) { /* as symmetric needs them; asymmetric sets them by group */
             trial->lo[0][l] = (int16_t)-levels;
             trial->hi[0][l] = (int16_t)(levels - 1);
@@ -184,27 +186,20 @@ static void settle(ol_rounder *r, const float *x, const olk_range *g, candidate 
 
 /* ---- sixteen groups ---- */
 
-/* Bounds of the trials of lane l for offset groups: the zero point that centres the shrunken range, and its neighbour. */
-static void set_zero_points(ol_rounder *r, int l, float lo, float hi) {
-    float span = hi - lo, center = span > 0 ? (float)r->max_q * ((hi + lo) * 0.5f) / span : 0;
-    for (int t = 0; t < r->n_trials; t++) {
-        float v = (float)r->max_q * 0.5f - center * (float)r->mults[t] / (float)r->mults[0];
-        int z = (int)rintf(v), other = v > (float)z ? z + 1 : z - 1;
-        int zs[2] = {z, other};
-        for (int b = 0; b < 2; b++) {
-            int c = zs[b] < 0 ? 0 : zs[b] > r->max_q ? r->max_q : zs[b];
-            r->trials[t].lo[b][l] = (int16_t)-c;
-            r->trials[t].hi[b][l] = (int16_t)(r->max_q - c);
-        }
+/* The value of each lane that becomes 32767: minus the extreme (so that the extreme gets the most negative code), or the
+ * range with zero inside. */
+static void lane_units(ol_rounder *r, int count, const olk_range *g, float *unit) {
+    olk_offsets o = {.top = r->max_q, .shrink = r->shrink};
+    if (!ol_weight_asym(r->spec.type)) {
+        for (int l = 0; l < count; l++) unit[l] = -g[l].lo >= g[l].hi ? -g[l].lo : -g[l].hi;
+        return;
     }
-}
-
-/* The value that becomes 32767: minus the extreme (so that the extreme gets the most negative code), or the range. */
-static float lane_unit(ol_rounder *r, int l, const olk_range *g) {
-    if (!ol_weight_asym(r->spec.type)) return -g->lo >= g->hi ? -g->lo : -g->hi;
-    float lo = g->lo < 0 ? g->lo : 0, hi = g->hi > 0 ? g->hi : 0;
-    set_zero_points(r, l, lo, hi);
-    return hi - lo;
+    for (int l = 0; l < count; l++) {
+        float lo = g[l].lo < 0 ? g[l].lo : 0, hi = g[l].hi > 0 ? g[l].hi : 0;
+        unit[l] = hi - lo;
+        o.center[l] = unit[l] > 0 ? (float)r->max_q * ((hi + lo) * 0.5f) / unit[l] : 0;
+    }
+    r->k->offsets(&o, r->trials, r->n_trials);
 }
 
 /* Scales found for all lanes, as they will be stored; how good they are, and by how much better than the first trial. */
@@ -238,8 +233,8 @@ static void run_search(ol_rounder *r, const float *x, int count, uint8_t *codes,
     float unit[L] = {0}, mult[L] = {0};
     olk_best best;
     found_scales f;
+    lane_units(r, count, ranges, unit);
     for (int l = 0; l < count; l++) {
-        unit[l] = lane_unit(r, l, &ranges[l]);
         mult[l] = 32767.0f / unit[l];
         if (!isfinite(mult[l])) mult[l] = 0; /* zeros, or too small to be searched */
     }

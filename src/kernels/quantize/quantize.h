@@ -30,6 +30,13 @@ typedef struct olk_trial {
     int16_t mult; /* >= 0; |x' mult| < 2^30 - 2^(14 + shift) */
 } olk_trial;
 
+/* Where the zero points of a group's trials lie. */
+typedef struct olk_offsets {
+    int top;              /* largest code: zero points are 0 to top */
+    const float *shrink;  /* [n_trials] scale of plain rounding over that of the trial */
+    float center[OLK_Q_LANES]; /* middle of the group's range, in steps of plain rounding */
+} olk_offsets;
+
 typedef struct olk_best {
     float xq[OLK_Q_LANES], qq[OLK_Q_LANES];       /* sums of the best trial; xq 0 and qq 1 when there is none */
     float xq0[OLK_Q_LANES], qq0[OLK_Q_LANES];     /* sums of the first bounds of the first trial */
@@ -47,6 +54,10 @@ typedef struct olk_quantize {
     /* out[(i / 2 * 16 + lane) * 2 + i % 2] = rint(x[lane * ldx + i] * mult[lane]); lanes from `lanes` on are zero. The
      * products are within +-32767.5. */
     void (*spread)(const float *x, int64_t ldx, int64_t n, int lanes, const float *mult, int16_t *out);
+    /* Sets the bounds of trials: v = top / 2 - center * shrink is clamped to [-1, top + 1]; the first zero point is the whole
+     * number nearest to it (ties to even), the second its neighbour on the side of v (below it when equal); clamped to
+     * [0, top]; bounds are -zero and top - zero. */
+    void (*offsets)(const olk_offsets *o, olk_trial *trials, int n_trials);
     /* x: n elements per lane as spread lays them out. 1 <= shift <= 12. */
     void (*search)(const int16_t *x, int64_t n, int shift, const olk_trial *trials, int n_trials, olk_best *best);
     /* q = rint(clamp(x * inv, lo, hi)), codes[i] = q - lo, sums with the scale s. 0 <= hi - lo <= 255. */

@@ -34,6 +34,7 @@ VI vi i_twice16(const int16_t *p) {
 VI vm v_gt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 VI vm m_and(vm a, vm b) { return a & b; }
 VI vi i_select(vm m, vi yes, vi no) { return _mm512_mask_blend_epi32(m, no, yes); }
+VI void store16(int16_t *p, vi v) { _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(v)); }
 VI void store_codes(uint8_t *p, vi v) { _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(v)); }
 VI float half_sum(const vf *v) { return v_sum(v[0]); }
 VI float v_hmax(vf v) { return _mm512_reduce_max_ps(v); }
@@ -59,6 +60,10 @@ VI vi i_twice16(const int16_t *p) {
 VI vm v_gt(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_GT_OQ); }
 VI vm m_and(vm a, vm b) { return _mm256_and_ps(a, b); }
 VI vi i_select(vm m, vi yes, vi no) { return _mm256_blendv_epi8(no, yes, _mm256_castps_si256(m)); }
+VI void store16(int16_t *p, vi v) {
+    __m128i w = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    _mm_storeu_si128((__m128i *)(void *)p, w);
+}
 VI void store_codes(uint8_t *p, vi v) {
     __m128i w = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
     _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(w, w));
@@ -123,6 +128,26 @@ static void spread(const float *x, int64_t ldx, int64_t n, int lanes, const floa
             transpose8(r);
             for (int p = 0; p < 8; p++)
                 _mm256_storeu_si256((__m256i *)(void *)(out + ((i / 2 + p) * L + half) * 2), r[p]);
+        }
+    }
+}
+
+VI void set_bounds(olk_trial *t, int b, int lane, vf zero, vf top) {
+    vf z = v_min(v_max(zero, v_set1(0)), top);
+    store16(t->lo[b] + lane, i_round(v_sub(v_set1(0), z)));
+    store16(t->hi[b] + lane, i_round(v_sub(top, z)));
+}
+
+static void offsets(const olk_offsets *o, olk_trial *trials, int n_trials) {
+    vf top = v_set1((float)o->top), middle = v_mul(top, v_set1(0.5f)), one = v_set1(1.0f);
+    for (int lane = 0; lane < L; lane += VW) {
+        vf center = v_load(o->center + lane);
+        for (int t = 0; t < n_trials; t++) {
+            vf v = v_sub(middle, v_mul(center, v_set1(o->shrink[t])));
+            v = v_min(v_max(v, v_set1(-1.0f)), v_add(top, one));
+            vf z = v_round(v);
+            set_bounds(&trials[t], 0, lane, z, top);
+            set_bounds(&trials[t], 1, lane, v_select(v_gt(v, z), v_add(z, one), v_sub(z, one)), top);
         }
     }
 }

@@ -33,6 +33,22 @@ static void spread(const float *x, int64_t ldx, int64_t n, int lanes, const floa
     }
 }
 
+static float clamp(float v, float lo, float hi) { return v < lo ? lo : v > hi ? hi : v; }
+
+static void offsets(const olk_offsets *o, olk_trial *trials, int n_trials) {
+    float top = (float)o->top;
+    for (int t = 0; t < n_trials; t++) {
+        for (int l = 0; l < L; l++) {
+            float v = clamp(top * 0.5f - o->center[l] * o->shrink[t], -1.0f, top + 1.0f), z = nearest_whole(v);
+            int zeros[2] = {(int)clamp(z, 0, top), (int)clamp(v > z ? z + 1.0f : z - 1.0f, 0, top)};
+            for (int b = 0; b < 2; b++) {
+                trials[t].lo[b][l] = (int16_t)-zeros[b];
+                trials[t].hi[b][l] = (int16_t)(o->top - zeros[b]);
+            }
+        }
+    }
+}
+
 /* Sums of one trial and one pair of bounds over up to OLK_Q_CHUNK pairs. */
 static void chunk(const int16_t *x, int64_t pairs, int mult, int shift, const int16_t *lo, const int16_t *hi,
                   int32_t *xq, int32_t *qq) {
@@ -115,4 +131,6 @@ static void nearest(const float *x, int64_t n, float inv, float s, int lo, int h
 }
 
 extern const olk_quantize olk_quantize__scalar;
-const olk_quantize olk_quantize__scalar = {"olk_quantize__scalar", 0, range, spread, search, nearest_fit, nearest};
+const olk_quantize olk_quantize__scalar = {
+    "olk_quantize__scalar", 0, range, spread, offsets, search, nearest_fit, nearest,
+};
