@@ -16,13 +16,17 @@ static uint64_t to_bits(double d) {
 
 /* x = k ln 2 + r with |r| <= ln 2 / 2; exp(r) by its series to degree 13 (remainder below 2^-57). */
 double ol_exp_repro(double x) {
+    static const double c[] = {1.0, 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320,
+                               1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
     if (!(x > -745.0)) return x != x ? x : 0.0;
     if (x > 709.7) return INFINITY;
     static const double log2e = 1.4426950408889634, hi = 6.93147180369123816490e-01, lo = 1.90821492927058770002e-10;
     double k = x * log2e;
     k = (k + 6755399441055744.0) - 6755399441055744.0; /* nearest integer */
-    double r = (x - k * hi) - k * lo, e = 1.0;
-    for (int i = 13; i >= 1; i--) e = 1.0 + r * e / (double)i;
+    double r = (x - k * hi) - k * lo, q = r * r, q2 = q * q;
+    /* Estrin's order: short chains of operations, the same on every machine. */
+    double e = (((c[0] + c[1] * r) + (c[2] + c[3] * r) * q) + ((c[4] + c[5] * r) + (c[6] + c[7] * r) * q) * q2) +
+               (((c[8] + c[9] * r) + (c[10] + c[11] * r) * q) + (c[12] + c[13] * r) * q2) * (q2 * q2);
     int n = (int)k;
     if (n >= -1022) return e * from_bits((uint64_t)(n + 1023) << 52);
     return e * from_bits((uint64_t)(n + 1023 + 60) << 52) * from_bits((uint64_t)(1023 - 60) << 52);
@@ -44,8 +48,10 @@ double ol_log_repro(double x) {
         m *= 0.5;
         k++;
     }
+    static const double c[] = {1.0,      1.0 / 3,  1.0 / 5,  1.0 / 7,  1.0 / 9, 1.0 / 11,
+                               1.0 / 13, 1.0 / 15, 1.0 / 17, 1.0 / 19, 1.0 / 21};
     double f = (m - 1.0) / (m + 1.0), q = f * f, s = 0;
-    for (int i = 21; i >= 1; i -= 2) s = s * q + 1.0 / (double)i;
+    for (int i = 10; i >= 0; i--) s = s * q + c[i];
     static const double hi = 6.93147180369123816490e-01, lo = 1.90821492927058770002e-10;
     return (double)k * hi + (2.0 * f * s + (double)k * lo);
 }

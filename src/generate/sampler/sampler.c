@@ -149,15 +149,24 @@ void ol_sampler_truncate(ol_sampler *s, size_t n) {
 size_t ol_sampler_generated(const ol_sampler *s) { return s->n_history - s->n_prompt; }
 void ol_sampler_set_mask(ol_sampler *s, const uint32_t *mask) { s->mask = mask; }
 
+/* Eight running maxima let the compiler work on several numbers at once; NaN never compares greater. */
+static float highest(const float *row, int64_t n) {
+    float m[8], max = -INFINITY;
+    int64_t i = 0;
+    for (int k = 0; k < 8; k++) m[k] = -INFINITY;
+    for (; i + 8 <= n; i += 8)
+        for (int k = 0; k < 8; k++) m[k] = row[i + k] > m[k] ? row[i + k] : m[k];
+    for (; i < n; i++) max = row[i] > max ? row[i] : max;
+    for (int k = 0; k < 8; k++) max = m[k] > max ? m[k] : max;
+    return max;
+}
+
+/* The lowest id of the highest score; 0 when there is none. */
 static int64_t best_of(const float *row, int64_t n) {
-    int64_t best = 0;
-    float max = row[0] > -INFINITY ? row[0] : -INFINITY;
-    for (int64_t i = 1; i < n; i++)
-        if (row[i] > max) {
-            max = row[i];
-            best = i;
-        }
-    return best;
+    float max = highest(row, n);
+    for (int64_t i = 0; i < n; i++)
+        if (row[i] == max) return i;
+    return 0;
 }
 
 /* The row after the stages that change it: `scores` itself when none does. */
