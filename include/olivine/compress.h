@@ -35,7 +35,8 @@ typedef enum olv_weight_type {
 
 /* How a scale is found. SEARCH tries many per group and keeps the one with the least squared error, which is never
  * larger than that of the others with the same stored scale type. NNCF and ORT give the codes and scales that NNCF's
- * compress_weights and ONNX Runtime's default block quantizer give, bit for bit. */
+ * compress_weights and ONNX Runtime's default block quantizer give, bit for bit. NF4 is not searched: SEARCH gives what
+ * NNCF gives; ORT does not know it. */
 typedef enum olv_rounding { OLV_ROUND_SEARCH, OLV_ROUND_NNCF, OLV_ROUND_ORT } olv_rounding;
 
 /* Scales as f16, or as f32. SEARCH gives values that f16 holds in both, where they are within its normal range. */
