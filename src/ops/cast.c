@@ -84,6 +84,14 @@ static olv_status to_strings(const ol_tensor *x, ol_tensor *y, olv_error *err) {
     return ok ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory for strings");
 }
 
+/* Drops the fraction and keeps the low bits, as casts to byte-sized integers by way of a wider one do. */
+static double wrap(double v, ol_dtype t) {
+    int bits = ol_dtype_bits(t), mask = (1 << bits) - 1;
+    if (isnan(v) || isinf(v)) return 0;
+    int low = (int)((int64_t)fmod(trunc(v), 4096) & mask);
+    return ol_dtype_class(t) == 's' && low >> (bits - 1) ? low - (1 << bits) : low;
+}
+
 static void one_number(const ol_tensor *x, ol_tensor *y, int64_t i, bool saturate, ol_str mode) {
     uint8_t code;
     if (x->dtype != OL_STRING && !ol_is_float(x->dtype) && !ol_is_float(y->dtype)) {
@@ -91,6 +99,7 @@ static void one_number(const ol_tensor *x, ol_tensor *y, int64_t i, bool saturat
         return;
     }
     double v = x->dtype == OL_STRING ? text_number(((const ol_str *)x->data)[i]) : ol_tensor_get(x, i);
+    if (ol_dtype_bits(y->dtype) < 8 && ol_is_int(y->dtype)) v = wrap(v, y->dtype);
     if (y->dtype == OL_F8E8M0) ((uint8_t *)y->data)[i] = power_code(v, mode);
     else if (!saturate && !isnan(v) && overflow_code(y->dtype, v, &code)) ((uint8_t *)y->data)[i] = code;
     else ol_tensor_set(y, i, v);

@@ -199,6 +199,9 @@ static olv_status check_gqa(ol_eval *c, gqa *g, gqa_in *in, olv_error *err) {
         (g->sink && ol_tensor_count(g->sink) != g->heads) ||
         (g->bias && (g->bias->rank != 4 || g->bias->dims[2] < g->s || g->bias->dims[3] < g->total)))
         return ol_fail(err, OLV_SHAPE, "query, key, value, caches or lengths do not fit");
+    for (int i = 12; i < n->n_inputs; i++)
+        if (ol_eval_in(c, i)) return ol_fail(err, OLV_UNSUPPORTED, "input %d", i);
+    if (!ol_str_is(ol_node_string(n, "k_quant_type", "NONE"), "NONE")) return ol_fail(err, OLV_UNSUPPORTED, "quantized caches");
     if (in->rotary) OL_TRY(check_caches(in->cosines, in->sines, g->d, err));
     g->scale = (double)ol_node_float(n, "scale", 0);
     if (g->scale == 0) g->scale = 1 / sqrt((double)g->d);
@@ -356,17 +359,19 @@ static olv_status infer_mha(ol_infer *c, olv_error *err) {
 }
 
 static const ol_attr_spec rotary_attrs[] = {{"interleaved", OL_ATTR_INT, false}, {"num_heads", OL_ATTR_INT, false},
-    {"rotary_embedding_dim", OL_ATTR_INT, false}, {"is_packed_batching", OL_ATTR_INT, false}, {"scale", OL_ATTR_FLOAT, false}};
+    {"rotary_embedding_dim", OL_ATTR_INT, false}, {"is_packed_batching", OL_ATTR_INT, false}};
 static const ol_attr_spec gqa_attrs[] = {{"num_heads", OL_ATTR_INT, true}, {"kv_num_heads", OL_ATTR_INT, true},
     {"scale", OL_ATTR_FLOAT, false}, {"softcap", OL_ATTR_FLOAT, false}, {"do_rotary", OL_ATTR_INT, false},
     {"rotary_interleaved", OL_ATTR_INT, false}, {"local_window_size", OL_ATTR_INT, false},
-    {"smooth_softmax", OL_ATTR_INT, false}};
+    {"smooth_softmax", OL_ATTR_INT, false}, {"qk_output", OL_ATTR_INT, false}, {"qk_norm_epsilon", OL_ATTR_FLOAT, false},
+    {"kv_cache_bit_width", OL_ATTR_INT, false}, {"sliding_window_cache", OL_ATTR_INT, false},
+    {"k_quant_type", OL_ATTR_STRING, false}, {"v_quant_type", OL_ATTR_STRING, false}};
 static const ol_attr_spec mha_attrs[] = {{"num_heads", OL_ATTR_INT, true}, {"scale", OL_ATTR_FLOAT, false},
     {"mask_filter_value", OL_ATTR_FLOAT, false}, {"unidirectional", OL_ATTR_INT, false}};
 extern const ol_op ol_op_microsoft_RotaryEmbedding, ol_op_microsoft_GroupQueryAttention, ol_op_microsoft_MultiHeadAttention;
 const ol_op ol_op_microsoft_RotaryEmbedding = {"com.microsoft", "RotaryEmbedding", "rotation by cached angles", 4, 4, 1, 1,
-    rotary_attrs, 5, ol_infer_same, eval_rotary, NULL, false, false};
+    rotary_attrs, 4, ol_infer_same, eval_rotary, NULL, false, false};
 const ol_op ol_op_microsoft_GroupQueryAttention = {"com.microsoft", "GroupQueryAttention",
-    "causal attention over caches, groups of heads share keys", 1, 16, 1, 4, gqa_attrs, 8, infer_gqa, eval_gqa, NULL, false, false};
+    "causal attention over caches, groups of heads share keys", 1, 16, 1, 4, gqa_attrs, 14, infer_gqa, eval_gqa, NULL, false, false};
 const ol_op ol_op_microsoft_MultiHeadAttention = {"com.microsoft", "MultiHeadAttention", "attention with masks and caches", 1, 10,
     1, 4, mha_attrs, 4, infer_mha, eval_mha, NULL, false, false};

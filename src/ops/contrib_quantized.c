@@ -45,6 +45,7 @@ static olv_status eval_nbits(ol_eval *c, olv_error *err) {
         (zero && ol_tensor_count(zero) != n * (zero->dtype == OL_U8 ? (blocks * bits + 7) / 8 : blocks)) ||
         (bias && ol_tensor_count(bias) != n))
         return ol_fail(err, OLV_SHAPE, "codes, scales, zero points or bias do not fit");
+    if (ol_node_int(c->node, "weight_prepacked", 0)) return ol_fail(err, OLV_UNSUPPORTED, "prepacked weights");
     if (ol_eval_in(c, 4)) return ol_fail(err, OLV_UNSUPPORTED, "g_idx");
     memcpy(dims, x->dims, sizeof dims);
     dims[x->rank - 1] = n;
@@ -179,14 +180,15 @@ static olv_status eval_fused(ol_eval *c, olv_error *err) {
 }
 
 static const ol_attr_spec nbits_attrs[] = {{"K", OL_ATTR_INT, true}, {"N", OL_ATTR_INT, true},
-    {"bits", OL_ATTR_INT, false}, {"block_size", OL_ATTR_INT, true}, {"accuracy_level", OL_ATTR_INT, false}};
+    {"bits", OL_ATTR_INT, false}, {"block_size", OL_ATTR_INT, true}, {"accuracy_level", OL_ATTR_INT, false},
+    {"weight_prepacked", OL_ATTR_INT, false}};
 static const ol_attr_spec gather_attrs[] = {{"gather_axis", OL_ATTR_INT, false}, {"quantize_axis", OL_ATTR_INT, false},
     {"block_size", OL_ATTR_INT, false}, {"bits", OL_ATTR_INT, false}};
 static const ol_attr_spec fused_attrs[] = {{"alpha", OL_ATTR_FLOAT, false}, {"transA", OL_ATTR_INT, false},
     {"transB", OL_ATTR_INT, false}, {"transBatchA", OL_ATTR_INT, false}, {"transBatchB", OL_ATTR_INT, false}};
 extern const ol_op ol_op_microsoft_MatMulNBits, ol_op_microsoft_GatherBlockQuantized, ol_op_microsoft_FusedMatMul;
 const ol_op ol_op_microsoft_MatMulNBits = {"com.microsoft", "MatMulNBits", "x times blocked 2, 4 or 8-bit weights", 3, 6,
-    1, 1, nbits_attrs, 5, infer_nbits, eval_nbits, NULL, false, false};
+    1, 1, nbits_attrs, 6, infer_nbits, eval_nbits, NULL, false, false};
 const ol_op ol_op_microsoft_GatherBlockQuantized = {"com.microsoft", "GatherBlockQuantized", "rows of a quantized table", 3,
     4, 1, 1, gather_attrs, 4, infer_gather, eval_gather, NULL, false, false};
 const ol_op ol_op_microsoft_FusedMatMul = {"com.microsoft", "FusedMatMul", "alpha A B with optional transposes", 2, 2, 1, 1,

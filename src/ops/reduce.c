@@ -39,6 +39,7 @@ static double finish(kind k, double acc, int64_t n) {
 static int64_t int_start(kind k, ol_dtype t) {
     if (k == PROD) return 1;
     if (k != MAX && k != MIN) return 0;
+    if (t == OL_BOOL) return k == MIN;
     ol_tensor x;
     if (ol_tensor_init(&x, t, 0, NULL, NULL) != OLV_OK) return 0;
     ol_elem_set(t, x.data, 0, k == MAX ? -1e30 : 1e30);

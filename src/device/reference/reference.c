@@ -210,7 +210,7 @@ olv_status ol_reference_step(ol_reference *r, const ol_reference_rows *rows, con
 
 olv_status ol_reference_run(const ol_graph *g, const ol_reference_rows *rows, const char *const *names,
                             const ol_datum *inputs, size_t n, ol_datum *outputs, olv_error *err) {
-    ol_reference *r;
+    ol_reference *r = NULL;
     OL_TRY(ol_reference_create(g, &r, err));
     olv_status s = ol_reference_step(r, rows, names, inputs, n, outputs, err);
     ol_reference_destroy(r);

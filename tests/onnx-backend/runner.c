@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs the ONNX backend vectors on the reference device: rtol 1e-3, atol 1e-7, exact types and shapes. The file of
+ * expectations names the vectors that do not pass and why; every difference from it, either way, fails the run.
+ *
+ * Usage: onnx_backend DATA [--expected FILE] [--write FILE] [--verbose] [--only WORD] */
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/map.h"
+#include "compare.h"
+#include "device/reference/reference.h"
+#include "formats/onnx/onnx.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define RTOL 1e-3
+#define ATOL 1e-7
+#define MAX_VALUES 64
+
+typedef enum outcome { PASS, FAIL, MISSING } outcome;
+
+typedef struct totals {
+    int count[3];
+    int drift;
+} totals;
+
+static bool verbose;
+static const char *only;
+static char *expected;
+static FILE *written;
+static ol_map missing_ops;
+
+static olv_status read_values(const char *set, const char *stem, ol_value *const *values, int n, ol_datum *out, int *count,
+                              olv_error *err) {
+    for (*count = 0; *count < n; (*count)++) {
+        char path[2048];
+        char *data;
+        size_t len;
+        snprintf(path, sizeof path, "%s/%s_%d.pb", set, stem, *count);
+        if (!ol_file_exists(path)) break;
+        OL_TRY(ol_file_read(path, (size_t)1 << 30, &data, &len, err));
+        olv_status s = ol_onnx_read_value(data, len, &values[*count]->type, &out[*count], err);
+        ol_free(data);
+        OL_TRY(s);
+    }
+    return OLV_OK;
+}
+
+static outcome compare_all(const ol_graph *g, const ol_datum *have, const ol_datum *want, int n, char *text, size_t size) {
+    for (int i = 0; i < n; i++) {
+        char why[512];
+        if (compare_datums(&have[i], &want[i], RTOL, ATOL, why, sizeof why)) continue;
+        snprintf(text, size, "output '%s': %s", g->outputs[i]->name, why);
+        return FAIL;
+    }
+    return PASS;
+}
+
+static outcome run_set(const ol_graph *g, const char *set, char *text, size_t size) {
+    ol_datum in[MAX_VALUES] = {{.kind = OL_VALUE_TENSOR}}, want[MAX_VALUES] = {{.kind = OL_VALUE_TENSOR}};
+    ol_datum out[MAX_VALUES] = {{.kind = OL_VALUE_TENSOR}};
+    const char *names[MAX_VALUES];
+    int n_in = 0, n_out = 0;
+    olv_error err;
+    outcome r = FAIL;
+    olv_status s = read_values(set, "input", g->inputs, g->n_inputs, in, &n_in, &err);
+    if (s == OLV_OK) s = read_values(set, "output", g->outputs, g->n_outputs, want, &n_out, &err);
+    for (int i = 0; i < n_in; i++) names[i] = g->inputs[i]->name;
+    if (s == OLV_OK && n_out == 0) s = ol_fail(&err, OLV_NOT_FOUND, "no expected outputs");
+    if (s == OLV_OK) s = ol_reference_run(g, NULL, names, in, (size_t)n_in, out, &err);
+    if (s == OLV_OK) r = compare_all(g, out, want, n_out, text, size);
+    else snprintf(text, size, "%s", err.message);
+    for (int i = 0; i < MAX_VALUES; i++) {
+        ol_datum_deinit(&in[i]);
+        ol_datum_deinit(&want[i]);
+        ol_datum_deinit(&out[i]);
+    }
+    return r;
+}
+
+static void note_missing(const char *message) {
+    const char *from = strstr(message, "operator '"), *to = from ? strchr(from + 10, '\'') : NULL;
+    if (!to) return;
+    char *name = ol_alloc((size_t)(to - from));
+    size_t n = (size_t)(to - from - 10);
+    memcpy(name, from + 10, n);
+    name[n] = 0;
+    uint64_t *have = ol_map_get(&missing_ops, (ol_str){name, n});
+    if (ol_map_put(&missing_ops, (ol_str){name, n}, have ? *have + 1 : 1) != 1) ol_free(name);
+}
+
+static outcome run_vector(const char *dir, char *text, size_t size) {
+    char path[2048];
+    ol_graph *g;
+    olv_error err;
+    snprintf(path, sizeof path, "%s/model.onnx", dir);
+    if (ol_onnx_read(path, &g, &err) != OLV_OK) {
+        snprintf(text, size, "%s", err.message);
+        if (!strstr(err.message, "is not supported")) return FAIL;
+        note_missing(err.message);
+        return MISSING;
+    }
+    outcome r = PASS;
+    if (g->n_inputs > MAX_VALUES || g->n_outputs > MAX_VALUES) {
+        snprintf(text, size, "too many inputs or outputs");
+        r = FAIL;
+    } else if (ol_graph_verify(g, &err) != OLV_OK) {
+        snprintf(text, size, "verify: %s", err.message);
+        r = FAIL;
+    }
+    int sets = 0;
+    for (; r == PASS; sets++) {
+        snprintf(path, sizeof path, "%s/test_data_set_%d", dir, sets);
+        if (!ol_dir_exists(path)) break;
+        r = run_set(g, path, text, size);
+    }
+    if (r == PASS && sets == 0) {
+        snprintf(text, size, "no data");
+        r = FAIL;
+    }
+    ol_graph_destroy(g);
+    return r;
+}
+
+/* The line "name reason" of the expectations, or NULL. */
+static const char *find_expected(const char *name) {
+    size_t n = strlen(name);
+    for (const char *p = expected; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL)
+        if (strncmp(p, name, n) == 0 && (p[n] == ' ' || p[n] == '\n' || !p[n])) return p;
+    return NULL;
+}
+
+static void report(const char *kind, const char *name, outcome r, const char *text, totals *t) {
+    char id[512];
+    snprintf(id, sizeof id, "%s/%s", kind, name);
+    bool known = find_expected(id) != NULL;
+    t->count[r]++;
+    if (verbose || (expected && known == (r == PASS)))
+        printf("%s %s%s%s\n", r == PASS ? "PASS" : known ? "SKIP" : "FAIL", id, r == PASS ? "" : ": ", r == PASS ? "" : text);
+    if (expected && known == (r == PASS)) {
+        t->drift++;
+        if (known) printf("DRIFT %s passes but is expected not to\n", id);
+    }
+    if (written && r != PASS) fprintf(written, "%s %s\n", id, text);
+}
+
+static bool run_kind(const char *data, const char *kind, totals *all) {
+    char dir[512];
+    char **names;
+    size_t n;
+    olv_error err;
+    totals t = {{0}, 0};
+    snprintf(dir, sizeof dir, "%s/%s", data, kind);
+    if (ol_dir_list(dir, &names, &n, &err) != OLV_OK) {
+        fprintf(stderr, "%s\n", err.message);
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        char path[1024], text[1400] = "";
+        snprintf(path, sizeof path, "%s/%s/model.onnx", dir, names[i]);
+        if (!ol_file_exists(path) || (only && !strstr(names[i], only))) continue;
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        outcome r = run_vector(path, text, sizeof text);
+        report(kind, names[i], r, text, &t);
+    }
+    ol_dir_list_free(names, n);
+    printf("%-20s %4d pass, %4d fail, %4d without operator\n", kind, t.count[PASS], t.count[FAIL], t.count[MISSING]);
+    for (int i = 0; i < 3; i++) all->count[i] += t.count[i];
+    all->drift += t.drift;
+    return true;
+}
+
+int main(int argc, char **argv) {
+    static const char *const kinds[] = {"node", "simple", "pytorch-converted", "pytorch-operator"};
+    totals all = {{0}, 0};
+    olv_error err;
+    ol_map_init(&missing_ops);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    for (int i = 2; i < argc; i++) {
+        size_t len;
+        if (!strcmp(argv[i], "--verbose")) verbose = true;
+        else if (!strcmp(argv[i], "--only") && i + 1 < argc) only = argv[++i];
+        else if (!strcmp(argv[i], "--write") && i + 1 < argc) written = fopen(argv[++i], "w");
+        else if (!strcmp(argv[i], "--expected") && i + 1 < argc) {
+            if (ol_file_read(argv[++i], 1 << 24, &expected, &len, &err) != OLV_OK) {
+                fprintf(stderr, "%s\n", err.message);
+                return 2;
+            }
+        }
+    }
+    if (argc < 2) return 2;
+    for (int i = 0; i < 4; i++)
+        if (!run_kind(argv[1], kinds[i], &all)) return 2;
+    printf("%-20s %4d pass, %4d fail, %4d without operator, of %d\n", "total", all.count[PASS], all.count[FAIL],
+           all.count[MISSING], all.count[0] + all.count[1] + all.count[2]);
+    for (size_t i = 0; i < missing_ops.count; i++)
+        printf("missing %.*s: %llu\n", (int)missing_ops.entries[i].key.len, missing_ops.entries[i].key.ptr,
+               (unsigned long long)missing_ops.entries[i].value);
+    if (written) fclose(written);
+    ol_free(expected);
+    for (size_t i = 0; i < missing_ops.count; i++) ol_free((void *)(uintptr_t)missing_ops.entries[i].key.ptr);
+    ol_map_deinit(&missing_ops);
+    return all.drift ? 1 : 0;
+}
