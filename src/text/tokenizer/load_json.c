@@ -119,13 +119,31 @@ static olv_status take_vocab(doc *d) {
     return unexpected(d, e, "vocab: an object or an array is expected");
 }
 
+/* End of the array that begins behind p: its last bracket, or NULL. Only strings and brackets are told apart; the text is
+ * parsed in full when the merges are loaded. */
+static const char *array_end(const char *p, const char *end) {
+    for (int depth = 0; p < end; p++) {
+        if (*p == '"') {
+            for (p++; p < end && *p != '"'; p++) p += *p == '\\';
+        } else if (*p == '[') {
+            depth++;
+        } else if (*p == ']' && depth-- == 0) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
 static olv_status take_merges(doc *d) {
     ol_jp_event e = next(d);
-    const char *from = d->p.ptr - 1;
+    const char *from = d->p.ptr - 1, *close;
     if (e == OL_JP_NULL) return OLV_OK;
     if (e != OL_JP_ARRAY) return unexpected(d, e, "merges: an array is expected");
-    if (!ol_jp_skip(&d->p, e)) return OLV_FORMAT;
-    d->spec.merges_json = (ol_str){from, (size_t)(d->p.ptr - from)};
+    close = array_end(d->p.ptr, d->p.end);
+    if (!close) return ol_jp_fail(&d->p, "merges: no ] at the end");
+    d->p.ptr = close; /* as if the array were empty */
+    if ((e = next(d)) != OL_JP_ARRAY_END) return unexpected(d, e, "merges: ] is expected");
+    d->spec.merges_json = (ol_str){from, (size_t)(close + 1 - from)};
     return OLV_OK;
 }
 

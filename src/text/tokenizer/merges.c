@@ -7,7 +7,7 @@
 bool ol_tk_merges_init(ol_tk_merges *m, size_t expected) {
     uint64_t n = 16;
     while (n < expected * 2) n *= 2;
-    m->slots = n > SIZE_MAX / sizeof *m->slots ? NULL : ol_alloc(n * sizeof *m->slots);
+    m->slots = n > SIZE_MAX / sizeof *m->slots ? NULL : ol_alloc_aligned(n * sizeof *m->slots);
     if (!m->slots) return false;
     for (uint64_t i = 0; i < n; i++) m->slots[i].rank = OL_TK_NO_RANK;
     m->mask = n - 1;
@@ -15,7 +15,7 @@ bool ol_tk_merges_init(ol_tk_merges *m, size_t expected) {
     return true;
 }
 
-void ol_tk_merges_deinit(ol_tk_merges *m) { ol_free(m->slots); }
+void ol_tk_merges_deinit(ol_tk_merges *m) { ol_free_aligned(m->slots); }
 
 static void place(ol_tk_merges *m, ol_tk_merge e) {
     uint64_t k = ol_tk_merges_slot(m, e.pair);
@@ -42,12 +42,30 @@ typedef struct adder {
     const ol_tk_model_spec *spec;
     ol_buf joined;
     uint32_t rank;
+    uint32_t guess; /* entry that the next merge most likely makes */
     olv_error *err;
 } adder;
 
 static olv_status unknown(adder *a, ol_str s) {
     return ol_fail(a->err, OLV_FORMAT, "merge %u: '%.*s' is not in the vocabulary", a->rank,
                    (int)(s.len < 80 ? s.len : 80), s.ptr);
+}
+
+/* Id of a merge's result. Vocabularies mostly list the results in the order of the merges: that place is tried first. */
+static bool find_result(adder *a, ol_str s, uint32_t *id) {
+    const ol_tk_vocab *v = a->spec->vocab;
+    uint32_t g = a->guess, first;
+    if (g < v->count && v->off[g + 1] - v->off[g] == s.len && memcmp(v->blob.data + v->off[g], s.ptr, s.len) == 0 &&
+        v->n_names == v->count) {
+        *id = v->ids[g];
+        a->guess++;
+        return true;
+    }
+    if (!ol_tk_vocab_find(v, s.ptr, s.len, &first)) return false;
+    *id = first;
+    int64_t e = ol_tk_vocab_entry(v, first);
+    a->guess = e < 0 ? v->count : (uint32_t)e + 1;
+    return true;
 }
 
 static olv_status add(adder *a, ol_str left, ol_str right) {
@@ -62,7 +80,7 @@ static olv_status add(adder *a, ol_str left, ol_str right) {
     ol_buf_append(&a->joined, right.ptr + skip, right.len - skip);
     if (a->joined.failed) return ol_fail(a->err, OLV_NOMEM, "out of memory");
     ol_str both = {a->joined.data, a->joined.len};
-    if (!ol_tk_vocab_find(v, both.ptr, both.len, &id)) return unknown(a, both);
+    if (!find_result(a, both, &id)) return unknown(a, both);
     if (!ol_tk_merges_put(a->m, l, r, a->rank, id)) return ol_fail(a->err, OLV_NOMEM, "out of memory");
     a->rank++;
     return OLV_OK;
@@ -126,7 +144,7 @@ static olv_status load_json(adder *a, ol_str json) {
 }
 
 olv_status ol_tk_merges_load(ol_tk_merges *m, const ol_tk_model_spec *spec, olv_error *err) {
-    adder a = {m, spec, OL_BUF_INIT, 0, err};
+    adder a = {m, spec, OL_BUF_INIT, 0, 0, err};
     olv_status st = OLV_OK;
     if (spec->merges_json.ptr)
         st = load_json(&a, spec->merges_json);

@@ -16,7 +16,7 @@ void ol_tk_vocab_deinit(ol_tk_vocab *v) {
     ol_buf_deinit(&v->blob);
     ol_free(v->off);
     ol_free(v->ids);
-    ol_free(v->slots);
+    ol_free_aligned(v->slots);
     ol_free(v->by_id);
 }
 
@@ -53,18 +53,25 @@ static inline ol_str entry_name(const ol_tk_vocab *v, uint32_t e) {
     return (ol_str){v->blob.data + v->off[e], v->off[e + 1] - v->off[e]};
 }
 
+/* Upper half of a slot: most names that differ are told apart by it, without a look at the blob. */
+static inline uint64_t tag_of(uint64_t hash) { return hash & 0xFFFFFFFF00000000ull; }
+
 static bool index_names(ol_tk_vocab *v) {
     uint32_t n = 16;
     while (n < v->count * 2u) n *= 2;
-    v->slots = ol_calloc(n, sizeof *v->slots);
+    v->slots = ol_alloc_aligned(n * sizeof *v->slots);
     if (!v->slots) return false;
+    memset(v->slots, 0, n * sizeof *v->slots);
     v->mask = n - 1;
     for (uint32_t e = 0; e < v->count; e++) {
         ol_str s = entry_name(v, e);
-        uint32_t k = (uint32_t)ol_hash64(s.ptr, s.len, 0) & v->mask;
-        while (v->slots[k] && !ol_str_eq(entry_name(v, v->slots[k] - 1), s)) k = (k + 1) & v->mask;
+        uint64_t hash = ol_hash64(s.ptr, s.len, 0);
+        uint32_t k = (uint32_t)hash & v->mask;
+        while (v->slots[k] &&
+               (tag_of(v->slots[k]) != tag_of(hash) || !ol_str_eq(entry_name(v, (uint32_t)v->slots[k] - 1), s)))
+            k = (k + 1) & v->mask;
         if (!v->slots[k]) v->n_names++;
-        v->slots[k] = e + 1;
+        v->slots[k] = tag_of(hash) | (e + 1);
     }
     return true;
 }
@@ -96,9 +103,10 @@ olv_status ol_tk_vocab_finish(ol_tk_vocab *v, olv_error *err) {
 
 bool ol_tk_vocab_find(const ol_tk_vocab *v, const char *name, size_t len, uint32_t *id) {
     if (!v->slots) return false;
-    uint32_t k = (uint32_t)ol_hash64(name, len, 0) & v->mask;
-    for (; v->slots[k]; k = (k + 1) & v->mask) {
-        uint32_t e = v->slots[k] - 1;
+    uint64_t hash = ol_hash64(name, len, 0);
+    for (uint32_t k = (uint32_t)hash & v->mask; v->slots[k]; k = (k + 1) & v->mask) {
+        if (tag_of(v->slots[k]) != tag_of(hash)) continue;
+        uint32_t e = (uint32_t)v->slots[k] - 1;
         if (v->off[e + 1] - v->off[e] == len && memcmp(v->blob.data + v->off[e], name, len) == 0) {
             *id = v->ids[e];
             return true;

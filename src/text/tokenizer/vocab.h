@@ -12,7 +12,7 @@ typedef struct ol_tk_vocab {
     uint32_t *off; /* count + 1 places in blob */
     uint32_t *ids;
     uint32_t count, cap;
-    uint32_t *slots; /* entry + 1 by hash of the name, 0 free */
+    uint64_t *slots; /* by hash of the name: upper half of the hash, entry + 1; 0 free */
     uint32_t mask;
     uint32_t *by_id; /* entry + 1 by id (dense), or by hash of the id */
     uint64_t n_by_id;
