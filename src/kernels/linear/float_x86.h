@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Linear layers with f32 activations, written once for vectors of W floats; the including file defines W, the vector type
+ * vf and its operations (vzero, vset1, vload, vstore, vfma, vadd, vmul, vsub, vsum, vload_part, vstore_part, vload_half,
+ * vload_bf16, vload_codes, transpose), NV (vectors in a panel's width), MR (rows of x in a GEMM tile), GEMV_ROWS and ISA.
+ *
+ * GEMV: a weight row is read where it lies (quantized ones are dequantized into scratch first) and meets up to GEMV_ROWS
+ * rows of x at a time, with four accumulators each; the order of a row's sum does not depend on their number.
+ * GEMM: panels of NV * W rows and KC of k are transposed into scratch and meet MR rows of x at a time. */
+#include "kernels/linear/variants.h"
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#define NB (NV * W)
+#define KC 512
+#define CHAINS 4
+
+/* ---- packed x: rows of floats whose stride is no multiple of 1 KiB, so that a tile's rows do not fight for a cache set */
+
+static size_t x_stride(const olk_weight *w) {
+    size_t bytes = ((size_t)w->k * 4 + 63) / 64 * 64;
+    return bytes % 1024 ? bytes : bytes + 64;
+}
+static size_t act_bytes(const olk_weight *w, int64_t m) { return x_stride(w) * (size_t)m; }
+static uint64_t act_key(const olk_weight *w) { return (uint64_t)w->k; }
+static void pack(const olk_weight *w, const float *x, int64_t ldx, int64_t m0, int64_t m1, int64_t m, void *act) {
+    (void)m;
+    for (int64_t i = m0; i < m1; i++) memcpy((uint8_t *)act + (size_t)i * x_stride(w), x + i * ldx, (size_t)w->k * 4);
+}
+static bool accepts(const olk_weight *w) {
+    return w->q || w->dtype == OL_F32 || w->dtype == OL_F16 || w->dtype == OL_BF16;
+}
+
+/* ---- weight rows as floats ---- */
+
+/* Up to W elements of a float row. */
+INLINE vf load_typed(ol_dtype t, const uint8_t *row, int64_t k, int64_t n) {
+    if (n >= W) {
+        if (t == OL_F32) return vload((const float *)(const void *)(row + k * 4));
+        return t == OL_F16 ? vload_half(row + k * 2) : vload_bf16(row + k * 2);
+    }
+    if (t == OL_F32) return vload_part(row + k * 4, n);
+    uint8_t part[W * 2] = {0};
+    memcpy(part, row + k * 2, (size_t)n * 2);
+    return t == OL_F16 ? vload_half(part) : vload_bf16(part);
+}
+
+static float scale_of(const ol_qconst *q, int64_t row, int64_t g) {
+    size_t at = (size_t)(row * q->n_groups + g);
+    if (q->scale_dtype == OL_F32) {
+        float f;
+        memcpy(&f, (const uint8_t *)q->scales + at * 4, 4);
+        return f;
+    }
+    return (float)ol_elem_get(q->scale_dtype, q->scales, at);
+}
+static float zero_of(const ol_qconst *q, int64_t row, int64_t g) {
+    if (q->zero_dtype == OL_DTYPE_NONE) return q->code == OL_Q_U8 ? 128 : q->code == OL_Q_U4 ? 8 : 0;
+    const uint8_t *z = (const uint8_t *)q->zeros + (size_t)row * q->zero_row_bytes;
+    return (float)ol_elem_get(q->zero_dtype, z, (uint64_t)g);
+}
+
+/* Rows that the vector code dequantizes; the others go through the general accessor. */
+static bool plain_codes(const ol_qconst *q) {
+    return q->code <= OL_Q_U4 && q->block == OL_QB_NONE && q->min_dtype == OL_DTYPE_NONE && !q->perm && !q->input_scale &&
+           (q->group % W == 0 || q->n_groups == 1);
+}
+
+static void dequantize(const ol_qconst *q, int64_t row, float *out) {
+    if (!plain_codes(q)) {
+        ol_qconst_rows_f32(q, row, 1, out);
+        return;
+    }
+    const uint8_t *codes = q->codes + (size_t)row * q->row_bytes;
+    bool nibbles = q->code == OL_Q_I4 || q->code == OL_Q_U4;
+    for (int64_t g = 0; g < q->n_groups; g++) {
+        int64_t k = g * q->group, end = k + q->group < q->k ? k + q->group : q->k;
+        vf scale = vset1(scale_of(q, row, g) * q->global_scale), zero = vset1(zero_of(q, row, g));
+        for (; k < end; k += W) {
+            int64_t n = end - k < W ? end - k : W;
+            uint8_t part[W] = {0};
+            const uint8_t *p = codes + (nibbles ? k / 2 : k);
+            if (n < W) p = memcpy(part, p, (size_t)(nibbles ? (n + 1) / 2 : n));
+            vf v = vmul(vsub(vload_codes(q->code, p), zero), scale);
+            if (n < W)
+                vstore_part(out + k, v, n);
+            else
+                vstore(out + k, v);
+        }
+    }
+}
+
+static size_t row_floats(const olk_weight *w) { return ((size_t)w->k + 15) / 16 * 16; }
+
+/* ---- GEMV ---- */
+
+typedef struct row_ref {
+    ol_dtype t;
+    const uint8_t *p;
+    int64_t k;
+} row_ref;
+
+INLINE void gemv_step(const row_ref *w, const float *x, int64_t ldx, int64_t k, int64_t n, int chain, const int rows,
+                      vf (*acc)[CHAINS]) {
+    vf v = load_typed(w->t, w->p, k, n);
+    for (int i = 0; i < rows; i++) {
+        vf xi = n >= W ? vload(x + i * ldx + k) : vload_part(x + i * ldx + k, n);
+        acc[i][chain] = vfma(v, xi, acc[i][chain]);
+    }
+}
+
+INLINE void gemv_rows_of(const row_ref *w, const float *x, int64_t ldx, const int rows, float *y, int64_t ldy) {
+    vf acc[GEMV_ROWS][CHAINS];
+#pragma GCC unroll 4
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 4
+        for (int c = 0; c < CHAINS; c++) acc[i][c] = vzero();
+    int64_t k = 0;
+    for (; k + CHAINS * W <= w->k; k += CHAINS * W)
+#pragma GCC unroll 4
+        for (int c = 0; c < CHAINS; c++) gemv_step(w, x, ldx, k + c * W, W, c, rows, acc);
+#pragma GCC unroll 4
+    for (int c = 0; c < CHAINS; c++)
+        if (k + c * W < w->k) gemv_step(w, x, ldx, k + c * W, w->k - k - c * W, c, rows, acc);
+#pragma GCC unroll 4
+    for (int i = 0; i < rows; i++) y[i * ldy] = vsum(vadd(vadd(acc[i][0], acc[i][1]), vadd(acc[i][2], acc[i][3])));
+}
+
+/* By type, so that the loop has no branch. */
+INLINE void gemv_typed(const row_ref *w, const float *x, int64_t ldx, const int rows, float *y, int64_t ldy) {
+    row_ref r = *w;
+    if (w->t == OL_F32) {
+        r.t = OL_F32;
+        gemv_rows_of(&r, x, ldx, rows, y, ldy);
+    } else if (w->t == OL_F16) {
+        r.t = OL_F16;
+        gemv_rows_of(&r, x, ldx, rows, y, ldy);
+    } else {
+        r.t = OL_BF16;
+        gemv_rows_of(&r, x, ldx, rows, y, ldy);
+    }
+}
+__attribute__((noinline)) static void gemv_1(const row_ref *w, const float *x, int64_t ldx, float *y, int64_t ldy) {
+    gemv_typed(w, x, ldx, 1, y, ldy);
+}
+__attribute__((noinline)) static void gemv_many(const row_ref *w, const float *x, int64_t ldx, float *y, int64_t ldy) {
+    gemv_typed(w, x, ldx, GEMV_ROWS, y, ldy);
+}
+
+static size_t gemv_scratch(const olk_weight *w, int64_t m) {
+    (void)m;
+    return w->q ? row_floats(w) * 4 : 0;
+}
+
+static void gemv_run(const olk_linear_args *a, int64_t m0, int64_t m1, int64_t n0, int64_t n1, void *scratch) {
+    const olk_weight *w = a->w;
+    const float *x = a->act;
+    int64_t ldx = (int64_t)(x_stride(w) / 4);
+    for (int64_t n = n0; n < n1; n++) {
+        row_ref r = {OL_F32, scratch, w->k};
+        if (w->q)
+            dequantize(w->q, n, scratch);
+        else
+            r = (row_ref){w->dtype, (const uint8_t *)w->data + (size_t)n * w->row_bytes, w->k};
+        int64_t i = m0;
+        for (; i + GEMV_ROWS <= m1; i += GEMV_ROWS) gemv_many(&r, x + i * ldx, ldx, a->y + i * a->ldy + n, a->ldy);
+        for (; i < m1; i++) gemv_1(&r, x + i * ldx, ldx, a->y + i * a->ldy + n, a->ldy);
+    }
+}
+
+/* ---- GEMM ---- */
+
+/* panel[k][NB] from rows [n, n + rows), k0 .. k0 + kn; rows past the end are zero. dense: dequantized rows, or NULL. */
+static void make_panel(const olk_weight *w, const float *dense, int64_t n, int64_t rows, int64_t k0, int64_t kn,
+                       float *panel) {
+    for (int part = 0; part < NV; part++)
+        for (int64_t k = 0; k < kn; k += W) {
+            vf v[W];
+            int64_t cols = kn - k < W ? kn - k : W;
+            for (int r = 0; r < W; r++) {
+                int64_t row = part * W + r;
+                if (row >= rows)
+                    v[r] = vzero();
+                else if (dense)
+                    v[r] = load_typed(OL_F32, (const uint8_t *)(dense + (size_t)row * row_floats(w)), k0 + k, cols);
+                else
+                    v[r] = load_typed(w->dtype, (const uint8_t *)w->data + (size_t)(n + row) * w->row_bytes, k0 + k, cols);
+            }
+            transpose(v);
+            for (int64_t c = 0; c < cols; c++) vstore(panel + (k + c) * NB + part * W, v[c]);
+        }
+}
+
+typedef struct tile {
+    const float *x, *panel;
+    float *y;
+    int64_t ldx, ldy, kn, cols;
+    bool first; /* of the parts of k */
+} tile;
+
+INLINE void tile_rows(const tile *t, const int rows) {
+    vf acc[MR][NV];
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < NV; v++)
+            acc[i][v] = t->first ? vzero() : vload_part(t->y + i * t->ldy + v * W, t->cols - v * W);
+    const float *b = t->panel, *x = t->x;
+    for (int64_t k = 0; k < t->kn; k++, b += NB, x++) {
+        vf w[NV];
+#pragma GCC unroll 2
+        for (int v = 0; v < NV; v++) w[v] = vload(b + v * W);
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) {
+            vf xi = vset1(x[i * t->ldx]);
+#pragma GCC unroll 2
+            for (int v = 0; v < NV; v++) acc[i][v] = vfma(w[v], xi, acc[i][v]);
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < NV; v++) vstore_part(t->y + i * t->ldy + v * W, acc[i][v], t->cols - v * W);
+}
+
+__attribute__((noinline)) static void tile_full(const tile *t) { tile_rows(t, MR); }
+__attribute__((noinline)) static void tile_4(const tile *t) { tile_rows(t, 4); }
+__attribute__((noinline)) static void tile_1(const tile *t) { tile_rows(t, 1); }
+
+static size_t gemm_scratch(const olk_weight *w, int64_t m) {
+    (void)m;
+    return ((size_t)KC * NB + (w->q ? row_floats(w) * NB : 0)) * 4;
+}
+
+static void gemm_run(const olk_linear_args *a, int64_t m0, int64_t m1, int64_t n0, int64_t n1, void *scratch) {
+    const olk_weight *w = a->w;
+    float *panel = scratch, *dense = w->q ? panel + KC * NB : NULL;
+    tile t = {.panel = panel, .ldx = (int64_t)(x_stride(w) / 4), .ldy = a->ldy};
+    for (int64_t n = n0; n < n1; n += NB) {
+        t.cols = n1 - n < NB ? n1 - n : NB;
+        for (int64_t r = 0; dense && r < t.cols; r++) dequantize(w->q, n + r, dense + (size_t)r * row_floats(w));
+        for (int64_t k0 = 0; k0 < w->k; k0 += KC) {
+            t.kn = w->k - k0 < KC ? w->k - k0 : KC;
+            t.first = k0 == 0;
+            make_panel(w, dense, n, t.cols, k0, t.kn, panel);
+            for (int64_t i = m0, step; i < m1; i += step) {
+                t.x = (const float *)a->act + i * t.ldx + k0;
+                t.y = a->y + i * a->ldy + n;
+                step = m1 - i >= MR ? MR : m1 - i >= 4 ? 4 : 1;
+                if (step == MR)
+                    tile_full(&t);
+                else if (step == 4)
+                    tile_4(&t);
+                else
+                    tile_1(&t);
+            }
+        }
+    }
+}
+
+#define OLK_VARIANT_(isa, form) olk_linear_any_f32__##isa##_##form
+#define OLK_VARIANT(isa, form) OLK_VARIANT_(isa, form)
+#define OLK_TEXT_(isa, form) "olk_linear_any_f32__" #isa "_" #form
+#define OLK_TEXT(isa, form) OLK_TEXT_(isa, form)
+
+const olk_linear OLK_VARIANT(ISA, gemv) = {
+    OLK_TEXT(ISA, gemv), ISA_FLAGS, OLK_F32, 1, 16, 4, 16, accepts, act_bytes, pack, gemv_scratch, gemv_run, act_key};
+const olk_linear OLK_VARIANT(ISA, gemm) = {
+    OLK_TEXT(ISA, gemm), ISA_FLAGS, OLK_F32, 17, INT64_MAX, NB, MR, accepts, act_bytes, pack, gemm_scratch, gemm_run,
+    act_key};
