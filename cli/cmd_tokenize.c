@@ -18,7 +18,8 @@ static json_t *encoding_json(const tokenize_ctx *c, const olv_encoding *e) {
     json_t *ids = json_array(), *offsets = json_array(), *types = c->type_ids ? json_array() : NULL;
     for (size_t i = 0; i < e->count; i++) {
         json_array_append_new(ids, json_integer(e->ids[i]));
-        json_array_append_new(offsets, json_pack("[i,i]", (int)e->offsets[i].start, (int)e->offsets[i].end));
+        json_array_append_new(offsets,
+                              json_pack("[i,i]", (int)e->offsets[i].start, (int)e->offsets[i].end));
         if (types) json_array_append_new(types, json_integer(e->type_ids[i]));
     }
     json_t *o = json_pack("{s:o,s:o}", "ids", ids, "offsets", offsets);
@@ -26,8 +27,8 @@ static json_t *encoding_json(const tokenize_ctx *c, const olv_encoding *e) {
     return o;
 }
 
-static olv_status encode(const tokenize_ctx *c, const char *text, size_t len, const json_t *pair, olv_encoding *out,
-                         olv_error *err) {
+static olv_status encode(const tokenize_ctx *c, const char *text, size_t len, const json_t *pair,
+                         olv_encoding *out, olv_error *err) {
     olv_encode_options opt;
     olv_encode_options_init(&opt);
     opt.add_special = !c->no_special;
@@ -40,13 +41,15 @@ static olv_status encode(const tokenize_ctx *c, const char *text, size_t len, co
     return olv_tokenizer_encode(c->t, text, len, &opt, out, err);
 }
 
-static olv_status answer(void *ctx, size_t index, const json_t *item, json_t **out, olv_error *err) {
+static olv_status answer(void *ctx, size_t index, const json_t *item, json_t **out,
+                         olv_error *err) {
     const tokenize_ctx *c = ctx;
     const json_t *text = json_object_get(item, "text"), *pair = json_object_get(item, "pair");
     olv_encoding e;
     (void)index;
     if (!json_is_string(text)) return cli_fail(err, OLV_ARG, "the item has no string \"text\"");
-    if (pair && !json_is_string(pair) && !json_is_null(pair)) return cli_fail(err, OLV_ARG, "\"pair\" is no string");
+    if (pair && !json_is_string(pair) && !json_is_null(pair))
+        return cli_fail(err, OLV_ARG, "\"pair\" is no string");
     olv_status s = encode(c, json_string_value(text), json_string_length(text), pair, &e, err);
     if (s != OLV_OK) return s;
     *out = encoding_json(c, &e);
@@ -89,7 +92,8 @@ static int tokenize_one(const tokenize_ctx *c, const char *text, size_t len) {
 
 static int tokenize_text(const tokenize_ctx *c, const arg_list *positionals) {
     if (positionals->count > 1) return usage_error("one TEXT is expected; put it in quotes");
-    if (positionals->count == 1) return tokenize_one(c, positionals->items[0], strlen(positionals->items[0]));
+    if (positionals->count == 1)
+        return tokenize_one(c, positionals->items[0], strlen(positionals->items[0]));
     size_t len;
     char *text = read_input(&len);
     if (!text) return usage_error("standard input does not fit into memory");
@@ -102,16 +106,20 @@ int cmd_tokenize(int argc, char **argv) {
     arg_list positionals = {0};
     tokenize_ctx ctx = {0};
     olv_error err;
-    const arg_option options[] = {
-        {"no-special", ARG_FLAG, &ctx.no_special, NULL, "do not add the special tokens of the template", NULL},
-        {"type-ids", ARG_FLAG, &ctx.type_ids, NULL, "also which text of a pair each token is of", NULL},
-        {"jsonl", ARG_FLAG, &common.jsonl, NULL, "JSON lines from standard input: {\"text\": ..., \"pair\": ...}", NULL},
-        COMMON_OPTIONS};
-    const arg_spec spec = {
-        .usage = "--model MODEL [TEXT]",
-        .summary = "Text (or standard input) to token ids.",
-        .example = "olivine tokenize --model models/pebble \"2 + 2 =\"",
-        .options = options, .n_options = sizeof options / sizeof options[0], .positionals = &positionals};
+    const arg_option options[] = {{"no-special", ARG_FLAG, &ctx.no_special, NULL,
+                                   "do not add the special tokens of the template", NULL},
+                                  {"type-ids", ARG_FLAG, &ctx.type_ids, NULL,
+                                   "also which text of a pair each token is of", NULL},
+                                  {"jsonl", ARG_FLAG, &common.jsonl, NULL,
+                                   "JSON lines from standard input: {\"text\": ..., \"pair\": ...}",
+                                   NULL},
+                                  COMMON_OPTIONS};
+    const arg_spec spec = {.usage = "--model MODEL [TEXT]",
+                           .summary = "Text (or standard input) to token ids.",
+                           .example = "olivine tokenize --model models/pebble \"2 + 2 =\"",
+                           .options = options,
+                           .n_options = sizeof options / sizeof options[0],
+                           .positionals = &positionals};
     int code = args_parse("tokenize", &spec, argc, argv);
     if (code) return code - 1;
     const char *model = take_model(&positionals);

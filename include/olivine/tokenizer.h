@@ -11,11 +11,11 @@
  *     olv_encoding_deinit(&enc);
  *     olv_tokenizer_close(t);
  *
- * Reads tokenizer.json (every part of it), SentencePiece .model files, tiktoken rank files, vocab.json with merges.txt,
- * and vocab.txt.
+ * Reads tokenizer.json (every part of it), SentencePiece .model files, tiktoken rank files,
+ * vocab.json with merges.txt, and vocab.txt.
  *
- * Thread rule: an olv_tokenizer never changes after it was opened; any number of threads may use it at a time. An
- * olv_detokenizer belongs to one thread at a time and borrows its tokenizer. */
+ * Thread rule: an olv_tokenizer never changes after it was opened; any number of threads may use it
+ * at a time. An olv_detokenizer belongs to one thread at a time and borrows its tokenizer. */
 #ifndef OLIVINE_TOKENIZER_H
 #define OLIVINE_TOKENIZER_H
 
@@ -30,10 +30,11 @@ extern "C" {
 
 typedef struct olv_tokenizer olv_tokenizer;
 
-/* PATH: a folder that holds tokenizer files, or one such file. In a folder tokenizer.json is preferred, then
- * a .model file, a .tiktoken file, vocab.json with merges.txt, vocab.txt. Errors name file, place and what was
- * expected. */
-OLV_API OLV_MUST_USE olv_status olv_tokenizer_open(const char *path, olv_tokenizer **out, olv_error *err);
+/* PATH: a folder that holds tokenizer files, or one such file. In a folder tokenizer.json is
+ * preferred, then a .model file, a .tiktoken file, vocab.json with merges.txt, vocab.txt. Errors
+ * name file, place and what was expected. */
+OLV_API OLV_MUST_USE olv_status olv_tokenizer_open(const char *path, olv_tokenizer **out,
+                                                   olv_error *err);
 OLV_API void olv_tokenizer_close(olv_tokenizer *t); /* NULL accepted */
 
 typedef struct olv_encode_options {
@@ -43,7 +44,7 @@ typedef struct olv_encode_options {
     bool add_special;   /* add what the template adds (<s>, [CLS] ...); default true */
     bool parse_special; /* names of special tokens in the text become those tokens; default true */
     bool want_offsets, want_type_ids; /* default false */
-    bool truncate, pad; /* obey the limits stored in tokenizer.json; default true */
+    bool truncate, pad;               /* obey the limits stored in tokenizer.json; default true */
 } olv_encode_options;
 OLV_API void olv_encode_options_init(olv_encode_options *opt);
 
@@ -60,40 +61,48 @@ typedef struct olv_encoding {
     bool padded_left;
 } olv_encoding;
 
-/* text: len bytes of UTF-8 (OLV_ARG if malformed). opt may be NULL. On success *out is owned by the caller. */
-OLV_API OLV_MUST_USE olv_status olv_tokenizer_encode(const olv_tokenizer *t, const char *text, size_t len,
-                                                     const olv_encode_options *opt, olv_encoding *out,
-                                                     olv_error *err);
+/* text: len bytes of UTF-8 (OLV_ARG if malformed). opt may be NULL. On success *out is owned by the
+ * caller. */
+OLV_API OLV_MUST_USE olv_status olv_tokenizer_encode(const olv_tokenizer *t, const char *text,
+                                                     size_t len, const olv_encode_options *opt,
+                                                     olv_encoding *out, olv_error *err);
 OLV_API void olv_encoding_deinit(olv_encoding *e);
 
-/* Text of ids, NUL-terminated; free it with olv_tokenizer_free. An id that stands for no token is OLV_ARG. */
-OLV_API OLV_MUST_USE olv_status olv_tokenizer_decode(const olv_tokenizer *t, const uint32_t *ids, size_t count,
-                                                     bool skip_special, char **text, size_t *len, olv_error *err);
+/* Text of ids, NUL-terminated; free it with olv_tokenizer_free. An id that stands for no token is
+ * OLV_ARG. */
+OLV_API OLV_MUST_USE olv_status olv_tokenizer_decode(const olv_tokenizer *t, const uint32_t *ids,
+                                                     size_t count, bool skip_special, char **text,
+                                                     size_t *len, olv_error *err);
 OLV_API void olv_tokenizer_free(void *p);
 
-/* Streaming: ids go in one by one, text comes out as soon as it is certain. Text is held back while it ends in an
- * incomplete character, so that no piece ends inside one; the pieces joined are the text of all ids. */
+/* Streaming: ids go in one by one, text comes out as soon as it is certain. Text is held back while
+ * it ends in an incomplete character, so that no piece ends inside one; the pieces joined are the
+ * text of all ids. */
 typedef struct olv_detokenizer olv_detokenizer;
 OLV_API OLV_MUST_USE olv_status olv_detokenizer_create(const olv_tokenizer *t, bool skip_special,
                                                        olv_detokenizer **out, olv_error *err);
 OLV_API void olv_detokenizer_destroy(olv_detokenizer *d); /* NULL accepted */
 /* *piece (NUL-terminated) is borrowed and valid until the next call on d; its length may be 0. */
-OLV_API OLV_MUST_USE olv_status olv_detokenizer_push(olv_detokenizer *d, uint32_t id, const char **piece,
-                                                     size_t *len, olv_error *err);
+OLV_API OLV_MUST_USE olv_status olv_detokenizer_push(olv_detokenizer *d, uint32_t id,
+                                                     const char **piece, size_t *len,
+                                                     olv_error *err);
 /* What was still held back; afterwards d is as new. */
-OLV_API OLV_MUST_USE olv_status olv_detokenizer_flush(olv_detokenizer *d, const char **piece, size_t *len,
-                                                      olv_error *err);
+OLV_API OLV_MUST_USE olv_status olv_detokenizer_flush(olv_detokenizer *d, const char **piece,
+                                                      size_t *len, olv_error *err);
 
 /* Id of a token by its exact name; false if there is none. */
-OLV_API bool olv_tokenizer_token_to_id(const olv_tokenizer *t, const char *token, size_t len, uint32_t *id);
-/* Name of a token as the vocabulary spells it (borrowed, not NUL-terminated); NULL if the id stands for none. */
+OLV_API bool olv_tokenizer_token_to_id(const olv_tokenizer *t, const char *token, size_t len,
+                                       uint32_t *id);
+/* Name of a token as the vocabulary spells it (borrowed, not NUL-terminated); NULL if the id stands
+ * for none. */
 OLV_API const char *olv_tokenizer_id_to_token(const olv_tokenizer *t, uint32_t id, size_t *len);
 /* Number of different tokens, added ones included. */
 OLV_API size_t olv_tokenizer_vocab_size(const olv_tokenizer *t);
 /* One more than the largest id. */
 OLV_API uint64_t olv_tokenizer_id_bound(const olv_tokenizer *t);
 OLV_API bool olv_tokenizer_is_special(const olv_tokenizer *t, uint32_t id);
-/* Ids that the template puts around a single text. Writes at most cap ids; returns how many there are. */
+/* Ids that the template puts around a single text. Writes at most cap ids; returns how many there
+ * are. */
 OLV_API size_t olv_tokenizer_prefix(const olv_tokenizer *t, uint32_t *ids, size_t cap);
 OLV_API size_t olv_tokenizer_suffix(const olv_tokenizer *t, uint32_t *ids, size_t cap);
 /* Short description for people, such as "BPE (byte-level), 50257 tokens". */

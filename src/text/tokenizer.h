@@ -5,9 +5,12 @@
 
 #include <olivine/tokenizer.h>
 
-/* A tokenizer from the text of a tokenizer.json; name is used in messages. text need not outlive the call. */
-olv_status ol_tokenizer_open_json(const char *text, size_t len, const char *name, olv_tokenizer **out, olv_error *err);
+/* A tokenizer from the text of a tokenizer.json; name is used in messages. text need not outlive
+ * the call. */
+olv_status ol_tokenizer_open_json(const char *text, size_t len, const char *name,
+                                  olv_tokenizer **out, olv_error *err);
 /* A tokenizer from the bytes of a SentencePiece model. */
-olv_status ol_tokenizer_open_spm(const void *data, size_t len, const char *name, olv_tokenizer **out, olv_error *err);
+olv_status ol_tokenizer_open_spm(const void *data, size_t len, const char *name,
+                                 olv_tokenizer **out, olv_error *err);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Added tokens: those that are not normalized are found in the caller's text, leftmost-longest; then what is between is
- * normalized and the normalized ones are found in it. */
+/* Added tokens: those that are not normalized are found in the caller's text, leftmost-longest;
+ * then what is between is normalized and the normalized ones are found in it. */
 #include "text/tokenizer/state.h"
 #include "text/tokenizer/unicode.h"
 
@@ -104,7 +104,8 @@ static olv_status cut(ol_tk_work *w, ol_tk_piece *p, const void *ctx, olv_error 
     return OLV_OK;
 }
 
-olv_status ol_tk_added_extract(const olv_tokenizer *t, ol_tk_work *w, bool parse_special, olv_error *err) {
+olv_status ol_tk_added_extract(const olv_tokenizer *t, ol_tk_work *w, bool parse_special,
+                               olv_error *err) {
     cutting c = {t, &t->added.plain, parse_special, false};
     if (c.trie->count) OL_TRY(ol_tk_each(w, cut, &c, err));
     c.trie = &t->added.normalized;
@@ -161,7 +162,8 @@ olv_status ol_tk_added_build(olv_tokenizer *t, ol_tk_added *list, size_t count, 
     s->items = ol_arena_calloc(t->arena, count + 1, sizeof *s->items);
     if (!s->items) return ol_fail(err, OLV_NOMEM, "out of memory");
     /* A unigram vocabulary is a list: a name that stands there twice counts twice. */
-    uint64_t next = t->model_kind && strcmp(t->model_kind->type, "Unigram") == 0 ? t->vocab.count : t->vocab.n_names;
+    uint64_t next = t->model_kind && strcmp(t->model_kind->type, "Unigram") == 0 ? t->vocab.count
+                                                                                 : t->vocab.n_names;
     for (size_t i = 0; i < count; i++) {
         if (list[i].content.len == 0) continue;
         OL_TRY(add_one(t, &list[i], &next, err));
@@ -170,7 +172,8 @@ olv_status ol_tk_added_build(olv_tokenizer *t, ol_tk_added *list, size_t count, 
         ol_tk_added *a = &s->items[i];
         ol_str name = a->is_normalized ? a->normalized : a->content;
         bool ok = ol_tk_vocab_add(&s->by_id, name.ptr, name.len, a->id);
-        if (name.len) ok = ok && trie_add(a->is_normalized ? &s->normalized : &s->plain, name, (uint32_t)i);
+        if (name.len)
+            ok = ok && trie_add(a->is_normalized ? &s->normalized : &s->plain, name, (uint32_t)i);
         if (!ok) return ol_fail(err, OLV_NOMEM, "out of memory");
     }
     return ol_tk_vocab_finish(&s->by_id, err);

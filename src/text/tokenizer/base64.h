@@ -4,7 +4,8 @@
 
 #include "base/str.h"
 
-/* Appends the bytes that s stands for; padding is optional. False at a character that is not base64 (*at). */
+/* Appends the bytes that s stands for; padding is optional. False at a character that is not base64
+ * (*at). */
 bool ol_tk_base64_decode(ol_str s, ol_buf *out, size_t *at);
 
 #endif

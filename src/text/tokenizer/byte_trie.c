@@ -21,7 +21,8 @@ static bool grow_edges(ol_tk_byte_trie *t, uint32_t n) {
 static bool add_node(ol_tk_byte_trie *t) {
     if (t->n_nodes == t->cap_nodes) {
         uint32_t cap = t->cap_nodes ? t->cap_nodes * 2 : 1024;
-        uint32_t *values = cap < t->cap_nodes ? NULL : ol_realloc(t->values, (size_t)cap * sizeof *values);
+        uint32_t *values =
+            cap < t->cap_nodes ? NULL : ol_realloc(t->values, (size_t)cap * sizeof *values);
         if (!values) return false;
         t->values = values;
         t->cap_nodes = cap;

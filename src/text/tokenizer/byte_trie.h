@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A trie over the names of a vocabulary, for finding all names that a text begins with. Edges lie in one hash table. */
+/* A trie over the names of a vocabulary, for finding all names that a text begins with. Edges lie
+ * in one hash table. */
 #ifndef OL_TEXT_TOKENIZER_BYTE_TRIE_H
 #define OL_TEXT_TOKENIZER_BYTE_TRIE_H
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/tokenizer/state.h"
 
-/* Bytes that stand for themselves: ! to ~, and Latin-1 from U+00A1 on but for the soft hyphen. The others are
- * numbered from U+0100 on in their order. */
-static bool prints(int b) { return (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b != 0xAD); }
+/* Bytes that stand for themselves: ! to ~, and Latin-1 from U+00A1 on but for the soft hyphen. The
+ * others are numbered from U+0100 on in their order. */
+static bool prints(int b) {
+    return (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b != 0xAD);
+}
 
 int32_t ol_tk_byte_char(uint8_t b) {
     if (prints(b)) return b;

@@ -2,7 +2,8 @@
 /* Cutting pieces at delimiters, in the five behaviours that tokenizer.json knows. */
 #include "text/tokenizer/state.h"
 
-void ol_tk_cut_begin(ol_tk_cutter *c, ol_tk_work *w, const ol_tk_piece *p, ol_tk_behavior behavior) {
+void ol_tk_cut_begin(ol_tk_cutter *c, ol_tk_work *w, const ol_tk_piece *p,
+                     ol_tk_behavior behavior) {
     *c = (ol_tk_cutter){w, p, behavior, 0, 0, false, false};
 }
 
@@ -35,10 +36,12 @@ void ol_tk_cut(ol_tk_cutter *c, uint32_t start, uint32_t end, bool match) {
     c->was_match = match;
 }
 
-void ol_tk_cut_end(ol_tk_cutter *c) { flush(c); }
+void ol_tk_cut_end(ol_tk_cutter *c) {
+    flush(c);
+}
 
-olv_status ol_tk_cut_regex(ol_tk_work *w, const ol_tk_piece *p, const ol_tk_regex *re, ol_tk_behavior behavior,
-                           bool invert, olv_error *err) {
+olv_status ol_tk_cut_regex(ol_tk_work *w, const ol_tk_piece *p, const ol_tk_regex *re,
+                           ol_tk_behavior behavior, bool invert, olv_error *err) {
     ol_tk_cutter c;
     ol_tk_cut_begin(&c, w, p, behavior);
     ol_tk_find f = ol_tk_find_in(re, p->text, p->len);
@@ -55,7 +58,8 @@ olv_status ol_tk_cut_regex(ol_tk_work *w, const ol_tk_piece *p, const ol_tk_rege
     return OLV_OK;
 }
 
-void ol_tk_cut_chars(ol_tk_work *w, const ol_tk_piece *p, bool (*pred)(int32_t cp), ol_tk_behavior behavior) {
+void ol_tk_cut_chars(ol_tk_work *w, const ol_tk_piece *p, bool (*pred)(int32_t cp),
+                     ol_tk_behavior behavior) {
     ol_tk_cutter c;
     ol_tk_cut_begin(&c, w, p, behavior);
     uint32_t done = 0;

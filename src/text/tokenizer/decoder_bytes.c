@@ -72,14 +72,18 @@ static olv_status bytelevel_apply(const void *state, ol_tk_texts *t, olv_error *
     ol_buf_deinit(&text);
     return ok ? OLV_OK : ol_fail(err, OLV_NOMEM, "out of memory");
 }
-const ol_tk_decoder_kind ol_tk_decoder_bytelevel = {"ByteLevel", nothing_create, NULL, bytelevel_apply};
+const ol_tk_decoder_kind ol_tk_decoder_bytelevel = {"ByteLevel", nothing_create, NULL,
+                                                    bytelevel_apply};
 
 int ol_tk_fallback_byte(ol_str s) {
     if (s.len != 6 || memcmp(s.ptr, "<0x", 3) != 0 || s.ptr[5] != '>') return -1;
     int v = 0;
     for (int i = 3; i < 5; i++) {
         char c = s.ptr[i];
-        int d = c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        int d = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                       : -1;
         if (c == '+' && i == 3) d = 0; /* a number may have a sign, as far as Rust is concerned */
         if (d < 0) return -1;
         v = v * 16 + d;
@@ -109,7 +113,8 @@ static olv_status byte_fallback_apply(const void *state, ol_tk_texts *t, olv_err
         if (run.len) { /* takes the place of at least one token, so n stays behind i */
             ol_buf_clear(&text);
             put_run(&text, run.data, run.len);
-            char *p = text.failed || run.failed ? NULL : ol_arena_strndup(t->arena, text.data, text.len);
+            char *p =
+                text.failed || run.failed ? NULL : ol_arena_strndup(t->arena, text.data, text.len);
             ok = p != NULL;
             t->items[n++] = (ol_str){p, text.len};
             ol_buf_clear(&run);
@@ -121,4 +126,5 @@ static olv_status byte_fallback_apply(const void *state, ol_tk_texts *t, olv_err
     ol_buf_deinit(&text);
     return ok ? OLV_OK : ol_fail(err, OLV_NOMEM, "out of memory");
 }
-const ol_tk_decoder_kind ol_tk_decoder_byte_fallback = {"ByteFallback", nothing_create, NULL, byte_fallback_apply};
+const ol_tk_decoder_kind ol_tk_decoder_byte_fallback = {"ByteFallback", nothing_create, NULL,
+                                                        byte_fallback_apply};

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Decoders that work on each token by itself or on a few neighbours: Metaspace, WordPiece, Fuse, Strip, Replace, CTC,
- * BPEDecoder. */
+/* Decoders that work on each token by itself or on a few neighbours: Metaspace, WordPiece, Fuse,
+ * Strip, Replace, CTC, BPEDecoder. */
 #include "text/tokenizer/metaspace.h"
 #include "text/tokenizer/state.h"
 
-static olv_status nomem(olv_error *err) { return ol_fail(err, OLV_NOMEM, "out of memory"); }
+static olv_status nomem(olv_error *err) {
+    return ol_fail(err, OLV_NOMEM, "out of memory");
+}
 
 static olv_status nothing_create(ol_arena *a, const json_t *cfg, void **state, olv_error *err) {
     (void)a, (void)cfg, (void)state, (void)err;
@@ -53,18 +55,21 @@ static olv_status metaspace_apply(const void *state, ol_tk_texts *t, olv_error *
     ol_buf_deinit(&b);
     return ok ? OLV_OK : nomem(err);
 }
-const ol_tk_decoder_kind ol_tk_decoder_metaspace = {"Metaspace", ol_tk_metaspace_create, NULL, metaspace_apply};
+const ol_tk_decoder_kind ol_tk_decoder_metaspace = {"Metaspace", ol_tk_metaspace_create, NULL,
+                                                    metaspace_apply};
 
 /* English clean-up: spaces before punctuation and contractions go. */
 static bool clean_up(ol_buf *b, ol_buf *scratch) {
     static const char *const rules[][2] = {
-        {" .", "."},     {" ?", "?"},     {" !", "!"},           {" ,", ","},     {" ' ", "'"},    {" n't", "n't"},
-        {" 'm", "'m"},   {" do not", " don't"}, {" 's", "'s"},   {" 've", "'ve"}, {" 're", "'re"},
+        {" .", "."},   {" ?", "?"},     {" !", "!"},     {" ,", ","},
+        {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
+        {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         if (!b->len || !memmem(b->data, b->len, rules[i][0], strlen(rules[i][0]))) continue;
         ol_buf_clear(scratch);
-        replace_all(scratch, (ol_str){b->data, b->len}, ol_str_of(rules[i][0]), ol_str_of(rules[i][1]));
+        replace_all(scratch, (ol_str){b->data, b->len}, ol_str_of(rules[i][0]),
+                    ol_str_of(rules[i][1]));
         ol_buf swap = *b;
         *b = *scratch;
         *scratch = swap;
@@ -77,8 +82,8 @@ typedef struct wordpiece {
     bool cleanup;
 } wordpiece;
 
-static olv_status copy_string(ol_arena *a, const json_t *cfg, const char *key, const char *def, ol_str *out,
-                              olv_error *err) {
+static olv_status copy_string(ol_arena *a, const json_t *cfg, const char *key, const char *def,
+                              ol_str *out, olv_error *err) {
     ol_str s;
     OL_TRY(ol_tk_cfg_string(cfg, key, def, &s, err));
     *out = (ol_str){ol_arena_strndup(a, s.ptr, s.len), s.len};
@@ -113,7 +118,8 @@ static olv_status wordpiece_apply(const void *state, ol_tk_texts *t, olv_error *
     ol_buf_deinit(&scratch);
     return ok ? OLV_OK : nomem(err);
 }
-const ol_tk_decoder_kind ol_tk_decoder_wordpiece = {"WordPiece", wordpiece_create, NULL, wordpiece_apply};
+const ol_tk_decoder_kind ol_tk_decoder_wordpiece = {"WordPiece", wordpiece_create, NULL,
+                                                    wordpiece_apply};
 
 static olv_status fuse_apply(const void *state, ol_tk_texts *t, olv_error *err) {
     (void)state;
@@ -152,11 +158,13 @@ static olv_status strip_apply(const void *state, ol_tk_texts *t, olv_error *err)
     size_t n = s->content.len;
     for (size_t i = 0; i < t->count; i++) {
         ol_str *x = &t->items[i];
-        for (int64_t k = 0; k < s->start && x->len >= n && memcmp(x->ptr, s->content.ptr, n) == 0; k++) {
+        for (int64_t k = 0; k < s->start && x->len >= n && memcmp(x->ptr, s->content.ptr, n) == 0;
+             k++) {
             x->ptr += n;
             x->len -= n;
         }
-        for (int64_t k = 0; k < s->stop && x->len >= n && memcmp(x->ptr + x->len - n, s->content.ptr, n) == 0; k++)
+        for (int64_t k = 0;
+             k < s->stop && x->len >= n && memcmp(x->ptr + x->len - n, s->content.ptr, n) == 0; k++)
             x->len -= n;
     }
     return OLV_OK;
@@ -175,7 +183,9 @@ static olv_status replace_create(ol_arena *a, const json_t *cfg, void **state, o
     OL_TRY(copy_string(a, cfg, "content", NULL, &r->content, err));
     return ol_tk_cfg_pattern(cfg, "pattern", &r->re, err);
 }
-static void replace_destroy(void *state) { ol_tk_regex_destroy(((replace *)state)->re); }
+static void replace_destroy(void *state) {
+    ol_tk_regex_destroy(((replace *)state)->re);
+}
 static olv_status replace_apply(const void *state, ol_tk_texts *t, olv_error *err) {
     const replace *r = state;
     ol_tk_work w;
@@ -204,7 +214,8 @@ static olv_status replace_apply(const void *state, ol_tk_texts *t, olv_error *er
     ol_tk_work_deinit(&w);
     return st;
 }
-const ol_tk_decoder_kind ol_tk_decoder_replace = {"Replace", replace_create, replace_destroy, replace_apply};
+const ol_tk_decoder_kind ol_tk_decoder_replace = {"Replace", replace_create, replace_destroy,
+                                                  replace_apply};
 
 typedef struct ctc {
     ol_str pad, delimiter;
@@ -234,7 +245,8 @@ static olv_status ctc_apply(const void *state, ol_tk_texts *t, olv_error *err) {
         if (c->cleanup) {
             ok = clean_up(&b, &scratch);
             ol_buf_clear(&scratch);
-            replace_all(&scratch, (ol_str){b.data ? b.data : "", b.len}, c->delimiter, (ol_str){" ", 1});
+            replace_all(&scratch, (ol_str){b.data ? b.data : "", b.len}, c->delimiter,
+                        (ol_str){" ", 1});
             ol_buf swap = b;
             b = scratch;
             scratch = swap;
@@ -259,7 +271,8 @@ static olv_status bpe_apply(const void *state, ol_tk_texts *t, olv_error *err) {
     bool ok = true;
     for (size_t i = 0; i < t->count && ok; i++) {
         ol_buf_clear(&b);
-        replace_all(&b, t->items[i], *(const ol_str *)state, i + 1 == t->count ? (ol_str){"", 0} : (ol_str){" ", 1});
+        replace_all(&b, t->items[i], *(const ol_str *)state,
+                    i + 1 == t->count ? (ol_str){"", 0} : (ol_str){" ", 1});
         ok = keep(t, &b, &t->items[i]);
     }
     ol_buf_deinit(&b);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Streaming. Where decoding only joins bytes, the bytes that may begin a character are held back. Elsewhere a window of
- * ids is decoded again: the ids before `mark` gave text that is out already (they stay as context, so that what a decoder
- * does to the first token does not happen twice), and what the window's text has beyond theirs is new. */
+/* Streaming. Where decoding only joins bytes, the bytes that may begin a character are held back.
+ * Elsewhere a window of ids is decoded again: the ids before `mark` gave text that is out already
+ * (they stay as context, so that what a decoder does to the first token does not happen twice), and
+ * what the window's text has beyond theirs is new. */
 #include "text/tokenizer/decode.h"
 #include "text/tokenizer/lossy.h"
 
@@ -16,7 +17,8 @@ struct olv_detokenizer {
     ol_buf out, before, now;
 };
 
-olv_status olv_detokenizer_create(const olv_tokenizer *t, bool skip_special, olv_detokenizer **out, olv_error *err) {
+olv_status olv_detokenizer_create(const olv_tokenizer *t, bool skip_special, olv_detokenizer **out,
+                                  olv_error *err) {
     olv_detokenizer *d = ol_calloc(1, sizeof *d);
     if (!d) return ol_fail(err, OLV_NOMEM, "out of memory");
     d->t = t;
@@ -43,9 +45,12 @@ static olv_status give(olv_detokenizer *d, const char **piece, size_t *len, olv_
     return OLV_OK;
 }
 
-static bool ends_in_replacement(const char *s, size_t n) { return n >= 3 && memcmp(s + n - 3, "\xEF\xBF\xBD", 3) == 0; }
+static bool ends_in_replacement(const char *s, size_t n) {
+    return n >= 3 && memcmp(s + n - 3, "\xEF\xBF\xBD", 3) == 0;
+}
 
-/* All of the text that ends in an incomplete or malformed character waits, up to this many bytes. */
+/* All of the text that ends in an incomplete or malformed character waits, up to this many bytes.
+ */
 #define MOST_HELD 256
 
 static void push_bytes(olv_detokenizer *d, uint32_t id) {
@@ -63,9 +68,9 @@ static void push_bytes(olv_detokenizer *d, uint32_t id) {
     d->bytes.len -= n;
 }
 
-/* How much of the window's text is out already. Byte tokens (<0xXX>) that were characters may turn out to be malformed
- * as a whole when one more comes: then each of their bytes is a U+FFFD, and those that were put out as characters count
- * as said. */
+/* How much of the window's text is out already. Byte tokens (<0xXX>) that were characters may turn
+ * out to be malformed as a whole when one more comes: then each of their bytes is a U+FFFD, and
+ * those that were put out as characters count as said. */
 static size_t said(const olv_detokenizer *d) {
     size_t k = 0;
     while (k < d->before.len && k < d->now.len && d->before.data[k] == d->now.data[k]) k++;
@@ -74,7 +79,8 @@ static size_t said(const olv_detokenizer *d) {
     return k + 3 * (d->before.len - k);
 }
 
-/* Puts out what the window's text has beyond that of the ids before the mark, if final or decided. */
+/* Puts out what the window's text has beyond that of the ids before the mark, if final or decided.
+ */
 static olv_status advance(olv_detokenizer *d, bool final, olv_error *err) {
     ol_buf_clear(&d->before);
     ol_buf_clear(&d->now);
@@ -86,7 +92,8 @@ static olv_status advance(olv_detokenizer *d, bool final, olv_error *err) {
     /* The ids behind the old mark become the context, if they have text of their own. */
     if (d->now.len > had && d->mark > 0) {
         ol_buf_clear(&d->before);
-        OL_TRY(ol_tk_decode(d->t, d->ids + d->mark, d->count - d->mark, d->skip_special, true, &d->before, err));
+        OL_TRY(ol_tk_decode(d->t, d->ids + d->mark, d->count - d->mark, d->skip_special, true,
+                            &d->before, err));
         if (d->before.len) {
             memmove(d->ids, d->ids + d->mark, (d->count - d->mark) * sizeof *d->ids);
             d->count -= d->mark;
@@ -96,7 +103,8 @@ static olv_status advance(olv_detokenizer *d, bool final, olv_error *err) {
     return OLV_OK;
 }
 
-olv_status olv_detokenizer_push(olv_detokenizer *d, uint32_t id, const char **piece, size_t *len, olv_error *err) {
+olv_status olv_detokenizer_push(olv_detokenizer *d, uint32_t id, const char **piece, size_t *len,
+                                olv_error *err) {
     ol_buf_clear(&d->out);
     if (d->t->byte_decoder || d->t->raw_bytes) {
         push_bytes(d, id);
@@ -114,7 +122,8 @@ olv_status olv_detokenizer_push(olv_detokenizer *d, uint32_t id, const char **pi
     return give(d, piece, len, err);
 }
 
-olv_status olv_detokenizer_flush(olv_detokenizer *d, const char **piece, size_t *len, olv_error *err) {
+olv_status olv_detokenizer_flush(olv_detokenizer *d, const char **piece, size_t *len,
+                                 olv_error *err) {
     ol_buf_clear(&d->out);
     if (d->bytes.len) ol_tk_append_lossy(&d->out, d->bytes.data, d->bytes.len);
     ol_buf_clear(&d->bytes);

@@ -10,8 +10,11 @@
 #define MAX_TEXT (1u << 30)
 
 void olv_encode_options_init(olv_encode_options *opt) {
-    *opt = (olv_encode_options){.struct_size = sizeof *opt, .add_special = true, .parse_special = true,
-                                .truncate = true, .pad = true};
+    *opt = (olv_encode_options){.struct_size = sizeof *opt,
+                                .add_special = true,
+                                .parse_special = true,
+                                .truncate = true,
+                                .pad = true};
 }
 
 void olv_encoding_deinit(olv_encoding *e) {
@@ -35,7 +38,8 @@ static void count_spaces(ol_str s, ol_tk_token *t) {
     }
 }
 
-void ol_tk_emit(ol_tk_sink *s, const ol_tk_piece *p, uint32_t id, uint32_t from, uint32_t to, ol_str value) {
+void ol_tk_emit(ol_tk_sink *s, const ol_tk_piece *p, uint32_t id, uint32_t from, uint32_t to,
+                ol_str value) {
     ol_tk_tokens *o = &s->out;
     if (o->count == o->cap) {
         size_t cap = o->cap ? o->cap * 2 : 256;
@@ -59,8 +63,8 @@ void ol_tk_emit(ol_tk_sink *s, const ol_tk_piece *p, uint32_t id, uint32_t from,
     if (s->want_trim) count_spaces(value.ptr ? value : ol_tk_vocab_name(&s->t->vocab, id), t);
 }
 
-/* Byte offsets to characters. An offset inside a character belongs to it; one at the end of the text is one more than
- * the last character's number. */
+/* Byte offsets to characters. An offset inside a character belongs to it; one at the end of the
+ * text is one more than the last character's number. */
 static olv_status to_chars(ol_tk_tokens *o, const char *text, size_t n, olv_error *err) {
     size_t k = 0;
     while (k < n && (unsigned char)text[k] < 0x80) k++;
@@ -80,7 +84,8 @@ static olv_status to_chars(ol_tk_tokens *o, const char *text, size_t n, olv_erro
     return OLV_OK;
 }
 
-static olv_status run_model(const olv_tokenizer *t, ol_tk_work *w, ol_tk_sink *sink, olv_error *err) {
+static olv_status run_model(const olv_tokenizer *t, ol_tk_work *w, ol_tk_sink *sink,
+                            olv_error *err) {
     for (size_t i = 0; i < w->cur.count; i++) {
         const ol_tk_piece *p = &w->cur.items[i];
         if (p->token != OL_TK_NO_TOKEN)
@@ -92,8 +97,8 @@ static olv_status run_model(const olv_tokenizer *t, ol_tk_work *w, ol_tk_sink *s
     return OLV_OK;
 }
 
-static olv_status run_steps(const olv_tokenizer *t, ol_tk_work *w, const char *text, size_t n, bool parse_special,
-                            olv_error *err) {
+static olv_status run_steps(const olv_tokenizer *t, ol_tk_work *w, const char *text, size_t n,
+                            bool parse_special, olv_error *err) {
     ol_tk_piece all = {text, (uint32_t)n, 0, NULL, OL_TK_NO_TOKEN};
     w->cur.count = 0;
     w->next.count = 0;
@@ -111,14 +116,17 @@ static olv_status run_steps(const olv_tokenizer *t, ol_tk_work *w, const char *t
 }
 
 /* One text to tokens with offsets in characters. */
-static olv_status encode_one(const olv_tokenizer *t, const char *text, size_t n, const olv_encode_options *opt,
-                             uint32_t type_id, ol_tk_tokens *out, olv_error *err) {
+static olv_status encode_one(const olv_tokenizer *t, const char *text, size_t n,
+                             const olv_encode_options *opt, uint32_t type_id, ol_tk_tokens *out,
+                             olv_error *err) {
     if (!text) text = "";
-    if (n > MAX_TEXT) return ol_fail(err, OLV_LIMIT, "text of %zu bytes, at most %u are allowed", n, MAX_TEXT);
+    if (n > MAX_TEXT)
+        return ol_fail(err, OLV_LIMIT, "text of %zu bytes, at most %u are allowed", n, MAX_TEXT);
     if (!ol_utf8_valid(text, n)) return ol_fail(err, OLV_ARG, "the text is not valid UTF-8");
     ol_tk_work w;
     OL_TRY(ol_tk_work_init(&w, err));
-    ol_tk_sink sink = {.t = t, .want_offsets = opt->want_offsets, .want_trim = opt->want_offsets && t->trims};
+    ol_tk_sink sink = {
+        .t = t, .want_offsets = opt->want_offsets, .want_trim = opt->want_offsets && t->trims};
     sink.cache = ol_tk_cache_borrow(t);
     olv_status st;
     if (t->spm) {
@@ -147,7 +155,8 @@ static void keep(ol_tk_part *p, size_t n, bool left) {
     p->count = n;
 }
 
-static olv_status truncate_parts(const ol_tk_truncation *tr, ol_tk_parts *parts, size_t max, olv_error *err) {
+static olv_status truncate_parts(const ol_tk_truncation *tr, ol_tk_parts *parts, size_t max,
+                                 olv_error *err) {
     bool pair = parts->count == 2;
     size_t n1 = parts->items[0].count, n2 = pair ? parts->items[1].count : 0, total = n1 + n2;
     if (max > 0 && total <= max) return OLV_OK;
@@ -158,10 +167,14 @@ static olv_status truncate_parts(const ol_tk_truncation *tr, ol_tk_parts *parts,
     }
     if (tr->strategy != 0) {
         if (tr->strategy == 2 && !pair)
-            return ol_fail(err, OLV_ARG, "the tokenizer truncates the second text of a pair, but there is one text only");
+            return ol_fail(
+                err, OLV_ARG,
+                "the tokenizer truncates the second text of a pair, but there is one text only");
         ol_tk_part *p = &parts->items[tr->strategy == 2];
         if (p->count <= total - max)
-            return ol_fail(err, OLV_ARG, "the text that is to be truncated is too short for the limit of %zu tokens", max);
+            return ol_fail(
+                err, OLV_ARG,
+                "the text that is to be truncated is too short for the limit of %zu tokens", max);
         keep(p, p->count - (total - max), tr->left);
         return OLV_OK;
     }
@@ -185,10 +198,11 @@ static size_t added_by_template(const olv_tokenizer *t, bool pair) {
     return n;
 }
 
-static olv_status post_process(const olv_tokenizer *t, ol_tk_parts *parts, const olv_encode_options *opt,
-                               olv_error *err) {
+static olv_status post_process(const olv_tokenizer *t, ol_tk_parts *parts,
+                               const olv_encode_options *opt, olv_error *err) {
     if (opt->truncate && t->truncation.on) {
-        size_t max = t->truncation.max_length, n = opt->add_special ? added_by_template(t, parts->count == 2) : 0;
+        size_t max = t->truncation.max_length,
+               n = opt->add_special ? added_by_template(t, parts->count == 2) : 0;
         OL_TRY(truncate_parts(&t->truncation, parts, max > n ? max - n : 0, err));
     }
     for (size_t i = 0; i < t->postprocessors.count; i++) {
@@ -200,12 +214,14 @@ static olv_status post_process(const olv_tokenizer *t, ol_tk_parts *parts, const
 
 static size_t padded_length(const ol_tk_padding *p, size_t n) {
     size_t want = p->fixed > n ? p->fixed : n, sum;
-    if (p->multiple && want % p->multiple && ol_add_size(want, p->multiple - want % p->multiple, &sum)) want = sum;
+    if (p->multiple && want % p->multiple &&
+        ol_add_size(want, p->multiple - want % p->multiple, &sum))
+        want = sum;
     return want;
 }
 
-static olv_status assemble(const olv_tokenizer *t, const ol_tk_parts *parts, const olv_encode_options *opt,
-                           olv_encoding *out, olv_error *err) {
+static olv_status assemble(const olv_tokenizer *t, const ol_tk_parts *parts,
+                           const olv_encode_options *opt, olv_encoding *out, olv_error *err) {
     size_t n = 0;
     for (size_t i = 0; i < parts->count; i++) n += parts->items[i].count;
     bool pad = opt->pad && t->padding.on;
@@ -234,12 +250,14 @@ static olv_status assemble(const olv_tokenizer *t, const ol_tk_parts *parts, con
     return OLV_OK;
 }
 
-olv_status olv_tokenizer_encode(const olv_tokenizer *t, const char *text, size_t len, const olv_encode_options *options,
-                                olv_encoding *out, olv_error *err) {
+olv_status olv_tokenizer_encode(const olv_tokenizer *t, const char *text, size_t len,
+                                const olv_encode_options *options, olv_encoding *out,
+                                olv_error *err) {
     olv_encode_options opt;
     olv_encode_options_init(&opt);
     if (options) opt = *options;
-    if (t->raw_bytes && !opt.add_special) opt.parse_special = false; /* what tiktoken calls ordinary text */
+    if (t->raw_bytes && !opt.add_special)
+        opt.parse_special = false; /* what tiktoken calls ordinary text */
     ol_tk_tokens a = {0}, b = {0};
     OL_TRY(encode_one(t, text, len, &opt, 0, &a, err));
     olv_status st = OLV_OK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tokenizer.json. The large parts (vocabulary, merges) go through the pull parser straight into flat arrays; the small
- * ones (steps, added tokens) are cut out as text and parsed as trees. */
+/* tokenizer.json. The large parts (vocabulary, merges) go through the pull parser straight into
+ * flat arrays; the small ones (steps, added tokens) are cut out as text and parsed as trees. */
 #include "text/tokenizer/state.h"
 
 #include "base/alloc.h"
@@ -20,7 +20,9 @@ typedef struct doc {
     bool seen_model, array_vocab;
 } doc;
 
-static ol_jp_event next(doc *d) { return ol_jp_next(&d->p); }
+static ol_jp_event next(doc *d) {
+    return ol_jp_next(&d->p);
+}
 
 /* What ol_jp_* reported, for a place where an event was not as expected. */
 static olv_status unexpected(doc *d, ol_jp_event e, const char *what) {
@@ -32,7 +34,8 @@ static olv_status take_tree(doc *d, json_t **out) {
     ol_jp_event e = next(d);
     const char *from = d->p.ptr - 1;
     if (e == OL_JP_NULL) return OLV_OK;
-    if (e != OL_JP_OBJECT && e != OL_JP_ARRAY) return unexpected(d, e, "an object, an array or null is expected");
+    if (e != OL_JP_OBJECT && e != OL_JP_ARRAY)
+        return unexpected(d, e, "an object, an array or null is expected");
     if (!ol_jp_skip(&d->p, e)) return OLV_FORMAT;
     if (*out) return ol_jp_fail(&d->p, "a key comes twice");
     return ol_json_parse(from, (size_t)(d->p.ptr - from), d->name, out, d->err);
@@ -57,7 +60,8 @@ static olv_status take_string(doc *d, const char **out) {
 
 static olv_status take_bool(doc *d, bool *out) {
     ol_jp_event e = next(d);
-    if (e != OL_JP_TRUE && e != OL_JP_FALSE && e != OL_JP_NULL) return unexpected(d, e, "true or false is expected");
+    if (e != OL_JP_TRUE && e != OL_JP_FALSE && e != OL_JP_NULL)
+        return unexpected(d, e, "true or false is expected");
     *out = e == OL_JP_TRUE;
     return OLV_OK;
 }
@@ -78,7 +82,8 @@ static olv_status vocab_object(doc *d) {
         e = next(d);
         if (e != OL_JP_NUMBER || !ol_jp_u64(&d->p, &id) || id > UINT32_MAX)
             return unexpected(d, e, "vocab: a token id from 0 to 4294967295 is expected");
-        if (!ol_tk_vocab_commit(&d->t->vocab, (uint32_t)id)) return ol_fail(d->err, OLV_LIMIT, "vocabulary too large");
+        if (!ol_tk_vocab_commit(&d->t->vocab, (uint32_t)id))
+            return ol_fail(d->err, OLV_LIMIT, "vocabulary too large");
     }
     return e == OL_JP_OBJECT_END ? OLV_OK : unexpected(d, e, "vocab: a token is expected");
 }
@@ -100,13 +105,16 @@ static olv_status vocab_array(doc *d) {
     d->array_vocab = true;
     while ((e = next(d)) == OL_JP_ARRAY) {
         double score;
-        if ((e = next(d)) != OL_JP_STRING) return unexpected(d, e, "vocab: [token, score] is expected");
+        if ((e = next(d)) != OL_JP_STRING)
+            return unexpected(d, e, "vocab: [token, score] is expected");
         take_name(d);
         e = next(d);
-        if (e != OL_JP_NUMBER || !ol_jp_f64(&d->p, &score)) return unexpected(d, e, "vocab: [token, score] is expected");
+        if (e != OL_JP_NUMBER || !ol_jp_f64(&d->p, &score))
+            return unexpected(d, e, "vocab: [token, score] is expected");
         if (!push_score(d, score) || !ol_tk_vocab_commit(&d->t->vocab, d->t->vocab.count))
             return ol_fail(d->err, OLV_LIMIT, "vocabulary too large");
-        if ((e = next(d)) != OL_JP_ARRAY_END) return unexpected(d, e, "vocab: [token, score] is expected");
+        if ((e = next(d)) != OL_JP_ARRAY_END)
+            return unexpected(d, e, "vocab: [token, score] is expected");
     }
     return e == OL_JP_ARRAY_END ? OLV_OK : unexpected(d, e, "vocab: [token, score] is expected");
 }
@@ -119,8 +127,8 @@ static olv_status take_vocab(doc *d) {
     return unexpected(d, e, "vocab: an object or an array is expected");
 }
 
-/* End of the array that begins behind p: its last bracket, or NULL. Only strings and brackets are told apart; the text is
- * parsed in full when the merges are loaded. */
+/* End of the array that begins behind p: its last bracket, or NULL. Only strings and brackets are
+ * told apart; the text is parsed in full when the merges are loaded. */
 static const char *array_end(const char *p, const char *end) {
     for (int depth = 0; p < end; p++) {
         if (*p == '"') {
@@ -151,7 +159,8 @@ static olv_status take_int(doc *d, int64_t none, int64_t *out) {
     ol_jp_event e = next(d);
     *out = none;
     if (e == OL_JP_NULL) return OLV_OK;
-    if (e != OL_JP_NUMBER || !ol_jp_i64(&d->p, out) || *out < 0) return unexpected(d, e, "a count is expected");
+    if (e != OL_JP_NUMBER || !ol_jp_i64(&d->p, out) || *out < 0)
+        return unexpected(d, e, "a count is expected");
     return OLV_OK;
 }
 
@@ -159,7 +168,8 @@ static olv_status take_dropout(doc *d) {
     double v = 0;
     ol_jp_event e = next(d);
     if (e == OL_JP_NULL) return OLV_OK;
-    if (e != OL_JP_NUMBER || !ol_jp_f64(&d->p, &v)) return unexpected(d, e, "dropout: a number is expected");
+    if (e != OL_JP_NUMBER || !ol_jp_f64(&d->p, &v))
+        return unexpected(d, e, "dropout: a number is expected");
     d->spec.has_dropout = v != 0;
     return OLV_OK;
 }
@@ -183,7 +193,8 @@ static olv_status model_key(doc *d, ol_str key) {
 
 static olv_status take_model(doc *d) {
     ol_jp_event e = next(d);
-    if (e != OL_JP_OBJECT || d->seen_model) return unexpected(d, e, "model: one object is expected");
+    if (e != OL_JP_OBJECT || d->seen_model)
+        return unexpected(d, e, "model: one object is expected");
     d->seen_model = true;
     while ((e = next(d)) == OL_JP_KEY) {
         ol_str key = d->p.text;
@@ -231,8 +242,11 @@ static olv_status read_added(doc *d, const json_t *o, ol_tk_added *a) {
 
 static olv_status build_added(doc *d) {
     size_t n = json_array_size(d->added);
-    if (d->added && !json_is_array(d->added)) return ol_fail(d->err, OLV_FORMAT, "added_tokens: an array is expected");
-    if (n > MAX_ADDED) return ol_fail(d->err, OLV_LIMIT, "added_tokens: %zu, at most %u are allowed", n, MAX_ADDED);
+    if (d->added && !json_is_array(d->added))
+        return ol_fail(d->err, OLV_FORMAT, "added_tokens: an array is expected");
+    if (n > MAX_ADDED)
+        return ol_fail(d->err, OLV_LIMIT, "added_tokens: %zu, at most %u are allowed", n,
+                       MAX_ADDED);
     ol_tk_added *list = ol_calloc(n + 1, sizeof *list);
     if (!list) return ol_fail(d->err, OLV_NOMEM, "out of memory");
     olv_status st = OLV_OK;
@@ -245,8 +259,8 @@ static olv_status build_added(doc *d) {
     return st;
 }
 
-static olv_status choice(const json_t *o, const char *key, const char *def, const char *const *names, int n, int *out,
-                         olv_error *err) {
+static olv_status choice(const json_t *o, const char *key, const char *def,
+                         const char *const *names, int n, int *out, olv_error *err) {
     ol_str s;
     OL_TRY(ol_tk_cfg_string(o, key, def, &s, err));
     for (int i = 0; i < n; i++)
@@ -283,12 +297,14 @@ static olv_status read_padding(doc *d) {
     int left;
     if (!d->padding) return OLV_OK;
     const json_t *strategy = json_object_get(d->padding, "strategy");
-    OL_TRY(ol_json_int(json_is_object(strategy) ? strategy : NULL, "Fixed", 0, MAX_PADDED, 0, &fixed, d->err));
+    OL_TRY(ol_json_int(json_is_object(strategy) ? strategy : NULL, "Fixed", 0, MAX_PADDED, 0,
+                       &fixed, d->err));
     OL_TRY(choice(d->padding, "direction", "Right", directions, 2, &left, d->err));
     OL_TRY(ol_json_int(d->padding, "pad_to_multiple_of", 0, MAX_PADDED, 0, &multiple, d->err));
     OL_TRY(ol_json_int(d->padding, "pad_id", 0, UINT32_MAX, 0, &id, d->err));
     OL_TRY(ol_json_int(d->padding, "pad_type_id", 0, UINT32_MAX, 0, &type_id, d->err));
-    *pd = (ol_tk_padding){true, left == 1, (size_t)fixed, (size_t)multiple, (uint32_t)id, (uint32_t)type_id};
+    *pd = (ol_tk_padding){true,         left == 1,        (size_t)fixed, (size_t)multiple,
+                          (uint32_t)id, (uint32_t)type_id};
     return OLV_OK;
 }
 
@@ -308,7 +324,8 @@ static olv_status build(doc *d) {
     d->spec.name = d->name;
     bool unigram = strcmp(d->spec.type, "Unigram") == 0;
     if (unigram != d->array_vocab && t->vocab.count)
-        return ol_fail(d->err, OLV_FORMAT, "model %s with a vocabulary of the other form", d->spec.type);
+        return ol_fail(d->err, OLV_FORMAT, "model %s with a vocabulary of the other form",
+                       d->spec.type);
     OL_TRY(ol_tk_add_normalizers(t, d->normalizer, d->err));
     OL_TRY(ol_tk_add_pretokenizers(t, d->pretokenizer, d->err));
     OL_TRY(ol_tk_add_postprocessors(t, d->postprocessor, d->err));
@@ -320,7 +337,8 @@ static olv_status build(doc *d) {
     return ol_tk_finish(t, d->spec.type, d->err);
 }
 
-olv_status ol_tk_load_json(olv_tokenizer *t, const char *text, size_t len, const char *name, olv_error *err) {
+olv_status ol_tk_load_json(olv_tokenizer *t, const char *text, size_t len, const char *name,
+                           olv_error *err) {
     olv_error local = {0};
     doc *d = ol_calloc(1, sizeof *d);
     if (!d) return ol_fail(err, OLV_NOMEM, "out of memory");
@@ -335,7 +353,8 @@ olv_status ol_tk_load_json(olv_tokenizer *t, const char *text, size_t len, const
         st = build(d);
         if (st != OLV_OK) ol_error_at(d->err, "%s", name);
     }
-    json_t *trees[] = {d->normalizer, d->pretokenizer, d->postprocessor, d->decoder, d->added, d->truncation, d->padding};
+    json_t *trees[] = {d->normalizer, d->pretokenizer, d->postprocessor, d->decoder,
+                       d->added,      d->truncation,   d->padding};
     for (size_t i = 0; i < sizeof trees / sizeof *trees; i++) json_decref(trees[i]);
     ol_free(d->spec.scores);
     ol_free(d);

@@ -44,7 +44,8 @@ static olv_status read_piece(olv_tokenizer *t, ol_bytes r, olv_error *err) {
     }
     if (rc < 0) return malformed(err, "pieces");
     if (type < OL_SPM_NORMAL || type > OL_SPM_BYTE)
-        return ol_fail(err, OLV_FORMAT, "piece %u has type %llu, expected 1 to 6", t->vocab.count, (unsigned long long)type);
+        return ol_fail(err, OLV_FORMAT, "piece %u has type %llu, expected 1 to 6", t->vocab.count,
+                       (unsigned long long)type);
     if (name.len == 0) return ol_fail(err, OLV_FORMAT, "piece %u is empty", t->vocab.count);
     if (score != score) return ol_fail(err, OLV_FORMAT, "piece %u has no score", t->vocab.count);
     if (!grow(s) || !ol_tk_vocab_add(&t->vocab, name.ptr, name.len, t->vocab.count))
@@ -68,17 +69,22 @@ static olv_status read_trainer(olv_tokenizer *t, ol_bytes r, olv_error *err) {
         if (f.wire == 0 && f.number == 24) s->space_suffix = f.value != 0;
         if (f.wire == 0 && f.number == 35) s->byte_fallback = f.value != 0;
         if (f.wire != 2) continue;
-        ol_str *to = f.number == 44 ? &s->unk_surface : f.number == 45 ? &s->unk_piece : f.number == 46 ? &s->bos_piece
-                     : f.number == 47 ? &s->eos_piece : NULL;
+        ol_str *to = f.number == 44   ? &s->unk_surface
+                     : f.number == 45 ? &s->unk_piece
+                     : f.number == 46 ? &s->bos_piece
+                     : f.number == 47 ? &s->eos_piece
+                                      : NULL;
         if (to) OL_TRY(copy(t, f.bytes, to, err));
     }
     if (rc < 0) return malformed(err, "trainer settings");
     if (s->model_type < OL_SPM_UNIGRAM)
-        return ol_fail(err, OLV_UNSUPPORTED, "the model type is none of unigram, bpe, word and char");
+        return ol_fail(err, OLV_UNSUPPORTED,
+                       "the model type is none of unigram, bpe, word and char");
     return OLV_OK;
 }
 
-static olv_status read_normalizer(olv_tokenizer *t, ol_bytes r, ol_spm_normalizer *n, olv_error *err) {
+static olv_status read_normalizer(olv_tokenizer *t, ol_bytes r, ol_spm_normalizer *n,
+                                  olv_error *err) {
     ol_pb_field f;
     int rc;
     while ((rc = ol_pb_next(&r, &f)) == 1) {
@@ -168,9 +174,11 @@ static olv_status add_template(olv_tokenizer *t, olv_error *err) {
     char *json = ol_arena_printf(
         t->arena,
         "{\"type\":\"TemplateProcessing\",\"single\":[%s{\"Sequence\":{\"id\":\"A\"}}%s],"
-        "\"pair\":[%s{\"Sequence\":{\"id\":\"A\"}}%s,{\"Sequence\":{\"id\":\"B\",\"type_id\":1}}%s],"
+        "\"pair\":[%s{\"Sequence\":{\"id\":\"A\"}}%s,{\"Sequence\":{\"id\":\"B\",\"type_id\":1}}%s]"
+        ","
         "\"special_tokens\":{\"b\":{\"ids\":[%lld]},\"e\":{\"ids\":[%lld]}}}",
-        bos, eos, bos, eos, eos, (long long)(s->bos < 0 ? 0 : s->bos), (long long)(s->eos < 0 ? 0 : s->eos));
+        bos, eos, bos, eos, eos, (long long)(s->bos < 0 ? 0 : s->bos),
+        (long long)(s->eos < 0 ? 0 : s->eos));
     json_t *cfg = NULL;
     if (!json) return ol_fail(err, OLV_NOMEM, "out of memory");
     OL_TRY(ol_json_parse(json, strlen(json), "built-in template", &cfg, err));
@@ -198,13 +206,14 @@ static olv_status read_fields(olv_tokenizer *t, ol_bytes r, olv_error *err) {
 }
 
 static olv_status load(olv_tokenizer *t, const void *data, size_t len, olv_error *err) {
-    static const char *const names[] = {"", "SentencePiece unigram", "SentencePiece BPE", "SentencePiece word",
-                                        "SentencePiece char"};
+    static const char *const names[] = {"", "SentencePiece unigram", "SentencePiece BPE",
+                                        "SentencePiece word", "SentencePiece char"};
     ol_tk_spm *s = t->spm = ol_calloc(1, sizeof *s);
     if (!s) return ol_fail(err, OLV_NOMEM, "out of memory");
     s->vocab = &t->vocab;
     s->model_type = OL_SPM_UNIGRAM;
-    s->normalizer = s->denormalizer = (ol_spm_normalizer){.dummy_prefix = true, .trim_spaces = true, .escape_spaces = true};
+    s->normalizer = s->denormalizer =
+        (ol_spm_normalizer){.dummy_prefix = true, .trim_spaces = true, .escape_spaces = true};
     s->unk_surface = ol_str_of(" \xE2\x81\x87 ");
     s->bos_piece = ol_str_of("<s>");
     s->eos_piece = ol_str_of("</s>");
@@ -219,7 +228,8 @@ static olv_status load(olv_tokenizer *t, const void *data, size_t len, olv_error
     return ol_tk_finish(t, names[s->model_type], err);
 }
 
-olv_status ol_tk_load_spm(olv_tokenizer *t, const void *data, size_t len, const char *name, olv_error *err) {
+olv_status ol_tk_load_spm(olv_tokenizer *t, const void *data, size_t len, const char *name,
+                          olv_error *err) {
     olv_status st = load(t, data, len, err);
     return st == OLV_OK ? st : ol_error_at(err, "%s", name);
 }

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tiktoken rank files: lines of a base64 token, a space and its rank, which is its id and the order of its merge. The
- * pattern and the special tokens come from a JSON file beside it ("pat_str", "special_tokens"); without one the pattern
- * is that of cl100k_base, and there are no special tokens. */
+/* tiktoken rank files: lines of a base64 token, a space and its rank, which is its id and the order
+ * of its merge. The pattern and the special tokens come from a JSON file beside it ("pat_str",
+ * "special_tokens"); without one the pattern is that of cl100k_base, and there are no special
+ * tokens. */
 #include "text/tokenizer/base64.h"
 #include "text/tokenizer/state.h"
 
-#define CL100K                                                                                     \
-    "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|"      \
+#define CL100K                                                           \
+    "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}{1,3}| " \
+    "?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|"                       \
     "\\s+(?!\\S)|\\s+"
 
-static olv_status read_line(olv_tokenizer *t, ol_str line, uint32_t number, const char *name, olv_error *err) {
+static olv_status read_line(olv_tokenizer *t, ol_str line, uint32_t number, const char *name,
+                            olv_error *err) {
     const char *space = memchr(line.ptr, ' ', line.len);
     ol_str token = {line.ptr, space ? (size_t)(space - line.ptr) : 0};
     uint64_t rank = 0;
@@ -20,14 +23,17 @@ static olv_status read_line(olv_tokenizer *t, ol_str line, uint32_t number, cons
         rank = rank * 10 + (uint64_t)(line.ptr[i] - '0');
     }
     if (!ok || rank > UINT32_MAX - 1)
-        return ol_fail(err, OLV_FORMAT, "%s:%u: a base64 token, a space and a rank are expected", name, number);
+        return ol_fail(err, OLV_FORMAT, "%s:%u: a base64 token, a space and a rank are expected",
+                       name, number);
     if (!ol_tk_base64_decode(token, &t->vocab.blob, &at))
         return ol_fail(err, OLV_FORMAT, "%s:%u: not base64 at character %zu", name, number, at + 1);
-    if (!ol_tk_vocab_commit(&t->vocab, (uint32_t)rank)) return ol_fail(err, OLV_LIMIT, "%s: vocabulary too large", name);
+    if (!ol_tk_vocab_commit(&t->vocab, (uint32_t)rank))
+        return ol_fail(err, OLV_LIMIT, "%s: vocabulary too large", name);
     return OLV_OK;
 }
 
-static olv_status read_ranks(olv_tokenizer *t, const char *text, size_t len, const char *name, olv_error *err) {
+static olv_status read_ranks(olv_tokenizer *t, const char *text, size_t len, const char *name,
+                             olv_error *err) {
     const char *p = text, *end = text + len;
     for (uint32_t number = 1; p < end; number++) {
         const char *nl = memchr(p, '\n', (size_t)(end - p));
@@ -39,16 +45,19 @@ static olv_status read_ranks(olv_tokenizer *t, const char *text, size_t len, con
     return ol_tk_vocab_finish(&t->vocab, err);
 }
 
-/* Special tokens have the ids that the file gives them: they are put into the vocabulary too, under no merge. */
+/* Special tokens have the ids that the file gives them: they are put into the vocabulary too, under
+ * no merge. */
 static olv_status read_special(olv_tokenizer *t, json_t *special, olv_error *err) {
     const char *key;
     json_t *v;
     size_t n = json_object_size(special), i = 0;
-    if (n > 100000) return ol_fail(err, OLV_LIMIT, "special_tokens: %zu, at most 100000 are allowed", n);
+    if (n > 100000)
+        return ol_fail(err, OLV_LIMIT, "special_tokens: %zu, at most 100000 are allowed", n);
     ol_tk_added *list = ol_arena_calloc(t->arena, n + 1, sizeof *list);
     if (!list) return ol_fail(err, OLV_NOMEM, "out of memory");
     json_object_foreach(special, key, v) {
-        if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > UINT32_MAX - 1)
+        if (!json_is_integer(v) || json_integer_value(v) < 0 ||
+            json_integer_value(v) > UINT32_MAX - 1)
             return ol_fail(err, OLV_FORMAT, "special_tokens: \"%.80s\" has no id", key);
         list[i].content = ol_str_of(ol_arena_strdup(t->arena, key));
         list[i].id = (uint32_t)json_integer_value(v);
@@ -66,11 +75,12 @@ static olv_status add_split(olv_tokenizer *t, const char *pattern, olv_error *er
     return st;
 }
 
-olv_status ol_tk_load_tiktoken(olv_tokenizer *t, const char *text, size_t len, const char *config, size_t config_len,
-                               const char *name, olv_error *err) {
+olv_status ol_tk_load_tiktoken(olv_tokenizer *t, const char *text, size_t len, const char *config,
+                               size_t config_len, const char *name, olv_error *err) {
     t->raw_bytes = true;
     OL_TRY(read_ranks(t, text, len, name, err));
-    ol_tk_model_spec spec = {.type = "BPE", .vocab = &t->vocab, .name = name, .rank_is_id = true, .raw_bytes = true};
+    ol_tk_model_spec spec = {
+        .type = "BPE", .vocab = &t->vocab, .name = name, .rank_is_id = true, .raw_bytes = true};
     if (ol_tk_create_model(t, &spec, err) != OLV_OK) return ol_error_at(err, "%s", name);
     json_t *cfg = NULL;
     const char *pattern = CL100K;

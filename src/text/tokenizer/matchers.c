@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hand-written matchers of the split patterns that most byte-level models share. Each returns the end of the match at
- * byte i; the alternatives are tried in the pattern's order, and backtracking is done by remembering, so a run of any
- * length costs its length. tests/unit/text/test_tokenizer_regex.c compares them with the general path. */
+/* Hand-written matchers of the split patterns that most byte-level models share. Each returns the
+ * end of the match at byte i; the alternatives are tried in the pattern's order, and backtracking
+ * is done by remembering, so a run of any length costs its length.
+ * tests/unit/text/test_tokenizer_regex.c compares them with the general path. */
 #include "text/tokenizer/regex.h"
 #include "text/tokenizer/unicode.h"
 
@@ -26,7 +27,8 @@ static uint32_t run(const char *s, uint32_t n, uint32_t i, uint32_t mask, bool w
 
 #define OTHER_THAN (OL_UC_SPACE | OL_UC_L | OL_UC_N)
 
-/* Bytes of 's 't 're 've 'm 'll 'd at i, or 0. Folding adds one letter outside ASCII: U+017F is an s. */
+/* Bytes of 's 't 're 've 'm 'll 'd at i, or 0. Folding adds one letter outside ASCII: U+017F is an
+ * s. */
 static uint32_t contraction(const char *s, uint32_t n, uint32_t i, bool fold) {
     if (n - i < 2 || s[i] != '\'') return 0;
     char a = s[i + 1], b = i + 2 < n ? s[i + 2] : 0;
@@ -38,7 +40,8 @@ static uint32_t contraction(const char *s, uint32_t n, uint32_t i, bool fold) {
     return 0;
 }
 
-/* \s+(?!\S)|\s+ at white space: all of the run at the end of the text, else all but its last character. */
+/* \s+(?!\S)|\s+ at white space: all of the run at the end of the text, else all but its last
+ * character. */
 static uint32_t spaces(const char *s, uint32_t n, uint32_t i) {
     uint32_t last = i, k = i, len;
     while (k < n && (class_at(s, n, k, &len) & OL_UC_SPACE)) {
@@ -98,14 +101,18 @@ static uint32_t match_cl100k(const char *s, uint32_t n, uint32_t i, int most_dig
     return lines(s, n, i);
 }
 
-static uint32_t match_llama3(const char *s, uint32_t n, uint32_t i) { return match_cl100k(s, n, i, 3); }
-static uint32_t match_qwen2(const char *s, uint32_t n, uint32_t i) { return match_cl100k(s, n, i, 1); }
+static uint32_t match_llama3(const char *s, uint32_t n, uint32_t i) {
+    return match_cl100k(s, n, i, 3);
+}
+static uint32_t match_qwen2(const char *s, uint32_t n, uint32_t i) {
+    return match_cl100k(s, n, i, 1);
+}
 
 #define UPPER (OL_UC_BIT(LU) | OL_UC_BIT(LT) | OL_UC_BIT(LM) | OL_UC_BIT(LO) | OL_UC_M)
 #define LOWER (OL_UC_BIT(LL) | OL_UC_BIT(LM) | OL_UC_BIT(LO) | OL_UC_M)
 
-/* UPPER* LOWER+ from i: its end, or 0. Where no LOWER follows the run of UPPER, the match ends with the last of the
- * run that is LOWER too. */
+/* UPPER* LOWER+ from i: its end, or 0. Where no LOWER follows the run of UPPER, the match ends with
+ * the last of the run that is LOWER too. */
 static uint32_t upper_lower(const char *s, uint32_t n, uint32_t i) {
     uint32_t k = i, both = 0, len, m = 0;
     for (; (m = class_at(s, n, k, &len)) & UPPER; k += len)
@@ -118,7 +125,8 @@ static uint32_t match_o200k(const char *s, uint32_t n, uint32_t i) {
     bool prefix = !(m & (OL_UC_L | OL_UC_N)) && s[i] != '\r' && s[i] != '\n';
     if (prefix) end = upper_lower(s, n, i + len);
     if (!end) end = upper_lower(s, n, i);
-    if (!end && prefix && (class_at(s, n, i + len, &next_len) & UPPER)) end = run(s, n, i + len, UPPER, true);
+    if (!end && prefix && (class_at(s, n, i + len, &next_len) & UPPER))
+        end = run(s, n, i + len, UPPER, true);
     if (!end && (m & UPPER)) end = run(s, n, i, UPPER, true);
     if (end) return end < n ? end + contraction(s, n, end, true) : end;
     if (m & OL_UC_N) return digits(s, n, i, 3);

@@ -15,7 +15,9 @@ bool ol_tk_merges_init(ol_tk_merges *m, size_t expected) {
     return true;
 }
 
-void ol_tk_merges_deinit(ol_tk_merges *m) { ol_free_aligned(m->slots); }
+void ol_tk_merges_deinit(ol_tk_merges *m) {
+    ol_free_aligned(m->slots);
+}
 
 static void place(ol_tk_merges *m, ol_tk_merge e) {
     uint64_t k = ol_tk_merges_slot(m, e.pair);
@@ -51,12 +53,13 @@ static olv_status unknown(adder *a, ol_str s) {
                    (int)(s.len < 80 ? s.len : 80), s.ptr);
 }
 
-/* Id of a merge's result. Vocabularies mostly list the results in the order of the merges: that place is tried first. */
+/* Id of a merge's result. Vocabularies mostly list the results in the order of the merges: that
+ * place is tried first. */
 static bool find_result(adder *a, ol_str s, uint32_t *id) {
     const ol_tk_vocab *v = a->spec->vocab;
     uint32_t g = a->guess, first;
-    if (g < v->count && v->off[g + 1] - v->off[g] == s.len && memcmp(v->blob.data + v->off[g], s.ptr, s.len) == 0 &&
-        v->n_names == v->count) {
+    if (g < v->count && v->off[g + 1] - v->off[g] == s.len &&
+        memcmp(v->blob.data + v->off[g], s.ptr, s.len) == 0 && v->n_names == v->count) {
         *id = v->ids[g];
         a->guess++;
         return true;
@@ -74,14 +77,16 @@ static olv_status add(adder *a, ol_str left, ol_str right) {
     if (!ol_tk_vocab_find(v, left.ptr, left.len, &l)) return unknown(a, left);
     if (!ol_tk_vocab_find(v, right.ptr, right.len, &r)) return unknown(a, right);
     size_t skip = a->spec->prefix ? strlen(a->spec->prefix) : 0;
-    if (skip > right.len) return ol_fail(a->err, OLV_FORMAT, "merge %u: right part shorter than the prefix", a->rank);
+    if (skip > right.len)
+        return ol_fail(a->err, OLV_FORMAT, "merge %u: right part shorter than the prefix", a->rank);
     ol_buf_clear(&a->joined);
     ol_buf_append(&a->joined, left.ptr, left.len);
     ol_buf_append(&a->joined, right.ptr + skip, right.len - skip);
     if (a->joined.failed) return ol_fail(a->err, OLV_NOMEM, "out of memory");
     ol_str both = {a->joined.data, a->joined.len};
     if (!find_result(a, both, &id)) return unknown(a, both);
-    if (!ol_tk_merges_put(a->m, l, r, a->rank, id)) return ol_fail(a->err, OLV_NOMEM, "out of memory");
+    if (!ol_tk_merges_put(a->m, l, r, a->rank, id))
+        return ol_fail(a->err, OLV_NOMEM, "out of memory");
     a->rank++;
     return OLV_OK;
 }
@@ -90,7 +95,8 @@ static olv_status add_line(adder *a, ol_str line) {
     const char *space = memchr(line.ptr, ' ', line.len);
     size_t l = space ? (size_t)(space - line.ptr) : 0;
     if (!space || memchr(space + 1, ' ', line.len - l - 1))
-        return ol_fail(a->err, OLV_FORMAT, "merge %u: '%.*s' is not two parts with one space between", a->rank,
+        return ol_fail(a->err, OLV_FORMAT,
+                       "merge %u: '%.*s' is not two parts with one space between", a->rank,
                        (int)(line.len < 80 ? line.len : 80), line.ptr);
     return add(a, (ol_str){line.ptr, l}, (ol_str){space + 1, line.len - l - 1});
 }
@@ -120,18 +126,22 @@ static olv_status load_json(adder *a, ol_str json) {
     ol_jp p;
     ol_buf l = OL_BUF_INIT, r = OL_BUF_INIT;
     ol_jp_init(&p, json.ptr, json.len, a->spec->name, a->err);
-    olv_status st = ol_jp_next(&p) == OL_JP_ARRAY ? OLV_OK : ol_jp_fail(&p, "merges: an array is expected");
+    olv_status st =
+        ol_jp_next(&p) == OL_JP_ARRAY ? OLV_OK : ol_jp_fail(&p, "merges: an array is expected");
     while (st == OLV_OK) {
         ol_jp_event e = ol_jp_next(&p);
         if (e == OL_JP_ARRAY_END) break;
         if (e == OL_JP_STRING) {
             st = add_line(a, text_of(&p, &l));
         } else if (e == OL_JP_ARRAY) {
-            if (ol_jp_next(&p) != OL_JP_STRING) st = ol_jp_fail(&p, "merges: two strings are expected");
+            if (ol_jp_next(&p) != OL_JP_STRING)
+                st = ol_jp_fail(&p, "merges: two strings are expected");
             ol_str left = st == OLV_OK ? text_of(&p, &l) : (ol_str){"", 0};
-            if (st == OLV_OK && ol_jp_next(&p) != OL_JP_STRING) st = ol_jp_fail(&p, "merges: two strings are expected");
+            if (st == OLV_OK && ol_jp_next(&p) != OL_JP_STRING)
+                st = ol_jp_fail(&p, "merges: two strings are expected");
             if (st == OLV_OK) st = add(a, left, text_of(&p, &r));
-            if (st == OLV_OK && ol_jp_next(&p) != OL_JP_ARRAY_END) st = ol_jp_fail(&p, "merges: two strings are expected");
+            if (st == OLV_OK && ol_jp_next(&p) != OL_JP_ARRAY_END)
+                st = ol_jp_fail(&p, "merges: two strings are expected");
         } else if (e == OL_JP_ERROR) {
             st = OLV_FORMAT;
         } else {
@@ -180,7 +190,8 @@ static void merge_small(const ol_tk_merges *m, ol_tk_symbol *s, size_t n) {
             id[i] = id[i + 1];
         }
         for (size_t i = b ? b - 1 : 0; i <= b; i++) {
-            const ol_tk_merge *e = i + 1 < k ? ol_tk_merges_get(m, s[at[i]].id, s[at[i + 1]].id) : NULL;
+            const ol_tk_merge *e =
+                i + 1 < k ? ol_tk_merges_get(m, s[at[i]].id, s[at[i + 1]].id) : NULL;
             rank[i] = e ? e->rank : OL_TK_NO_RANK;
             id[i] = e ? e->id : 0;
         }
@@ -205,14 +216,15 @@ static uint64_t heap_pop(uint64_t *h, size_t *n) {
     return top;
 }
 
-static void consider(const ol_tk_merges *m, const ol_tk_symbol *s, int32_t i, uint64_t *heap, size_t *n) {
+static void consider(const ol_tk_merges *m, const ol_tk_symbol *s, int32_t i, uint64_t *heap,
+                     size_t *n) {
     if (i < 0 || s[i].next < 0) return;
     const ol_tk_merge *e = ol_tk_merges_get(m, s[i].id, s[s[i].next].id);
     if (e) heap_push(heap, n, (uint64_t)e->rank << 32 | (uint32_t)i);
 }
 
-/* Any number of symbols: a heap of (rank, place). Every merge pushes two entries at most, so 3 n are enough; an entry
- * whose pair has changed since is dropped when it comes up. */
+/* Any number of symbols: a heap of (rank, place). Every merge pushes two entries at most, so 3 n
+ * are enough; an entry whose pair has changed since is dropped when it comes up. */
 static void merge_large(const ol_tk_merges *m, ol_tk_symbol *s, size_t n, uint64_t *heap) {
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {

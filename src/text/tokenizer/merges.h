@@ -8,7 +8,7 @@
 #define OL_TK_NO_RANK UINT32_MAX
 
 typedef struct ol_tk_merge {
-    uint64_t pair; /* left << 32 | right */
+    uint64_t pair;     /* left << 32 | right */
     uint32_t rank, id; /* rank OL_TK_NO_RANK: free slot */
 } ol_tk_merge;
 
@@ -30,7 +30,8 @@ static inline uint64_t ol_tk_merges_slot(const ol_tk_merges *m, uint64_t pair) {
 }
 
 /* The merge of a pair, or NULL. */
-static inline const ol_tk_merge *ol_tk_merges_get(const ol_tk_merges *m, uint32_t left, uint32_t right) {
+static inline const ol_tk_merge *ol_tk_merges_get(const ol_tk_merges *m, uint32_t left,
+                                                  uint32_t right) {
     uint64_t pair = (uint64_t)left << 32 | right;
     for (uint64_t k = ol_tk_merges_slot(m, pair);; k = (k + 1) & m->mask) {
         if (m->slots[k].rank == OL_TK_NO_RANK) return NULL;
@@ -38,7 +39,8 @@ static inline const ol_tk_merge *ol_tk_merges_get(const ol_tk_merges *m, uint32_
     }
 }
 
-/* Fills the table from a spec's merges. v: the vocabulary; prefix: what continuing pieces begin with, or NULL. */
+/* Fills the table from a spec's merges. v: the vocabulary; prefix: what continuing pieces begin
+ * with, or NULL. */
 olv_status ol_tk_merges_load(ol_tk_merges *m, const ol_tk_model_spec *spec, olv_error *err);
 
 /* A symbol of a word in the making. */
@@ -47,8 +49,8 @@ typedef struct ol_tk_symbol {
     int32_t prev, next;
 } ol_tk_symbol;
 
-/* Merges until nothing merges; survivors keep len > 0 and their order. heap: scratch of at least 3 n entries, needed
- * if n is above OL_TK_SMALL_WORD. */
+/* Merges until nothing merges; survivors keep len > 0 and their order. heap: scratch of at least 3
+ * n entries, needed if n is above OL_TK_SMALL_WORD. */
 #define OL_TK_SMALL_WORD 24
 void ol_tk_merge_all(const ol_tk_merges *m, ol_tk_symbol *s, size_t n, uint64_t *heap);
 

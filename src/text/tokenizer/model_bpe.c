@@ -14,11 +14,11 @@ typedef struct bpe {
     char *prefix, *suffix; /* NULL if none */
     int64_t unk;
     bool fuse_unk, byte_fallback, ignore_merges;
-    bool all_bytes;          /* every byte has a token of the byte-level alphabet */
-    bool byte_pieces;        /* pieces are plain bytes */
-    uint32_t max_name;       /* bytes of the longest name */
-    int64_t byte_ids[256];   /* token of the byte-level character of a byte, or of the raw byte */
-    int64_t fallback[256];   /* token <0xXX> */
+    bool all_bytes;        /* every byte has a token of the byte-level alphabet */
+    bool byte_pieces;      /* pieces are plain bytes */
+    uint32_t max_name;     /* bytes of the longest name */
+    int64_t byte_ids[256]; /* token of the byte-level character of a byte, or of the raw byte */
+    int64_t fallback[256]; /* token <0xXX> */
 } bpe;
 
 static char *copy_text(const char *z) {
@@ -57,13 +57,16 @@ static void destroy(void *model) {
     ol_free(m);
 }
 
-/* Merges of a list of ranks (tiktoken): every way to cut a token in two tokens is a merge with the token's rank. */
+/* Merges of a list of ranks (tiktoken): every way to cut a token in two tokens is a merge with the
+ * token's rank. */
 static olv_status merges_from_ranks(bpe *m, olv_error *err) {
     const ol_tk_vocab *v = m->vocab;
     for (uint32_t e = 0; e < v->count; e++) {
         const char *s = v->blob.data + v->off[e];
         uint32_t n = v->off[e + 1] - v->off[e], l, r;
-        if (n > 4096) return ol_fail(err, OLV_LIMIT, "token %u has %u bytes, at most 4096 are allowed", v->ids[e], n);
+        if (n > 4096)
+            return ol_fail(err, OLV_LIMIT, "token %u has %u bytes, at most 4096 are allowed",
+                           v->ids[e], n);
         for (uint32_t k = 1; k < n; k++)
             if (ol_tk_vocab_find(v, s, k, &l) && ol_tk_vocab_find(v, s + k, n - k, &r) &&
                 !ol_tk_merges_put(&m->merges, l, r, v->ids[e], v->ids[e]))
@@ -85,15 +88,19 @@ static olv_status create(ol_tk_model_spec *spec, void **model, olv_error *err) {
     m->byte_pieces = spec->raw_bytes;
     m->unk = NONE;
     olv_status st = OLV_OK;
-    if (spec->has_dropout) st = ol_fail(err, OLV_UNSUPPORTED, "BPE with dropout gives a different result each time");
-    if (st == OLV_OK && ((spec->prefix && *spec->prefix && !(m->prefix = copy_text(spec->prefix))) ||
-                         (spec->suffix && *spec->suffix && !(m->suffix = copy_text(spec->suffix)))))
+    if (spec->has_dropout)
+        st = ol_fail(err, OLV_UNSUPPORTED, "BPE with dropout gives a different result each time");
+    if (st == OLV_OK &&
+        ((spec->prefix && *spec->prefix && !(m->prefix = copy_text(spec->prefix))) ||
+         (spec->suffix && *spec->suffix && !(m->suffix = copy_text(spec->suffix)))))
         st = ol_fail(err, OLV_NOMEM, "out of memory");
     if (st == OLV_OK && spec->unk_token) {
         m->unk = find(m->vocab, spec->unk_token, strlen(spec->unk_token));
         if (m->unk == NONE) m->unk = -2; /* an error once it is needed, as upstream */
     }
-    if (st == OLV_OK) st = spec->rank_is_id ? merges_from_ranks(m, err) : ol_tk_merges_load(&m->merges, spec, err);
+    if (st == OLV_OK)
+        st =
+            spec->rank_is_id ? merges_from_ranks(m, err) : ol_tk_merges_load(&m->merges, spec, err);
     if (st == OLV_OK) find_bytes(m, spec->raw_bytes);
     if (st != OLV_OK) {
         destroy(m);
@@ -183,7 +190,8 @@ static void emit(ol_tk_sink *sink, const ol_tk_piece *p, const ol_tk_symbol *s, 
     for (size_t i = 0; i < n; i++) {
         if (s[i].len == 0) continue;
         uint32_t to = at + s[i].len;
-        ol_tk_emit(sink, p, s[i].id, at < p->len ? at : p->len, to < p->len ? to : p->len, (ol_str){NULL, 0});
+        ol_tk_emit(sink, p, s[i].id, at < p->len ? at : p->len, to < p->len ? to : p->len,
+                   (ol_str){NULL, 0});
         at = to;
     }
 }
@@ -194,7 +202,8 @@ static uint32_t covers(const ol_tk_sink *sink, const bpe *m, uint32_t id) {
     return (uint32_t)(sink->t->raw_bytes ? name.len : ol_utf8_count(name.ptr, name.len));
 }
 
-static bool from_cache(const bpe *m, ol_tk_sink *sink, const ol_tk_piece *p, ol_tk_cached *c, uint32_t tag) {
+static bool from_cache(const bpe *m, ol_tk_sink *sink, const ol_tk_piece *p, ol_tk_cached *c,
+                       uint32_t tag) {
     if (c->tag != tag || c->len != p->len || memcmp(c->word, p->text, p->len) != 0) return false;
     uint32_t at = 0;
     for (int i = 0; i < c->n_ids; i++) {
@@ -205,7 +214,8 @@ static bool from_cache(const bpe *m, ol_tk_sink *sink, const ol_tk_piece *p, ol_
     return true;
 }
 
-static void to_cache(ol_tk_cached *c, const ol_tk_piece *p, uint32_t tag, const ol_tk_symbol *s, size_t n) {
+static void to_cache(ol_tk_cached *c, const ol_tk_piece *p, uint32_t tag, const ol_tk_symbol *s,
+                     size_t n) {
     int k = 0;
     for (size_t i = 0; i < n; i++) {
         if (s[i].len == 0) continue;
@@ -243,21 +253,25 @@ static bool whole(const bpe *m, ol_tk_sink *sink, const ol_tk_piece *p) {
 
 #define STACK_SYMBOLS 128
 
-static olv_status encode(const bpe *m, ol_tk_sink *sink, const ol_tk_piece *p, ol_tk_cached *slot, uint32_t tag,
-                         olv_error *err) {
+static olv_status encode(const bpe *m, ol_tk_sink *sink, const ol_tk_piece *p, ol_tk_cached *slot,
+                         uint32_t tag, olv_error *err) {
     ol_tk_symbol few[STACK_SYMBOLS];
     symbols s = {few, 0, NONE, 0};
     /* Fallback may give a symbol for each byte of prefix and suffix too. */
-    size_t most = p->len + (m->prefix ? p->len * strlen(m->prefix) : 0) + (m->suffix ? strlen(m->suffix) : 0) + 1;
+    size_t most = p->len + (m->prefix ? p->len * strlen(m->prefix) : 0) +
+                  (m->suffix ? strlen(m->suffix) : 0) + 1;
     uint64_t *heap = NULL;
-    if (most > STACK_SYMBOLS && !(s.items = most > SIZE_MAX / 64 ? NULL : ol_alloc(most * sizeof *s.items)))
+    if (most > STACK_SYMBOLS &&
+        !(s.items = most > SIZE_MAX / 64 ? NULL : ol_alloc(most * sizeof *s.items)))
         return ol_fail(err, OLV_NOMEM, "out of memory");
     olv_status st = OLV_OK;
     if (m->byte_pieces)
-        for (uint32_t i = 0; i < p->len; i++) add_symbol(&s, (uint32_t)m->byte_ids[(uint8_t)p->text[i]], 1);
+        for (uint32_t i = 0; i < p->len; i++)
+            add_symbol(&s, (uint32_t)m->byte_ids[(uint8_t)p->text[i]], 1);
     else
         st = split_chars(m, &s, p, err);
-    if (st == OLV_OK && s.count > OL_TK_SMALL_WORD && !(heap = ol_alloc(s.count * 3 * sizeof *heap)))
+    if (st == OLV_OK && s.count > OL_TK_SMALL_WORD &&
+        !(heap = ol_alloc(s.count * 3 * sizeof *heap)))
         st = ol_fail(err, OLV_NOMEM, "out of memory");
     if (st == OLV_OK) {
         ol_tk_merge_all(&m->merges, s.items, s.count, heap);
@@ -269,7 +283,8 @@ static olv_status encode(const bpe *m, ol_tk_sink *sink, const ol_tk_piece *p, o
     return st;
 }
 
-static olv_status tokenize(const void *model, ol_tk_sink *sink, const ol_tk_piece *p, olv_error *err) {
+static olv_status tokenize(const void *model, ol_tk_sink *sink, const ol_tk_piece *p,
+                           olv_error *err) {
     const bpe *m = model;
     ol_tk_cached *slot = NULL;
     uint32_t tag = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unigram: the cut of a piece whose tokens have the largest sum of scores, found from left to right (scores in double
- * precision, ties to the earlier candidate). A character that is no token counts as unknown, ten below the worst score;
- * neighbours that are unknown become one. */
+/* Unigram: the cut of a piece whose tokens have the largest sum of scores, found from left to right
+ * (scores in double precision, ties to the earlier candidate). A character that is no token counts
+ * as unknown, ten below the worst score; neighbours that are unknown become one. */
 #include "text/tokenizer/byte_trie.h"
 #include "text/tokenizer/state.h"
 
@@ -38,7 +38,8 @@ static void find_fallback(unigram *m) {
 static olv_status create(ol_tk_model_spec *spec, void **model, olv_error *err) {
     const ol_tk_vocab *v = spec->vocab;
     if (spec->unk_id >= (int64_t)v->count || (spec->unk_id < 0 && spec->unk_id != -1))
-        return ol_fail(err, OLV_FORMAT, "\"unk_id\" is %lld, but there are %u tokens", (long long)spec->unk_id, v->count);
+        return ol_fail(err, OLV_FORMAT, "\"unk_id\" is %lld, but there are %u tokens",
+                       (long long)spec->unk_id, v->count);
     unigram *m = ol_calloc(1, sizeof *m);
     if (!m) return ol_fail(err, OLV_NOMEM, "out of memory");
     m->vocab = v;
@@ -67,7 +68,8 @@ typedef struct best {
 } best;
 
 static olv_status missing_unk(olv_error *err) {
-    return ol_fail(err, OLV_FORMAT, "a character is not in the vocabulary, and there is no \"unk_id\"");
+    return ol_fail(err, OLV_FORMAT,
+                   "a character is not in the vocabulary, and there is no \"unk_id\"");
 }
 
 static olv_status search(const unigram *m, const ol_tk_piece *p, best *b, olv_error *err) {
@@ -78,7 +80,9 @@ static olv_status search(const unigram *m, const ol_tk_piece *p, best *b, olv_er
         double here = b[at].score;
         bool single = false;
         uint32_t node = 0;
-        for (uint32_t k = at; k < p->len && (node = ol_tk_byte_trie_step(&m->trie, node, (uint8_t)p->text[k])); k++) {
+        for (uint32_t k = at;
+             k < p->len && (node = ol_tk_byte_trie_step(&m->trie, node, (uint8_t)p->text[k]));
+             k++) {
             int64_t e = ol_tk_byte_trie_value(&m->trie, node);
             if (e < 0) continue;
             best *to = &b[k + 1];
@@ -98,7 +102,8 @@ static olv_status search(const unigram *m, const ol_tk_piece *p, best *b, olv_er
 }
 
 /* Emits text [from, to), unknown or a token. */
-static olv_status put(const unigram *m, ol_tk_sink *s, const ol_tk_piece *p, uint32_t from, uint32_t to, olv_error *err) {
+static olv_status put(const unigram *m, ol_tk_sink *s, const ol_tk_piece *p, uint32_t from,
+                      uint32_t to, olv_error *err) {
     uint32_t id;
     ol_str text = {p->text + from, to - from};
     if (ol_tk_vocab_find(m->vocab, text.ptr, text.len, &id)) {
@@ -115,7 +120,9 @@ static olv_status put(const unigram *m, ol_tk_sink *s, const ol_tk_piece *p, uin
     return OLV_OK;
 }
 
-static bool is_unknown(const unigram *m, const best *b) { return b->entry < 0 || b->entry == m->unk; }
+static bool is_unknown(const unigram *m, const best *b) {
+    return b->entry < 0 || b->entry == m->unk;
+}
 
 static olv_status tokenize(const void *model, ol_tk_sink *s, const ol_tk_piece *p, olv_error *err) {
     const unigram *m = model;
@@ -123,7 +130,8 @@ static olv_status tokenize(const void *model, ol_tk_sink *s, const ol_tk_piece *
     if (p->len >= sizeof few / sizeof *few && !(b = ol_alloc(((size_t)p->len + 1) * sizeof *b)))
         return ol_fail(err, OLV_NOMEM, "out of memory");
     olv_status st = search(m, p, b, err);
-    /* Turn the way back into a way forward: start of each token -> its end, kept in score's place. */
+    /* Turn the way back into a way forward: start of each token -> its end, kept in score's place.
+     */
     uint32_t end = p->len;
     int32_t next = -1;
     while (st == OLV_OK && end > 0) {

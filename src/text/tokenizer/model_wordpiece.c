@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* WordPiece (greedy longest match with a prefix for continuing pieces) and WordLevel (the piece is the token). */
+/* WordPiece (greedy longest match with a prefix for continuing pieces) and WordLevel (the piece is
+ * the token). */
 #include "text/tokenizer/state.h"
 
 #include "base/alloc.h"
@@ -40,20 +41,24 @@ static olv_status create(ol_tk_model_spec *spec, void **model, olv_error *err) {
     uint32_t id;
     m->unk = ol_tk_vocab_find(m->vocab, m->unk_name, strlen(m->unk_name), &id) ? (int64_t)id : -1;
     for (uint32_t i = 0; i < m->vocab->count; i++)
-        if (m->vocab->off[i + 1] - m->vocab->off[i] > m->max_name) m->max_name = m->vocab->off[i + 1] - m->vocab->off[i];
+        if (m->vocab->off[i + 1] - m->vocab->off[i] > m->max_name)
+            m->max_name = m->vocab->off[i + 1] - m->vocab->off[i];
     *model = m;
     return OLV_OK;
 }
 
 static olv_status unknown(const words *m, ol_tk_sink *s, const ol_tk_piece *p, olv_error *err) {
     if (m->unk < 0)
-        return ol_fail(err, OLV_FORMAT, "the unknown token '%.80s' is not in the vocabulary, but is needed", m->unk_name);
+        return ol_fail(err, OLV_FORMAT,
+                       "the unknown token '%.80s' is not in the vocabulary, but is needed",
+                       m->unk_name);
     ol_tk_emit(s, p, (uint32_t)m->unk, 0, p->len, ol_str_of(m->unk_name));
     return OLV_OK;
 }
 
 /* Longest name that the piece has at byte `from`: its end, or 0. */
-static uint32_t longest(const words *m, ol_buf *b, const ol_tk_piece *p, uint32_t from, uint32_t *id) {
+static uint32_t longest(const words *m, ol_buf *b, const ol_tk_piece *p, uint32_t from,
+                        uint32_t *id) {
     size_t skip = from > 0 ? strlen(m->prefix) : 0;
     uint32_t end = p->len, n;
     if (end - from > m->max_name) { /* a name cannot be longer: go back to a character's end */
@@ -72,7 +77,8 @@ static uint32_t longest(const words *m, ol_buf *b, const ol_tk_piece *p, uint32_
     return 0;
 }
 
-static olv_status wordpiece_tokenize(const void *model, ol_tk_sink *s, const ol_tk_piece *p, olv_error *err) {
+static olv_status wordpiece_tokenize(const void *model, ol_tk_sink *s, const ol_tk_piece *p,
+                                     olv_error *err) {
     const words *m = model;
     if (ol_utf8_count(p->text, p->len) > m->max_chars) return unknown(m, s, p, err);
     size_t mark = s->out.count;
@@ -90,7 +96,8 @@ static olv_status wordpiece_tokenize(const void *model, ol_tk_sink *s, const ol_
     return unknown(m, s, p, err);
 }
 
-static olv_status wordlevel_tokenize(const void *model, ol_tk_sink *s, const ol_tk_piece *p, olv_error *err) {
+static olv_status wordlevel_tokenize(const void *model, ol_tk_sink *s, const ol_tk_piece *p,
+                                     olv_error *err) {
     const words *m = model;
     uint32_t id;
     if (!ol_tk_vocab_find(m->vocab, p->text, p->len, &id)) return unknown(m, s, p, err);
@@ -98,5 +105,7 @@ static olv_status wordlevel_tokenize(const void *model, ol_tk_sink *s, const ol_
     return OLV_OK;
 }
 
-const ol_tk_model_kind ol_tk_model_wordpiece = {"WordPiece", create, destroy, wordpiece_tokenize, NULL};
-const ol_tk_model_kind ol_tk_model_wordlevel = {"WordLevel", create, destroy, wordlevel_tokenize, NULL};
+const ol_tk_model_kind ol_tk_model_wordpiece = {"WordPiece", create, destroy, wordpiece_tokenize,
+                                                NULL};
+const ol_tk_model_kind ol_tk_model_wordlevel = {"WordLevel", create, destroy, wordlevel_tokenize,
+                                                NULL};

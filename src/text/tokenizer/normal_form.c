@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unicode normal forms (UAX 15) as a stream of characters with changes: a decomposition's first character replaces its
- * source, the others are inserted; a composition takes the changes of both, minus one. Tables from utf8proc. */
+/* Unicode normal forms (UAX 15) as a stream of characters with changes: a decomposition's first
+ * character replaces its source, the others are inserted; a composition takes the changes of both,
+ * minus one. Tables from utf8proc. */
 #include "text/tokenizer/normal_form.h"
 
 #include "base/alloc.h"
@@ -31,24 +32,27 @@ static int combining_class(int32_t cp) {
 static int32_t composite(int32_t a, int32_t b) {
     if (a >= 0x1100 && a < 0x1113 && b >= 0x1161 && b < 0x1176)
         return 0xAC00 + ((a - 0x1100) * 21 + (b - 0x1161)) * 28;
-    if (a >= 0xAC00 && a < 0xD7A4 && (a - 0xAC00) % 28 == 0 && b > 0x11A7 && b < 0x11C3) return a + b - 0x11A7;
+    if (a >= 0xAC00 && a < 0xD7A4 && (a - 0xAC00) % 28 == 0 && b > 0x11A7 && b < 0x11C3)
+        return a + b - 0x11A7;
     if (a < 0x3C || b < 0x300) return -1;
     /* Second parts of class 0 stand in two places only. */
-    if (combining_class(b) == 0 && !(b >= 0x9BE && b <= 0x1B35) && !(b >= 0x11000 && b < 0x12000)) return -1;
+    if (combining_class(b) == 0 && !(b >= 0x9BE && b <= 0x1B35) && !(b >= 0x11000 && b < 0x12000))
+        return -1;
     utf8proc_int32_t pair[2] = {a, b};
     utf8proc_ssize_t n = utf8proc_normalize_utf32(pair, 2, UTF8PROC_COMPOSE | UTF8PROC_STABLE);
     return n == 1 && !ol_uc_old_no_decomposition(pair[0]) ? pair[0] : -1;
 }
 
-/* Puts the characters after the starter out, or composes them with it. Blocked: a character of the same or a higher
- * class stands between. */
+/* Puts the characters after the starter out, or composes them with it. Blocked: a character of the
+ * same or a higher class stands between. */
 static void settle(former *f) {
     size_t kept = 0;
     int last = 0;
     for (size_t i = 0; i < f->count; i++) {
         change *c = &f->pending[i];
         int32_t joined = -1;
-        if (f->starter.ccc == 0 && (kept == 0 || last < c->ccc)) joined = composite(f->starter.cp, c->cp);
+        if (f->starter.ccc == 0 && (kept == 0 || last < c->ccc))
+            joined = composite(f->starter.cp, c->cp);
         if (joined >= 0) {
             f->starter.cp = joined;
             f->starter.change += c->change - 1;
@@ -62,7 +66,8 @@ static void settle(former *f) {
 
 static void drain(former *f) {
     if (f->starter.ccc == 0) ol_tk_xf_put(&f->x, f->starter.cp, f->starter.change);
-    for (size_t i = 0; i < f->count; i++) ol_tk_xf_put(&f->x, f->pending[i].cp, f->pending[i].change);
+    for (size_t i = 0; i < f->count; i++)
+        ol_tk_xf_put(&f->x, f->pending[i].cp, f->pending[i].change);
     f->count = 0;
     f->starter.ccc = -1;
 }
@@ -86,10 +91,12 @@ static int by_class(const void *a, const void *b) {
     return x->ccc != y->ccc ? (x->ccc > y->ccc) - (x->ccc < y->ccc) : 0;
 }
 
-/* Stable sort by class. Classes are at most 254: counting, so that a run of any length costs its length. */
+/* Stable sort by class. Classes are at most 254: counting, so that a run of any length costs its
+ * length. */
 static void sort(former *f) {
     bool sorted = true;
-    for (size_t i = 1; i < f->count && sorted; i++) sorted = by_class(&f->pending[i - 1], &f->pending[i]) <= 0;
+    for (size_t i = 1; i < f->count && sorted; i++)
+        sorted = by_class(&f->pending[i - 1], &f->pending[i]) <= 0;
     if (sorted) return;
     change *copy = ol_alloc(f->count * sizeof *copy);
     if (!copy) {
@@ -136,8 +143,9 @@ static void decompose(former *f, int32_t cp) {
     utf8proc_ssize_t n = 1;
     out[0] = cp;
     if (cp >= 0xA0 && !ol_uc_old_no_decomposition(cp))
-        n = utf8proc_decompose_char(cp, out, 32,
-                                    (utf8proc_option_t)(UTF8PROC_DECOMPOSE | (f->compat ? UTF8PROC_COMPAT : 0)), &boundary);
+        n = utf8proc_decompose_char(
+            cp, out, 32,
+            (utf8proc_option_t)(UTF8PROC_DECOMPOSE | (f->compat ? UTF8PROC_COMPAT : 0)), &boundary);
     if (n < 1 || n > 32) {
         n = 1;
         out[0] = cp;
@@ -156,7 +164,8 @@ bool ol_tk_normal_form(ol_tk_work *w, ol_tk_piece *p, bool compat, bool compose)
     if (plain(p)) return true;
     former f = {.compat = compat, .compose = compose, .starter = {.ccc = -1}};
     ol_tk_xf_begin(&f.x, w, p, 0);
-    for (uint32_t i = 0, n; i < p->len && !w->nomem; i += n) decompose(&f, ol_tk_char(p->text + i, p->len - i, &n));
+    for (uint32_t i = 0, n; i < p->len && !w->nomem; i += n)
+        decompose(&f, ol_tk_char(p->text + i, p->len - i, &n));
     sort(&f);
     if (compose) settle(&f);
     drain(&f);

@@ -5,7 +5,8 @@
 
 #include "text/tokenizer/pieces.h"
 
-/* Rewrites p in the form: compat for NFKC and NFKD, compose for NFC and NFKC. False when out of memory. */
+/* Rewrites p in the form: compat for NFKC and NFKD, compose for NFC and NFKC. False when out of
+ * memory. */
 bool ol_tk_normal_form(ol_tk_work *w, ol_tk_piece *p, bool compat, bool compose);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Precompiled: SentencePiece's rules, tried on whole grapheme clusters of under six bytes, else on each character. */
+/* Precompiled: SentencePiece's rules, tried on whole grapheme clusters of under six bytes, else on
+ * each character. */
 #include "text/tokenizer/base64.h"
 #include "text/tokenizer/charsmap.h"
 #include "text/tokenizer/graphemes.h"
@@ -15,7 +16,8 @@ static olv_status create(ol_arena *a, const json_t *cfg, void **state, olv_error
     OL_TRY(ol_tk_cfg_string(cfg, "precompiled_charsmap", NULL, &text, err));
     if (!ol_tk_base64_decode(text, &b, &at)) {
         ol_buf_deinit(&b);
-        return ol_fail(err, OLV_FORMAT, "\"precompiled_charsmap\" is not base64 at character %zu", at);
+        return ol_fail(err, OLV_FORMAT, "\"precompiled_charsmap\" is not base64 at character %zu",
+                       at);
     }
     char *data = b.failed ? NULL : ol_arena_strndup(a, b.data ? b.data : "", b.len);
     size_t len = b.len;
@@ -23,7 +25,8 @@ static olv_status create(ol_arena *a, const json_t *cfg, void **state, olv_error
     return data ? ol_tk_charsmap_init(m, data, len, err) : ol_fail(err, OLV_NOMEM, "out of memory");
 }
 
-/* The rewrite, one character behind: a replacement by nothing makes the character before it swallow more. */
+/* The rewrite, one character behind: a replacement by nothing makes the character before it swallow
+ * more. */
 typedef struct writer {
     ol_tk_xf x;
     int32_t cp; /* not yet written, -1: none */
@@ -36,7 +39,8 @@ static void put(writer *o, int32_t cp, ptrdiff_t change) {
     o->change = change;
 }
 
-/* Replaces `count` characters by text: what is more is inserted, what is less is swallowed by the last one. */
+/* Replaces `count` characters by text: what is more is inserted, what is less is swallowed by the
+ * last one. */
 static void put_text(writer *o, ol_str text, ptrdiff_t count) {
     ptrdiff_t total = 0;
     for (size_t i = 0; i < text.len; total++) {
@@ -57,7 +61,8 @@ static olv_status apply(const void *state, ol_tk_work *w, ol_tk_piece *p, olv_er
     ol_str text;
     size_t used;
     for (uint32_t from = 0, to; ol_tk_grapheme_next(&g, &to); from = to) {
-        if (to - from < 6 && ol_tk_charsmap_find(m, p->text + from, to - from, false, &text, &used)) {
+        if (to - from < 6 &&
+            ol_tk_charsmap_find(m, p->text + from, to - from, false, &text, &used)) {
             put_text(&o, text, (ptrdiff_t)ol_utf8_count(p->text + from, to - from));
             continue;
         }

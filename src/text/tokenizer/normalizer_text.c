@@ -5,7 +5,9 @@
 #include "text/tokenizer/unicode.h"
 #include "text/tokenizer/unicode_older.h"
 
-static olv_status nomem(olv_error *err) { return ol_fail(err, OLV_NOMEM, "out of memory"); }
+static olv_status nomem(olv_error *err) {
+    return ol_fail(err, OLV_NOMEM, "out of memory");
+}
 
 typedef struct strip {
     bool left, right;
@@ -21,7 +23,8 @@ static olv_status strip_create(ol_arena *a, const json_t *cfg, void **state, olv
 static olv_status strip_apply(const void *state, ol_tk_work *w, ol_tk_piece *p, olv_error *err) {
     const strip *s = state;
     uint32_t from = 0, to = p->len, n;
-    while (s->left && from < to && ol_uc_space(ol_tk_char(p->text + from, to - from, &n))) from += n;
+    while (s->left && from < to && ol_uc_space(ol_tk_char(p->text + from, to - from, &n)))
+        from += n;
     while (s->right && to > from && ol_uc_space(ol_tk_last_char(p->text, to, &n))) to -= n;
     if (from == 0 && to == p->len) return OLV_OK;
     /* The piece still begins where it began: that is what a rewrite keeps and a slice would not. */
@@ -43,7 +46,8 @@ static olv_status prepend_create(ol_arena *a, const json_t *cfg, void **state, o
 static olv_status prepend_apply(const void *state, ol_tk_work *w, ol_tk_piece *p, olv_error *err) {
     return ol_tk_prepend(w, p, *(const ol_str *)state) ? OLV_OK : nomem(err);
 }
-const ol_tk_normalizer_kind ol_tk_normalizer_prepend = {"Prepend", prepend_create, NULL, prepend_apply};
+const ol_tk_normalizer_kind ol_tk_normalizer_prepend = {"Prepend", prepend_create, NULL,
+                                                        prepend_apply};
 
 typedef struct replace {
     ol_tk_regex *re;
@@ -60,7 +64,9 @@ static olv_status replace_create(ol_arena *a, const json_t *cfg, void **state, o
     if (!r->content.ptr) return nomem(err);
     return ol_tk_cfg_pattern(cfg, "pattern", &r->re, err);
 }
-static void replace_destroy(void *state) { ol_tk_regex_destroy(((replace *)state)->re); }
+static void replace_destroy(void *state) {
+    ol_tk_regex_destroy(((replace *)state)->re);
+}
 /* The content takes the span of the last byte that it replaces. */
 static olv_status replace_apply(const void *state, ol_tk_work *w, ol_tk_piece *p, olv_error *err) {
     const replace *r = state;
@@ -84,7 +90,8 @@ static olv_status replace_apply(const void *state, ol_tk_work *w, ol_tk_piece *p
     ol_tk_xf_copy(&x, done, p->len);
     return ol_tk_xf_end(&x, p) ? OLV_OK : nomem(err);
 }
-const ol_tk_normalizer_kind ol_tk_normalizer_replace = {"Replace", replace_create, replace_destroy, replace_apply};
+const ol_tk_normalizer_kind ol_tk_normalizer_replace = {"Replace", replace_create, replace_destroy,
+                                                        replace_apply};
 
 typedef struct bert {
     bool clean, chinese, accents, lower;
@@ -104,11 +111,14 @@ static bool unclean(int32_t cp) {
     if (cp == '\t' || cp == '\n' || cp == '\r') return false;
     return cp == 0 || cp == 0xFFFD || ol_uc_old_other(cp);
 }
-static int32_t plain_space(int32_t cp) { return ol_uc_space(cp) ? ' ' : cp; }
+static int32_t plain_space(int32_t cp) {
+    return ol_uc_space(cp) ? ' ' : cp;
+}
 
 static bool is_chinese(int32_t cp) {
-    return (cp >= 0x4E00 && cp <= 0x9FFF) || (cp >= 0x3400 && cp <= 0x4DBF) || (cp >= 0x20000 && cp <= 0x2A6DF) ||
-           (cp >= 0x2A700 && cp <= 0x2B73F) || (cp >= 0x2B740 && cp <= 0x2B81F) || (cp >= 0x2B920 && cp <= 0x2CEAF) ||
+    return (cp >= 0x4E00 && cp <= 0x9FFF) || (cp >= 0x3400 && cp <= 0x4DBF) ||
+           (cp >= 0x20000 && cp <= 0x2A6DF) || (cp >= 0x2A700 && cp <= 0x2B73F) ||
+           (cp >= 0x2B740 && cp <= 0x2B81F) || (cp >= 0x2B920 && cp <= 0x2CEAF) ||
            (cp >= 0xF900 && cp <= 0xFAFF) || (cp >= 0x2F800 && cp <= 0x2FA1F);
 }
 
@@ -130,9 +140,11 @@ static olv_status bert_apply(const void *state, ol_tk_work *w, ol_tk_piece *p, o
     const bert *b = state;
     if (b->clean && !ol_tk_filter(w, p, unclean, plain_space)) return nomem(err);
     if (b->chinese && !space_chinese(w, p)) return nomem(err);
-    if (b->accents && (!ol_tk_normal_form(w, p, false, false) || !ol_tk_filter(w, p, ol_uc_old_nonspacing, NULL)))
+    if (b->accents &&
+        (!ol_tk_normal_form(w, p, false, false) || !ol_tk_filter(w, p, ol_uc_old_nonspacing, NULL)))
         return nomem(err);
     if (b->lower && !ol_tk_lowercase(w, p)) return nomem(err);
     return OLV_OK;
 }
-const ol_tk_normalizer_kind ol_tk_normalizer_bert = {"BertNormalizer", bert_create, NULL, bert_apply};
+const ol_tk_normalizer_kind ol_tk_normalizer_bert = {"BertNormalizer", bert_create, NULL,
+                                                     bert_apply};

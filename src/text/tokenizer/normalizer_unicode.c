@@ -15,7 +15,8 @@ static olv_status nothing_create(ol_arena *a, const json_t *cfg, void **state, o
         if (ol_tk_normal_form(w, p, compat, compose)) return OLV_OK;                               \
         return ol_fail(err, OLV_NOMEM, "out of memory");                                           \
     }                                                                                              \
-    const ol_tk_normalizer_kind ol_tk_normalizer_##name = {text, nothing_create, NULL, name##_apply};
+    const ol_tk_normalizer_kind ol_tk_normalizer_##name = {text, nothing_create, NULL,             \
+                                                           name##_apply};
 FORM(nfc, "NFC", false, true)
 FORM(nfd, "NFD", false, false)
 FORM(nfkc, "NFKC", true, true)
@@ -35,9 +36,11 @@ static olv_status lowercase_apply(const void *s, ol_tk_work *w, ol_tk_piece *p, 
     (void)s;
     return ol_tk_lowercase(w, p) ? OLV_OK : ol_fail(err, OLV_NOMEM, "out of memory");
 }
-const ol_tk_normalizer_kind ol_tk_normalizer_lowercase = {"Lowercase", nothing_create, NULL, lowercase_apply};
+const ol_tk_normalizer_kind ol_tk_normalizer_lowercase = {"Lowercase", nothing_create, NULL,
+                                                          lowercase_apply};
 
-bool ol_tk_filter(ol_tk_work *w, ol_tk_piece *p, bool (*drop)(int32_t cp), int32_t (*map)(int32_t cp)) {
+bool ol_tk_filter(ol_tk_work *w, ol_tk_piece *p, bool (*drop)(int32_t cp),
+                  int32_t (*map)(int32_t cp)) {
     size_t skip = 0;
     uint32_t i = 0, n;
     while (i < p->len && drop(ol_tk_char(p->text + i, p->len - i, &n))) {
@@ -55,25 +58,30 @@ bool ol_tk_filter(ol_tk_work *w, ol_tk_piece *p, bool (*drop)(int32_t cp), int32
     return ol_tk_xf_end(&x, p);
 }
 
-static olv_status strip_accents_apply(const void *s, ol_tk_work *w, ol_tk_piece *p, olv_error *err) {
+static olv_status strip_accents_apply(const void *s, ol_tk_work *w, ol_tk_piece *p,
+                                      olv_error *err) {
     (void)s;
-    return ol_tk_filter(w, p, ol_uc_old_mark, NULL) ? OLV_OK : ol_fail(err, OLV_NOMEM, "out of memory");
+    return ol_tk_filter(w, p, ol_uc_old_mark, NULL) ? OLV_OK
+                                                    : ol_fail(err, OLV_NOMEM, "out of memory");
 }
 const ol_tk_normalizer_kind ol_tk_normalizer_strip_accents = {"StripAccents", nothing_create, NULL,
                                                               strip_accents_apply};
 
 /* The rules of the nmt normalization of SentencePiece. */
 static bool nmt_drops(int32_t cp) {
-    return (cp >= 1 && cp <= 8) || cp == 0xB || (cp >= 0xE && cp <= 0x1F) || cp == 0x7F || cp == 0x8F || cp == 0x9F;
+    return (cp >= 1 && cp <= 8) || cp == 0xB || (cp >= 0xE && cp <= 0x1F) || cp == 0x7F ||
+           cp == 0x8F || cp == 0x9F;
 }
 static int32_t nmt_maps(int32_t cp) {
-    bool space = cp == 9 || cp == 0xA || cp == 0xC || cp == 0xD || cp == 0x1680 || (cp >= 0x200B && cp <= 0x200F) ||
-                 cp == 0x2028 || cp == 0x2029 || cp == 0x2581 || cp == 0xFEFF || cp == 0xFFFD;
+    bool space = cp == 9 || cp == 0xA || cp == 0xC || cp == 0xD || cp == 0x1680 ||
+                 (cp >= 0x200B && cp <= 0x200F) || cp == 0x2028 || cp == 0x2029 || cp == 0x2581 ||
+                 cp == 0xFEFF || cp == 0xFFFD;
     return space ? ' ' : cp;
 }
 static olv_status nmt_apply(const void *s, ol_tk_work *w, ol_tk_piece *p, olv_error *err) {
     (void)s;
-    return ol_tk_filter(w, p, nmt_drops, nmt_maps) ? OLV_OK : ol_fail(err, OLV_NOMEM, "out of memory");
+    return ol_tk_filter(w, p, nmt_drops, nmt_maps) ? OLV_OK
+                                                   : ol_fail(err, OLV_NOMEM, "out of memory");
 }
 const ol_tk_normalizer_kind ol_tk_normalizer_nmt = {"Nmt", nothing_create, NULL, nmt_apply};
 
@@ -81,4 +89,5 @@ static olv_status bytelevel_apply(const void *s, ol_tk_work *w, ol_tk_piece *p, 
     (void)s;
     return ol_tk_byte_level(w, p) ? OLV_OK : ol_fail(err, OLV_NOMEM, "out of memory");
 }
-const ol_tk_normalizer_kind ol_tk_normalizer_bytelevel = {"ByteLevel", nothing_create, NULL, bytelevel_apply};
+const ol_tk_normalizer_kind ol_tk_normalizer_bytelevel = {"ByteLevel", nothing_create, NULL,
+                                                          bytelevel_apply};

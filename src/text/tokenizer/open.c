@@ -54,8 +54,12 @@ static olv_status open_beside(const char *dir, const char *name, ol_file **out, 
     return there ? ol_file_open_in(dir, name, out, err) : OLV_OK;
 }
 
-static const char *text_of(const ol_file *f) { return f && f->data ? (const char *)f->data : ""; }
-static size_t size_of(const ol_file *f) { return f ? (size_t)f->size : 0; }
+static const char *text_of(const ol_file *f) {
+    return f && f->data ? (const char *)f->data : "";
+}
+static size_t size_of(const ol_file *f) {
+    return f ? (size_t)f->size : 0;
+}
 
 static olv_status load_file(olv_tokenizer *t, const ol_file *f, const char *dir, olv_error *err);
 
@@ -65,32 +69,38 @@ typedef enum file_kind { TOKENIZER_JSON, VOCAB_JSON, SPM, RANKS, VOCAB_TXT, UNKN
 static file_kind recognize(const ol_file *f) {
     ol_str s = {text_of(f), size_of(f)}, name = ol_str_of(ol_path_name(f->path));
     size_t i = 0;
-    while (i < s.len && (s.ptr[i] == ' ' || s.ptr[i] == '\n' || s.ptr[i] == '\r' || s.ptr[i] == '\t')) i++;
-    if (i < s.len && s.ptr[i] == '{') return memmem(s.ptr, s.len, "\"model\"", 7) ? TOKENIZER_JSON : VOCAB_JSON;
+    while (i < s.len &&
+           (s.ptr[i] == ' ' || s.ptr[i] == '\n' || s.ptr[i] == '\r' || s.ptr[i] == '\t'))
+        i++;
+    if (i < s.len && s.ptr[i] == '{')
+        return memmem(s.ptr, s.len, "\"model\"", 7) ? TOKENIZER_JSON : VOCAB_JSON;
     if (ol_str_ends(name, ".model") && s.len && s.ptr[0] == '\n') return SPM;
     if (ol_str_ends(name, ".tiktoken")) return RANKS;
     if (s.len && s.ptr[0] == '\n' && !ol_utf8_valid(s.ptr, s.len)) return SPM;
     return ol_str_ends(name, ".txt") ? VOCAB_TXT : ol_str_ends(name, ".model") ? RANKS : UNKNOWN;
 }
 
-static olv_status load_pair(olv_tokenizer *t, const ol_file *vocab, const char *dir, olv_error *err) {
+static olv_status load_pair(olv_tokenizer *t, const ol_file *vocab, const char *dir,
+                            olv_error *err) {
     ol_file *merges = NULL;
     OL_TRY(open_beside(dir, "merges.txt", &merges, err));
     if (!merges) return ol_fail(err, OLV_NOT_FOUND, "%s: no merges.txt beside it", vocab->path);
-    olv_status st = ol_tk_load_bpe_files(t, text_of(vocab), size_of(vocab), text_of(merges), size_of(merges),
-                                         vocab->path, err);
+    olv_status st = ol_tk_load_bpe_files(t, text_of(vocab), size_of(vocab), text_of(merges),
+                                         size_of(merges), vocab->path, err);
     ol_file_release(merges);
     return st;
 }
 
-static olv_status load_ranks(olv_tokenizer *t, const ol_file *ranks, const char *dir, olv_error *err) {
+static olv_status load_ranks(olv_tokenizer *t, const ol_file *ranks, const char *dir,
+                             olv_error *err) {
     ol_file *config = NULL;
     OL_TRY(open_beside(dir, "tiktoken.json", &config, err));
     olv_status st = OLV_OK;
-    if (size_of(config) > MAX_CONFIG) st = ol_fail(err, OLV_LIMIT, "%s: larger than %u bytes", config->path, MAX_CONFIG);
+    if (size_of(config) > MAX_CONFIG)
+        st = ol_fail(err, OLV_LIMIT, "%s: larger than %u bytes", config->path, MAX_CONFIG);
     if (st == OLV_OK)
-        st = ol_tk_load_tiktoken(t, text_of(ranks), size_of(ranks), config ? text_of(config) : NULL, size_of(config),
-                                 ranks->path, err);
+        st = ol_tk_load_tiktoken(t, text_of(ranks), size_of(ranks), config ? text_of(config) : NULL,
+                                 size_of(config), ranks->path, err);
     ol_file_release(config);
     return st;
 }
@@ -104,14 +114,17 @@ static olv_status load_file(olv_tokenizer *t, const ol_file *f, const char *dir,
     case VOCAB_TXT: return ol_tk_load_wordpiece(t, text_of(f), size_of(f), f->path, err);
     default: break;
     }
-    return ol_fail(err, OLV_UNSUPPORTED, "%s: not a tokenizer.json, SentencePiece model, tiktoken file or vocabulary",
+    return ol_fail(err, OLV_UNSUPPORTED,
+                   "%s: not a tokenizer.json, SentencePiece model, tiktoken file or vocabulary",
                    f->path);
 }
 
 /* The file of a folder that the tokenizer is read from. */
 static olv_status choose(const char *dir, ol_file **out, olv_error *err) {
-    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "sentencepiece.bpe.model", "spiece.model",
-                                        "spm.model", "sentencepiece.model", "ranks.tiktoken", "vocab.json", "vocab.txt"};
+    static const char *const names[] = {
+        "tokenizer.json", "tokenizer.model", "sentencepiece.bpe.model",
+        "spiece.model",   "spm.model",       "sentencepiece.model",
+        "ranks.tiktoken", "vocab.json",      "vocab.txt"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         OL_TRY(open_beside(dir, names[i], out, err));
         if (*out) return OLV_OK;
@@ -121,12 +134,15 @@ static olv_status choose(const char *dir, ol_file **out, olv_error *err) {
     OL_TRY(ol_dir_list(dir, &list, &n, err));
     olv_status st = OLV_OK;
     for (size_t i = 0; i < n && !*out && st == OLV_OK; i++)
-        if (ol_str_ends(ol_str_of(list[i]), ".tiktoken") || ol_str_ends(ol_str_of(list[i]), ".model"))
+        if (ol_str_ends(ol_str_of(list[i]), ".tiktoken") ||
+            ol_str_ends(ol_str_of(list[i]), ".model"))
             st = open_beside(dir, list[i], out, err);
     ol_dir_list_free(list, n);
     if (st == OLV_OK && !*out)
         st = ol_fail(err, OLV_NOT_FOUND,
-                     "%s: no tokenizer (tokenizer.json, *.model, *.tiktoken, vocab.json with merges.txt, or vocab.txt)", dir);
+                     "%s: no tokenizer (tokenizer.json, *.model, *.tiktoken, vocab.json with "
+                     "merges.txt, or vocab.txt)",
+                     dir);
     return st;
 }
 
@@ -159,8 +175,9 @@ olv_status olv_tokenizer_open(const char *path, olv_tokenizer **out, olv_error *
 }
 
 /* Opens what load makes of a text. */
-static olv_status open_memory(olv_status (*load)(olv_tokenizer *, const char *, size_t, const char *, olv_error *),
-                              const char *text, size_t len, const char *name, olv_tokenizer **out, olv_error *err) {
+static olv_status
+open_memory(olv_status (*load)(olv_tokenizer *, const char *, size_t, const char *, olv_error *),
+            const char *text, size_t len, const char *name, olv_tokenizer **out, olv_error *err) {
     olv_tokenizer *t = new_tokenizer(err);
     if (!t) return OLV_NOMEM;
     olv_status st = load(t, text, len, name, err);
@@ -172,20 +189,25 @@ static olv_status open_memory(olv_status (*load)(olv_tokenizer *, const char *, 
     return OLV_OK;
 }
 
-static olv_status load_spm(olv_tokenizer *t, const char *data, size_t len, const char *name, olv_error *err) {
+static olv_status load_spm(olv_tokenizer *t, const char *data, size_t len, const char *name,
+                           olv_error *err) {
     return ol_tk_load_spm(t, data, len, name, err);
 }
 
-olv_status ol_tokenizer_open_json(const char *text, size_t len, const char *name, olv_tokenizer **out, olv_error *err) {
+olv_status ol_tokenizer_open_json(const char *text, size_t len, const char *name,
+                                  olv_tokenizer **out, olv_error *err) {
     return open_memory(ol_tk_load_json, text, len, name, out, err);
 }
 
-olv_status ol_tokenizer_open_spm(const void *data, size_t len, const char *name, olv_tokenizer **out, olv_error *err) {
+olv_status ol_tokenizer_open_spm(const void *data, size_t len, const char *name,
+                                 olv_tokenizer **out, olv_error *err) {
     return open_memory(load_spm, data, len, name, out, err);
 }
 
-bool olv_tokenizer_token_to_id(const olv_tokenizer *t, const char *token, size_t len, uint32_t *id) {
-    const uint64_t *added = t->added.count ? ol_map_get(&t->added.by_content, (ol_str){token, len}) : NULL;
+bool olv_tokenizer_token_to_id(const olv_tokenizer *t, const char *token, size_t len,
+                               uint32_t *id) {
+    const uint64_t *added =
+        t->added.count ? ol_map_get(&t->added.by_content, (ol_str){token, len}) : NULL;
     if (added) {
         *id = t->added.items[*added].id;
         return true;
@@ -210,7 +232,8 @@ size_t olv_tokenizer_vocab_size(const olv_tokenizer *t) {
 }
 
 uint64_t olv_tokenizer_id_bound(const olv_tokenizer *t) {
-    return t->added.by_id.id_bound > t->vocab.id_bound ? t->added.by_id.id_bound : t->vocab.id_bound;
+    return t->added.by_id.id_bound > t->vocab.id_bound ? t->added.by_id.id_bound
+                                                       : t->vocab.id_bound;
 }
 
 bool olv_tokenizer_is_special(const olv_tokenizer *t, uint32_t id) {
@@ -218,9 +241,12 @@ bool olv_tokenizer_is_special(const olv_tokenizer *t, uint32_t id) {
     return a && a->special;
 }
 
-const char *olv_tokenizer_kind(const olv_tokenizer *t) { return t->kind; }
+const char *olv_tokenizer_kind(const olv_tokenizer *t) {
+    return t->kind;
+}
 
-/* What the template puts around nothing: for that, an empty text is encoded with a marker of its own place. */
+/* What the template puts around nothing: for that, an empty text is encoded with a marker of its
+ * own place. */
 static size_t around(const olv_tokenizer *t, bool before, uint32_t *ids, size_t cap) {
     ol_arena *arena = ol_arena_create();
     ol_tk_parts *parts = arena ? ol_arena_alloc(arena, sizeof *parts) : NULL;
@@ -252,5 +278,9 @@ static size_t around(const olv_tokenizer *t, bool before, uint32_t *ids, size_t 
     return n;
 }
 
-size_t olv_tokenizer_prefix(const olv_tokenizer *t, uint32_t *ids, size_t cap) { return around(t, true, ids, cap); }
-size_t olv_tokenizer_suffix(const olv_tokenizer *t, uint32_t *ids, size_t cap) { return around(t, false, ids, cap); }
+size_t olv_tokenizer_prefix(const olv_tokenizer *t, uint32_t *ids, size_t cap) {
+    return around(t, true, ids, cap);
+}
+size_t olv_tokenizer_suffix(const olv_tokenizer *t, uint32_t *ids, size_t cap) {
+    return around(t, false, ids, cap);
+}

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The text on its way through a tokenizer: cut into pieces, each with its (possibly rewritten) bytes and, for every
- * byte, the span of the caller's text that it came from. Everything lives for one encode call.
+/* The text on its way through a tokenizer: cut into pieces, each with its (possibly rewritten)
+ * bytes and, for every byte, the span of the caller's text that it came from. Everything lives for
+ * one encode call.
  *
- * The alignment rules are those of Hugging Face tokenizers: a rewrite is a sequence of characters, each with a
- * change: 0 replaces one source character, n > 0 is inserted (it takes the span of the byte before it), -n replaces one
- * character and swallows n more. */
+ * The alignment rules are those of Hugging Face tokenizers: a rewrite is a sequence of characters,
+ * each with a change: 0 replaces one source character, n > 0 is inserted (it takes the span of the
+ * byte before it), -n replaces one character and swallows n more. */
 #ifndef OL_TEXT_TOKENIZER_PIECES_H
 #define OL_TEXT_TOKENIZER_PIECES_H
 
@@ -22,9 +23,10 @@ typedef struct ol_tk_span {
 typedef struct ol_tk_piece {
     const char *text;
     uint32_t len;
-    uint32_t origin;         /* where the piece begins in the caller's text */
-    const ol_tk_span *align; /* one per byte; NULL: the bytes are the caller's own, beginning at origin */
-    int64_t token;           /* id of an added token, or OL_TK_NO_TOKEN: text still to be tokenized */
+    uint32_t origin; /* where the piece begins in the caller's text */
+    const ol_tk_span
+        *align;    /* one per byte; NULL: the bytes are the caller's own, beginning at origin */
+    int64_t token; /* id of an added token, or OL_TK_NO_TOKEN: text still to be tokenized */
 } ol_tk_piece;
 
 typedef struct ol_tk_pieces {
@@ -53,7 +55,8 @@ ol_tk_span ol_tk_piece_span(const ol_tk_piece *p, uint32_t i);
 ol_tk_piece ol_tk_piece_slice(const ol_tk_piece *p, uint32_t from, uint32_t to);
 /* Appends a piece to w->next unless it is empty. False when out of memory (w->nomem is set). */
 bool ol_tk_push(ol_tk_work *w, const ol_tk_piece *p);
-static inline bool ol_tk_push_slice(ol_tk_work *w, const ol_tk_piece *p, uint32_t from, uint32_t to) {
+static inline bool ol_tk_push_slice(ol_tk_work *w, const ol_tk_piece *p, uint32_t from,
+                                    uint32_t to) {
     if (from >= to) return true;
     ol_tk_piece s = ol_tk_piece_slice(p, from, to);
     return ol_tk_push(w, &s);

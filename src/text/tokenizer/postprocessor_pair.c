@@ -41,7 +41,8 @@ static size_t roberta_added(const void *state, bool pair) {
 }
 
 /* [first] part [last]; first or last NULL: none. */
-static bool surround(ol_tk_parts *parts, size_t i, const ol_tk_token *first, const ol_tk_token *last) {
+static bool surround(ol_tk_parts *parts, size_t i, const ol_tk_token *first,
+                     const ol_tk_token *last) {
     ol_tk_part *p = &parts->items[i];
     ol_tk_token *t = ol_arena_calloc(parts->arena, p->count + 2, sizeof *t);
     if (!t) return false;
@@ -59,20 +60,22 @@ static olv_status bert_apply(const void *state, ol_tk_parts *parts, olv_error *e
     if (!parts->add_special) return OLV_OK;
     for (size_t i = 0; i < parts->count; i++) {
         ol_tk_token cls = {.id = s->cls}, sep = {.id = s->sep, .type_id = i ? 1 : 0};
-        if (!surround(parts, i, i ? NULL : &cls, &sep)) return ol_fail(err, OLV_NOMEM, "out of memory");
+        if (!surround(parts, i, i ? NULL : &cls, &sep))
+            return ol_fail(err, OLV_NOMEM, "out of memory");
     }
     return OLV_OK;
 }
 
-/* Cuts the white space at both ends of a token's name off its offsets. One space in front of the first token stays:
- * it may be the one that the pre-tokenizer put there. */
+/* Cuts the white space at both ends of a token's name off its offsets. One space in front of the
+ * first token stays: it may be the one that the pre-tokenizer put there. */
 static void trim(ol_tk_part *p, bool prefix_space) {
     for (size_t i = 0; i < p->count; i++) {
         ol_tk_token *t = &p->items[i];
         uint32_t lead = t->lead, trail = t->trail;
         if (lead == 1 && prefix_space && (i == 0 || t->start == 0)) lead = 0;
         if (lead) t->start = t->end - t->start < lead ? t->end : t->start + lead;
-        if (trail && t->end >= trail) t->end = t->end - trail > t->start ? t->end - trail : t->start;
+        if (trail && t->end >= trail)
+            t->end = t->end - trail > t->start ? t->end - trail : t->start;
     }
 }
 
@@ -85,7 +88,8 @@ static olv_status roberta_apply(const void *state, ol_tk_parts *parts, olv_error
     if (!parts->add_special) return OLV_OK;
     for (size_t i = 0; i < parts->count; i++) {
         ol_tk_token cls = {.id = s->cls}, sep = {.id = s->sep};
-        if (!surround(parts, i, i ? &sep : &cls, &sep)) return ol_fail(err, OLV_NOMEM, "out of memory");
+        if (!surround(parts, i, i ? &sep : &cls, &sep))
+            return ol_fail(err, OLV_NOMEM, "out of memory");
     }
     return OLV_OK;
 }
@@ -108,8 +112,9 @@ static olv_status bytelevel_apply(const void *state, ol_tk_parts *parts, olv_err
     return OLV_OK;
 }
 
-const ol_tk_postprocessor_kind ol_tk_postprocessor_bert = {"BertProcessing", bert_create, bert_added, bert_apply};
-const ol_tk_postprocessor_kind ol_tk_postprocessor_roberta = {"RobertaProcessing", roberta_create, roberta_added,
-                                                              roberta_apply};
-const ol_tk_postprocessor_kind ol_tk_postprocessor_bytelevel = {"ByteLevel", bytelevel_create, nothing_added,
-                                                                bytelevel_apply};
+const ol_tk_postprocessor_kind ol_tk_postprocessor_bert = {"BertProcessing", bert_create,
+                                                           bert_added, bert_apply};
+const ol_tk_postprocessor_kind ol_tk_postprocessor_roberta = {"RobertaProcessing", roberta_create,
+                                                              roberta_added, roberta_apply};
+const ol_tk_postprocessor_kind ol_tk_postprocessor_bytelevel = {"ByteLevel", bytelevel_create,
+                                                                nothing_added, bytelevel_apply};

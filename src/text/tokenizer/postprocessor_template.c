@@ -24,18 +24,21 @@ static olv_status get_type_id(const json_t *o, uint32_t *out, olv_error *err) {
     return OLV_OK;
 }
 
-static olv_status special_ids(ol_arena *a, const json_t *specials, const char *name, template_piece *p, olv_error *err) {
+static olv_status special_ids(ol_arena *a, const json_t *specials, const char *name,
+                              template_piece *p, olv_error *err) {
     const json_t *ids = json_object_get(json_object_get(specials, name), "ids");
     size_t n = json_array_size(ids);
     if (!json_is_array(ids) || n > MAX_SPECIAL_IDS)
-        return ol_fail(err, OLV_FORMAT, "special token \"%s\" of the template has no list of at most %d \"ids\"", name,
-                       MAX_SPECIAL_IDS);
+        return ol_fail(err, OLV_FORMAT,
+                       "special token \"%s\" of the template has no list of at most %d \"ids\"",
+                       name, MAX_SPECIAL_IDS);
     uint32_t *out = ol_arena_calloc(a, n + 1, sizeof *out);
     if (!out) return ol_fail(err, OLV_NOMEM, "out of memory");
     for (size_t i = 0; i < n; i++) {
         json_int_t v = json_integer_value(json_array_get(ids, i));
         if (!json_is_integer(json_array_get(ids, i)) || v < 0 || v > UINT32_MAX)
-            return ol_fail(err, OLV_FORMAT, "special token \"%s\" of the template: id %zu is no token id", name, i);
+            return ol_fail(err, OLV_FORMAT,
+                           "special token \"%s\" of the template: id %zu is no token id", name, i);
         out[i] = (uint32_t)v;
     }
     p->ids = out;
@@ -43,15 +46,21 @@ static olv_status special_ids(ol_arena *a, const json_t *specials, const char *n
     return OLV_OK;
 }
 
-static olv_status get_piece(ol_arena *a, const json_t *o, const json_t *specials, template_piece *p, olv_error *err) {
-    const json_t *seq = json_object_get(o, "Sequence"), *special = json_object_get(o, "SpecialToken");
+static olv_status get_piece(ol_arena *a, const json_t *o, const json_t *specials, template_piece *p,
+                            olv_error *err) {
+    const json_t *seq = json_object_get(o, "Sequence"),
+                 *special = json_object_get(o, "SpecialToken");
     const char *id = json_string_value(json_object_get(seq ? seq : special, "id"));
-    if (!id) return ol_fail(err, OLV_FORMAT, "a piece of the template is neither Sequence nor SpecialToken with an \"id\"");
+    if (!id)
+        return ol_fail(
+            err, OLV_FORMAT,
+            "a piece of the template is neither Sequence nor SpecialToken with an \"id\"");
     OL_TRY(get_type_id(seq ? seq : special, &p->type_id, err));
     p->sequence = -1;
     if (!seq) return special_ids(a, specials, id, p, err);
     if (strcmp(id, "A") != 0 && strcmp(id, "B") != 0)
-        return ol_fail(err, OLV_FORMAT, "a sequence of the template is \"%s\", expected A or B", id);
+        return ol_fail(err, OLV_FORMAT, "a sequence of the template is \"%s\", expected A or B",
+                       id);
     p->sequence = id[0] == 'B';
     return OLV_OK;
 }
@@ -66,20 +75,25 @@ static olv_status create(ol_arena *a, const json_t *cfg, void **state, olv_error
         const json_t *list = json_object_get(cfg, keys[k]);
         s->count[k] = json_array_size(list);
         if (!json_is_array(list) || s->count[k] > MAX_PIECES)
-            return ol_fail(err, OLV_FORMAT, "\"%s\" is not a list of at most %d pieces", keys[k], MAX_PIECES);
+            return ol_fail(err, OLV_FORMAT, "\"%s\" is not a list of at most %d pieces", keys[k],
+                           MAX_PIECES);
         for (size_t i = 0; i < s->count[k]; i++) {
             template_piece *p = &s->items[k][i];
             OL_TRY(get_piece(a, json_array_get(list, i), specials, p, err));
-            if (k == 0 && p->sequence == 1) return ol_fail(err, OLV_FORMAT, "\"single\" uses sequence B");
+            if (k == 0 && p->sequence == 1)
+                return ol_fail(err, OLV_FORMAT, "\"single\" uses sequence B");
             s->added[k] += p->n_ids;
         }
     }
     return OLV_OK;
 }
 
-static size_t added(const void *state, bool pair) { return ((const template_state *)state)->added[pair]; }
+static size_t added(const void *state, bool pair) {
+    return ((const template_state *)state)->added[pair];
+}
 
-static bool put(ol_tk_parts *parts, ol_tk_part *out, const template_piece *p, const ol_tk_part *sequences) {
+static bool put(ol_tk_parts *parts, ol_tk_part *out, const template_piece *p,
+                const ol_tk_part *sequences) {
     size_t n = p->sequence < 0 ? p->n_ids : sequences[p->sequence].count;
     ol_tk_token *t = ol_arena_calloc(parts->arena, n + 1, sizeof *t);
     if (!t) return false;
@@ -97,16 +111,19 @@ static bool put(ol_tk_parts *parts, ol_tk_part *out, const template_piece *p, co
 static olv_status apply(const void *state, ol_tk_parts *parts, olv_error *err) {
     const template_state *s = state;
     if (parts->count != 1 && parts->count != 2)
-        return ol_fail(err, OLV_UNSUPPORTED, "a template after another post-processor that adds tokens");
+        return ol_fail(err, OLV_UNSUPPORTED,
+                       "a template after another post-processor that adds tokens");
     size_t k = parts->count - 1, n = 0;
     ol_tk_part sequences[2] = {parts->items[0], parts->items[k]};
     for (size_t i = 0; i < s->count[k]; i++) {
         const template_piece *p = &s->items[k][i];
         if (p->sequence < 0 && !parts->add_special) continue;
-        if (!put(parts, &parts->items[n++], p, sequences)) return ol_fail(err, OLV_NOMEM, "out of memory");
+        if (!put(parts, &parts->items[n++], p, sequences))
+            return ol_fail(err, OLV_NOMEM, "out of memory");
     }
     parts->count = n;
     return OLV_OK;
 }
 
-const ol_tk_postprocessor_kind ol_tk_postprocessor_template = {"TemplateProcessing", create, added, apply};
+const ol_tk_postprocessor_kind ol_tk_postprocessor_template = {"TemplateProcessing", create, added,
+                                                               apply};

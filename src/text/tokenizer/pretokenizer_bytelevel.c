@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ByteLevel: an optional space in front, an optional cut by GPT-2's pattern, then every byte becomes a character. The
- * rewrite is left out where the model takes plain bytes (olv_tokenizer.byte_pieces; see steps.c). */
+/* ByteLevel: an optional space in front, an optional cut by GPT-2's pattern, then every byte
+ * becomes a character. The rewrite is left out where the model takes plain bytes
+ * (olv_tokenizer.byte_pieces; see steps.c). */
 #include "text/tokenizer/pretokenizer_bytelevel.h"
 
 static olv_status create(ol_arena *a, const json_t *cfg, void **state, olv_error *err) {
@@ -15,7 +16,9 @@ static olv_status create(ol_arena *a, const json_t *cfg, void **state, olv_error
     return ol_tk_regex_create(ol_str_of(OL_TK_GPT2_PATTERN), OL_TK_ONIGURUMA, false, &s->re, err);
 }
 
-static void destroy(void *state) { ol_tk_regex_destroy(((ol_tk_bytelevel *)state)->re); }
+static void destroy(void *state) {
+    ol_tk_regex_destroy(((ol_tk_bytelevel *)state)->re);
+}
 
 static olv_status cut(ol_tk_work *w, ol_tk_piece *p, const void *ctx, olv_error *err) {
     const ol_tk_bytelevel *s = ctx;
@@ -32,7 +35,8 @@ static olv_status apply(const void *state, ol_tk_work *w, olv_error *err) {
     if (s->leave_bytes) return OLV_OK;
     for (size_t i = 0; i < w->cur.count; i++) {
         ol_tk_piece *p = &w->cur.items[i];
-        if (p->token == OL_TK_NO_TOKEN && !ol_tk_byte_level(w, p)) return ol_fail(err, OLV_NOMEM, "out of memory");
+        if (p->token == OL_TK_NO_TOKEN && !ol_tk_byte_level(w, p))
+            return ol_fail(err, OLV_NOMEM, "out of memory");
     }
     return OLV_OK;
 }

@@ -4,7 +4,7 @@
 
 #include "text/tokenizer/state.h"
 
-#define OL_TK_GPT2_PATTERN                                                                         \
+#define OL_TK_GPT2_PATTERN \
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
 typedef struct ol_tk_bytelevel {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Metaspace: spaces become the replacement character, one is put in front (always, only at the beginning of the text, or
- * never), and the text may be cut before each. */
+/* Metaspace: spaces become the replacement character, one is put in front (always, only at the
+ * beginning of the text, or never), and the text may be cut before each. */
 #include "text/tokenizer/metaspace.h"
 
 olv_status ol_tk_metaspace_create(ol_arena *a, const json_t *cfg, void **state, olv_error *err) {
@@ -24,10 +24,12 @@ olv_status ol_tk_metaspace_create(ol_arena *a, const json_t *cfg, void **state, 
     else if (ol_str_is(scheme, "never"))
         m->scheme = OL_TK_NEVER;
     else
-        return ol_fail(err, OLV_FORMAT, "\"prepend_scheme\" is \"%.*s\", expected always, first or never",
+        return ol_fail(err, OLV_FORMAT,
+                       "\"prepend_scheme\" is \"%.*s\", expected always, first or never",
                        (int)(scheme.len < 40 ? scheme.len : 40), scheme.ptr);
     if (!prefix && m->scheme != OL_TK_NEVER && json_object_get(cfg, "prepend_scheme"))
-        return ol_fail(err, OLV_FORMAT, "\"add_prefix_space\" is false, but \"prepend_scheme\" is not \"never\"");
+        return ol_fail(err, OLV_FORMAT,
+                       "\"add_prefix_space\" is false, but \"prepend_scheme\" is not \"never\"");
     if (!prefix) m->scheme = OL_TK_NEVER;
     return OLV_OK;
 }
@@ -55,7 +57,8 @@ static bool starts(const ol_tk_piece *p, const ol_tk_metaspace *m) {
 static olv_status piece(ol_tk_work *w, ol_tk_piece *p, const void *ctx, olv_error *err) {
     const ol_tk_metaspace *m = ctx;
     bool ok = replace(w, p, m);
-    if (ok && !starts(p, m) && (m->scheme == OL_TK_ALWAYS || (m->scheme == OL_TK_FIRST && p->origin == 0)))
+    if (ok && !starts(p, m) &&
+        (m->scheme == OL_TK_ALWAYS || (m->scheme == OL_TK_FIRST && p->origin == 0)))
         ok = ol_tk_prepend(w, p, (ol_str){m->text, m->len});
     if (!ok) return ol_fail(err, OLV_NOMEM, "out of memory");
     if (!m->split) {
@@ -78,6 +81,9 @@ static olv_status piece(ol_tk_work *w, ol_tk_piece *p, const void *ctx, olv_erro
     return OLV_OK;
 }
 
-static olv_status apply(const void *state, ol_tk_work *w, olv_error *err) { return ol_tk_each(w, piece, state, err); }
+static olv_status apply(const void *state, ol_tk_work *w, olv_error *err) {
+    return ol_tk_each(w, piece, state, err);
+}
 
-const ol_tk_pretokenizer_kind ol_tk_pretokenizer_metaspace = {"Metaspace", ol_tk_metaspace_create, NULL, apply};
+const ol_tk_pretokenizer_kind ol_tk_pretokenizer_metaspace = {"Metaspace", ol_tk_metaspace_create,
+                                                              NULL, apply};

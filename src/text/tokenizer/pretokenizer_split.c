@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pre-tokenizers that cut at a pattern or at a class of characters: Split, Digits, Punctuation, Whitespace,
- * WhitespaceSplit, BertPreTokenizer, CharDelimiterSplit, FixedLength. */
+/* Pre-tokenizers that cut at a pattern or at a class of characters: Split, Digits, Punctuation,
+ * Whitespace, WhitespaceSplit, BertPreTokenizer, CharDelimiterSplit, FixedLength. */
 #include "text/tokenizer/state.h"
 #include "text/tokenizer/unicode.h"
 #include "text/tokenizer/unicode_older.h"
@@ -19,7 +19,9 @@ static olv_status split_create(ol_arena *a, const json_t *cfg, void **state, olv
     OL_TRY(ol_tk_cfg_bool(cfg, "invert", 0, &s->invert, err));
     return ol_tk_cfg_pattern(cfg, "pattern", &s->re, err);
 }
-static void split_destroy(void *state) { ol_tk_regex_destroy(((split *)state)->re); }
+static void split_destroy(void *state) {
+    ol_tk_regex_destroy(((split *)state)->re);
+}
 static olv_status split_piece(ol_tk_work *w, ol_tk_piece *p, const void *ctx, olv_error *err) {
     const split *s = ctx;
     return ol_tk_cut_regex(w, p, s->re, s->behavior, s->invert, err);
@@ -27,13 +29,16 @@ static olv_status split_piece(ol_tk_work *w, ol_tk_piece *p, const void *ctx, ol
 static olv_status split_apply(const void *state, ol_tk_work *w, olv_error *err) {
     return ol_tk_each(w, split_piece, state, err);
 }
-const ol_tk_pretokenizer_kind ol_tk_pretokenizer_split = {"Split", split_create, split_destroy, split_apply};
+const ol_tk_pretokenizer_kind ol_tk_pretokenizer_split = {"Split", split_create, split_destroy,
+                                                          split_apply};
 
 olv_status ol_tk_add_split(olv_tokenizer *t, ol_tk_regex *re, olv_error *err) {
     split *s = ol_arena_alloc(t->arena, sizeof *s);
     if (!s) return ol_fail(err, OLV_NOMEM, "out of memory");
-    if (t->pretokenizers.count == OL_TK_MAX_STEPS) return ol_fail(err, OLV_LIMIT, "too many pre-tokenizers");
-    *s = (split){re, OL_TK_REMOVED, true}; /* what no alternative matches is left out, as tiktoken does */
+    if (t->pretokenizers.count == OL_TK_MAX_STEPS)
+        return ol_fail(err, OLV_LIMIT, "too many pre-tokenizers");
+    *s = (split){re, OL_TK_REMOVED,
+                 true}; /* what no alternative matches is left out, as tiktoken does */
     t->pretokenizers.items[t->pretokenizers.count++] = (ol_tk_step){&ol_tk_pretokenizer_split, s};
     return OLV_OK;
 }
@@ -52,7 +57,8 @@ static olv_status digits_piece(ol_tk_work *w, ol_tk_piece *p, const void *ctx, o
 static olv_status digits_apply(const void *state, ol_tk_work *w, olv_error *err) {
     return ol_tk_each(w, digits_piece, state, err);
 }
-const ol_tk_pretokenizer_kind ol_tk_pretokenizer_digits = {"Digits", digits_create, NULL, digits_apply};
+const ol_tk_pretokenizer_kind ol_tk_pretokenizer_digits = {"Digits", digits_create, NULL,
+                                                           digits_apply};
 
 static olv_status punctuation_create(ol_arena *a, const json_t *cfg, void **state, olv_error *err) {
     ol_tk_behavior *b = ol_arena_alloc(a, sizeof *b);
@@ -60,7 +66,8 @@ static olv_status punctuation_create(ol_arena *a, const json_t *cfg, void **stat
     *state = b;
     return ol_tk_cfg_behavior(cfg, OL_TK_ISOLATED, false, b, err);
 }
-static olv_status punctuation_piece(ol_tk_work *w, ol_tk_piece *p, const void *ctx, olv_error *err) {
+static olv_status punctuation_piece(ol_tk_work *w, ol_tk_piece *p, const void *ctx,
+                                    olv_error *err) {
     (void)err;
     ol_tk_cut_chars(w, p, ol_uc_old_punctuation, *(const ol_tk_behavior *)ctx);
     return OLV_OK;
@@ -68,8 +75,8 @@ static olv_status punctuation_piece(ol_tk_work *w, ol_tk_piece *p, const void *c
 static olv_status punctuation_apply(const void *state, ol_tk_work *w, olv_error *err) {
     return ol_tk_each(w, punctuation_piece, state, err);
 }
-const ol_tk_pretokenizer_kind ol_tk_pretokenizer_punctuation = {"Punctuation", punctuation_create, NULL,
-                                                                punctuation_apply};
+const ol_tk_pretokenizer_kind ol_tk_pretokenizer_punctuation = {"Punctuation", punctuation_create,
+                                                                NULL, punctuation_apply};
 
 static olv_status nothing_create(ol_arena *a, const json_t *cfg, void **state, olv_error *err) {
     (void)a, (void)cfg, (void)state, (void)err;
@@ -95,9 +102,11 @@ static olv_status whitespace_piece(ol_tk_work *w, ol_tk_piece *p, const void *ct
 static olv_status whitespace_apply(const void *state, ol_tk_work *w, olv_error *err) {
     return ol_tk_each(w, whitespace_piece, state, err);
 }
-const ol_tk_pretokenizer_kind ol_tk_pretokenizer_whitespace = {"Whitespace", nothing_create, NULL, whitespace_apply};
+const ol_tk_pretokenizer_kind ol_tk_pretokenizer_whitespace = {"Whitespace", nothing_create, NULL,
+                                                               whitespace_apply};
 
-static olv_status whitespace_split_piece(ol_tk_work *w, ol_tk_piece *p, const void *ctx, olv_error *err) {
+static olv_status whitespace_split_piece(ol_tk_work *w, ol_tk_piece *p, const void *ctx,
+                                         olv_error *err) {
     (void)ctx, (void)err;
     ol_tk_cut_chars(w, p, ol_uc_space, OL_TK_REMOVED);
     return OLV_OK;
@@ -105,8 +114,8 @@ static olv_status whitespace_split_piece(ol_tk_work *w, ol_tk_piece *p, const vo
 static olv_status whitespace_split_apply(const void *state, ol_tk_work *w, olv_error *err) {
     return ol_tk_each(w, whitespace_split_piece, state, err);
 }
-const ol_tk_pretokenizer_kind ol_tk_pretokenizer_whitespace_split = {"WhitespaceSplit", nothing_create, NULL,
-                                                                     whitespace_split_apply};
+const ol_tk_pretokenizer_kind ol_tk_pretokenizer_whitespace_split = {
+    "WhitespaceSplit", nothing_create, NULL, whitespace_split_apply};
 
 static olv_status bert_piece(ol_tk_work *w, ol_tk_piece *p, const void *ctx, olv_error *err) {
     (void)ctx, (void)err;
@@ -117,7 +126,8 @@ static olv_status bert_apply(const void *state, ol_tk_work *w, olv_error *err) {
     OL_TRY(ol_tk_each(w, whitespace_split_piece, state, err));
     return ol_tk_each(w, bert_piece, state, err);
 }
-const ol_tk_pretokenizer_kind ol_tk_pretokenizer_bert = {"BertPreTokenizer", nothing_create, NULL, bert_apply};
+const ol_tk_pretokenizer_kind ol_tk_pretokenizer_bert = {"BertPreTokenizer", nothing_create, NULL,
+                                                         bert_apply};
 
 static olv_status delimiter_create(ol_arena *a, const json_t *cfg, void **state, olv_error *err) {
     split *s = ol_arena_alloc(a, sizeof *s);
@@ -125,12 +135,13 @@ static olv_status delimiter_create(ol_arena *a, const json_t *cfg, void **state,
     *state = s;
     ol_str d;
     OL_TRY(ol_tk_cfg_string(cfg, "delimiter", NULL, &d, err));
-    if (ol_utf8_count(d.ptr, d.len) != 1) return ol_fail(err, OLV_FORMAT, "\"delimiter\" is not one character");
+    if (ol_utf8_count(d.ptr, d.len) != 1)
+        return ol_fail(err, OLV_FORMAT, "\"delimiter\" is not one character");
     s->behavior = OL_TK_REMOVED;
     return ol_tk_regex_create_literal(d, &s->re, err);
 }
-const ol_tk_pretokenizer_kind ol_tk_pretokenizer_delimiter = {"CharDelimiterSplit", delimiter_create, split_destroy,
-                                                              split_apply};
+const ol_tk_pretokenizer_kind ol_tk_pretokenizer_delimiter = {
+    "CharDelimiterSplit", delimiter_create, split_destroy, split_apply};
 
 static olv_status fixed_create(ol_arena *a, const json_t *cfg, void **state, olv_error *err) {
     int64_t *n = ol_arena_alloc(a, sizeof *n);
@@ -157,4 +168,5 @@ static olv_status fixed_piece(ol_tk_work *w, ol_tk_piece *p, const void *ctx, ol
 static olv_status fixed_apply(const void *state, ol_tk_work *w, olv_error *err) {
     return ol_tk_each(w, fixed_piece, state, err);
 }
-const ol_tk_pretokenizer_kind ol_tk_pretokenizer_fixed_length = {"FixedLength", fixed_create, NULL, fixed_apply};
+const ol_tk_pretokenizer_kind ol_tk_pretokenizer_fixed_length = {"FixedLength", fixed_create, NULL,
+                                                                 fixed_apply};

@@ -10,8 +10,8 @@
 #define HEAP_LIMIT_KIB 65536u
 #define MAX_PATTERN (1u << 20)
 #define SEARCH_SECONDS 10.0
-/* Start positions are searched in windows whose cost is at most about this many steps even if every start scans to
- * the end of the text; the clock is read between windows. */
+/* Start positions are searched in windows whose cost is at most about this many steps even if every
+ * start scans to the end of the text; the clock is read between windows. */
 #define WINDOW_STEPS (1u << 28)
 
 struct ol_tk_regex {
@@ -38,21 +38,24 @@ static olv_status compile(ol_tk_regex *re, ol_str pattern, ol_tk_dialect dialect
     b.max = MAX_PATTERN * 8;
     olv_status st = ol_tk_regex_translate(pattern, dialect, &b, err);
     pcre2_compile_context *cc = NULL;
-    if (st == OLV_OK && !(cc = pcre2_compile_context_create(NULL))) st = ol_fail(err, OLV_NOMEM, "out of memory");
+    if (st == OLV_OK && !(cc = pcre2_compile_context_create(NULL)))
+        st = ol_fail(err, OLV_NOMEM, "out of memory");
     if (st == OLV_OK) {
         uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT;
         options |= dialect == OL_TK_ONIGURUMA ? PCRE2_MULTILINE : PCRE2_DOLLAR_ENDONLY;
         int code;
         PCRE2_SIZE at;
         pcre2_set_newline(cc, PCRE2_NEWLINE_LF);
-        re->code = pcre2_compile((PCRE2_SPTR)(b.data ? b.data : ""), b.len, options, &code, &at, cc);
+        re->code =
+            pcre2_compile((PCRE2_SPTR)(b.data ? b.data : ""), b.len, options, &code, &at, cc);
         if (!re->code) {
             char text[160] = "";
             pcre2_get_error_message(code, (PCRE2_UCHAR *)text, sizeof text);
-            st = ol_fail(err, OLV_FORMAT, "pattern '%.*s': %s", (int)(pattern.len < 120 ? pattern.len : 120), pattern.ptr,
-                         text);
+            st = ol_fail(err, OLV_FORMAT, "pattern '%.*s': %s",
+                         (int)(pattern.len < 120 ? pattern.len : 120), pattern.ptr, text);
         } else {
-            pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE); /* without it the interpreter is used */
+            pcre2_jit_compile(re->code,
+                              PCRE2_JIT_COMPLETE); /* without it the interpreter is used */
         }
     }
     pcre2_compile_context_free(cc);
@@ -60,9 +63,11 @@ static olv_status compile(ol_tk_regex *re, ol_str pattern, ol_tk_dialect dialect
     return st;
 }
 
-olv_status ol_tk_regex_create(ol_str pattern, ol_tk_dialect dialect, bool general, ol_tk_regex **out, olv_error *err) {
+olv_status ol_tk_regex_create(ol_str pattern, ol_tk_dialect dialect, bool general,
+                              ol_tk_regex **out, olv_error *err) {
     if (pattern.len > MAX_PATTERN)
-        return ol_fail(err, OLV_LIMIT, "pattern of %zu bytes, at most %u are allowed", pattern.len, MAX_PATTERN);
+        return ol_fail(err, OLV_LIMIT, "pattern of %zu bytes, at most %u are allowed", pattern.len,
+                       MAX_PATTERN);
     ol_tk_regex *re = ol_calloc(1, sizeof *re);
     if (!re) return ol_fail(err, OLV_NOMEM, "out of memory");
     if (!general) re->fn = ol_tk_matcher_find(pattern);
@@ -124,11 +129,13 @@ static ol_tk_match *match_create(void) {
 /* Result of pcre2_match over all start positions from pos on. */
 static int search(ol_tk_match *m, const pcre2_code *code, const char *s, size_t n, size_t pos) {
     for (;;) {
-        size_t window = WINDOW_STEPS / (n - pos + 1) + 64, last = n - pos < window ? n : pos + window;
+        size_t window = WINDOW_STEPS / (n - pos + 1) + 64,
+               last = n - pos < window ? n : pos + window;
         pcre2_set_offset_limit(m->context, last);
         int rc = pcre2_match(code, (PCRE2_SPTR)s, n, pos, PCRE2_NO_UTF_CHECK, m->data, m->context);
         if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
-            rc = pcre2_match(code, (PCRE2_SPTR)s, n, pos, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, m->data, m->context);
+            rc = pcre2_match(code, (PCRE2_SPTR)s, n, pos, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+                             m->data, m->context);
         if (rc != PCRE2_ERROR_NOMATCH || last == n) return rc;
         if (now() > m->deadline) return PCRE2_ERROR_MATCHLIMIT;
         pos = last;
@@ -136,8 +143,10 @@ static int search(ol_tk_match *m, const pcre2_code *code, const char *s, size_t 
     }
 }
 
-/* Match of the general engine at or after f->pos; empty ones right behind the last match do not count. */
-static int find_general(ol_tk_work *w, ol_tk_find *f, uint32_t *start, uint32_t *end, olv_error *err) {
+/* Match of the general engine at or after f->pos; empty ones right behind the last match do not
+ * count. */
+static int find_general(ol_tk_work *w, ol_tk_find *f, uint32_t *start, uint32_t *end,
+                        olv_error *err) {
     if (!w->match && !(w->match = match_create())) {
         ol_fail(err, OLV_NOMEM, "out of memory");
         return -1;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Patterns of tokenizers. Three engines behind one interface: plain strings, hand-written matchers for the patterns that
- * most models share (linear time; equal to the general path), and PCRE2 with JIT and a step limit for everything else,
- * after translation from the dialect that the file is written in. */
+/* Patterns of tokenizers. Three engines behind one interface: plain strings, hand-written matchers
+ * for the patterns that most models share (linear time; equal to the general path), and PCRE2 with
+ * JIT and a step limit for everything else, after translation from the dialect that the file is
+ * written in. */
 #ifndef OL_TEXT_TOKENIZER_REGEX_H
 #define OL_TEXT_TOKENIZER_REGEX_H
 
@@ -16,13 +17,15 @@ typedef struct ol_tk_regex ol_tk_regex;
 typedef struct ol_tk_match ol_tk_match;
 
 /* general: never use a hand-written matcher (for tests). */
-olv_status ol_tk_regex_create(ol_str pattern, ol_tk_dialect dialect, bool general, ol_tk_regex **out, olv_error *err);
+olv_status ol_tk_regex_create(ol_str pattern, ol_tk_dialect dialect, bool general,
+                              ol_tk_regex **out, olv_error *err);
 olv_status ol_tk_regex_create_literal(ol_str text, ol_tk_regex **out, olv_error *err);
 void ol_tk_regex_destroy(ol_tk_regex *re);
 void ol_tk_match_destroy(ol_tk_match *m);
 
 /* Translates pattern to PCRE2 syntax (appended to out). */
-olv_status ol_tk_regex_translate(ol_str pattern, ol_tk_dialect dialect, ol_buf *out, olv_error *err);
+olv_status ol_tk_regex_translate(ol_str pattern, ol_tk_dialect dialect, ol_buf *out,
+                                 olv_error *err);
 
 /* End of the match that begins at byte i (< n) of s; the matcher covers every text without gaps. */
 typedef uint32_t ol_tk_matcher_fn(const char *s, uint32_t n, uint32_t i);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the dialects that tokenizers are written in to PCRE2. What differs: white space, word and punctuation classes
- * (spelled out, so that they hold the characters that Oniguruma's hold), classes inside classes, the meaning of the
- * option m, of \h, and of a + behind {n,m} (Oniguruma: repeat again; elsewhere: possessive). */
+/* From the dialects that tokenizers are written in to PCRE2. What differs: white space, word and
+ * punctuation classes (spelled out, so that they hold the characters that Oniguruma's hold),
+ * classes inside classes, the meaning of the option m, of \h, and of a + behind {n,m} (Oniguruma:
+ * repeat again; elsewhere: possessive). */
 #include "text/tokenizer/regex.h"
 
-#define SPACE_SET                                                                                  \
-    "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}"      \
+#define SPACE_SET                                                                               \
+    "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}" \
     "\\x{205f}\\x{3000}"
-#define WORD_SET                                                                                   \
-    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}\\x{24b6}-\\x{24e9}"      \
+#define WORD_SET                                                                               \
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}\\x{24b6}-\\x{24e9}" \
     "\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
 #define MAX_CLASS_DEPTH 8
 
@@ -21,22 +22,55 @@ typedef struct translator {
 
 static const struct name {
     const char *from, *to;
-} property_names[] = {
-    {"Letter", "L"}, {"Uppercase_Letter", "Lu"}, {"Lowercase_Letter", "Ll"}, {"Titlecase_Letter", "Lt"},
-    {"Modifier_Letter", "Lm"}, {"Other_Letter", "Lo"}, {"Mark", "M"}, {"Nonspacing_Mark", "Mn"},
-    {"Spacing_Mark", "Mc"}, {"Enclosing_Mark", "Me"}, {"Number", "N"}, {"Decimal_Number", "Nd"},
-    {"Letter_Number", "Nl"}, {"Other_Number", "No"}, {"Punctuation", "P"}, {"Punct", "P"}, {"Symbol", "S"},
-    {"Separator", "Z"}, {"Space_Separator", "Zs"}, {"Other", "C"}, {"Control", "Cc"}, {"Alpha", "Alphabetic"},
-    {"Upper", "Uppercase"}, {"Lower", "Lowercase"}, {"Digit", "Nd"},
-}, posix_names[] = {
-    {"alpha", "\\p{Alphabetic}"}, {"digit", "\\p{Nd}"}, {"alnum", "\\p{Alphabetic}\\p{M}\\p{Nd}"},
-    {"upper", "\\p{Uppercase}"}, {"lower", "\\p{Lowercase}"}, {"punct", "\\p{P}\\p{S}"}, {"space", SPACE_SET},
-    {"cntrl", "\\p{Cc}"}, {"xdigit", "0-9a-fA-F"}, {"word", WORD_SET}, {"blank", "\\p{Zs}\\x{9}"},
-    {"ascii", "\\x{0}-\\x{7f}"},
+} property_names[] =
+    {
+        {"Letter", "L"},
+        {"Uppercase_Letter", "Lu"},
+        {"Lowercase_Letter", "Ll"},
+        {"Titlecase_Letter", "Lt"},
+        {"Modifier_Letter", "Lm"},
+        {"Other_Letter", "Lo"},
+        {"Mark", "M"},
+        {"Nonspacing_Mark", "Mn"},
+        {"Spacing_Mark", "Mc"},
+        {"Enclosing_Mark", "Me"},
+        {"Number", "N"},
+        {"Decimal_Number", "Nd"},
+        {"Letter_Number", "Nl"},
+        {"Other_Number", "No"},
+        {"Punctuation", "P"},
+        {"Punct", "P"},
+        {"Symbol", "S"},
+        {"Separator", "Z"},
+        {"Space_Separator", "Zs"},
+        {"Other", "C"},
+        {"Control", "Cc"},
+        {"Alpha", "Alphabetic"},
+        {"Upper", "Uppercase"},
+        {"Lower", "Lowercase"},
+        {"Digit", "Nd"},
+},
+  posix_names[] = {
+      {"alpha", "\\p{Alphabetic}"},
+      {"digit", "\\p{Nd}"},
+      {"alnum", "\\p{Alphabetic}\\p{M}\\p{Nd}"},
+      {"upper", "\\p{Uppercase}"},
+      {"lower", "\\p{Lowercase}"},
+      {"punct", "\\p{P}\\p{S}"},
+      {"space", SPACE_SET},
+      {"cntrl", "\\p{Cc}"},
+      {"xdigit", "0-9a-fA-F"},
+      {"word", WORD_SET},
+      {"blank", "\\p{Zs}\\x{9}"},
+      {"ascii", "\\x{0}-\\x{7f}"},
 };
 
-static void put(translator *t, const char *z) { ol_buf_puts(t->out, z); }
-static void put_char(translator *t, char c) { ol_buf_putc(t->out, c); }
+static void put(translator *t, const char *z) {
+    ol_buf_puts(t->out, z);
+}
+static void put_char(translator *t, char c) {
+    ol_buf_putc(t->out, c);
+}
 
 static olv_status put_property(translator *t) {
     bool negated = *t->p++ == 'P';
@@ -107,9 +141,11 @@ static bool put_posix(translator *t) {
     return false;
 }
 
-/* The items of a class, t->p behind its [ and ^. Plain classes inside classes are unions and join the outer one. */
+/* The items of a class, t->p behind its [ and ^. Plain classes inside classes are unions and join
+ * the outer one. */
 static olv_status put_class_items(translator *t, int depth) {
-    if (depth > MAX_CLASS_DEPTH) return ol_fail(t->err, OLV_LIMIT, "pattern: classes nested too deep");
+    if (depth > MAX_CLASS_DEPTH)
+        return ol_fail(t->err, OLV_LIMIT, "pattern: classes nested too deep");
     for (bool first = true; t->p < t->end; first = false) {
         char c = *t->p;
         if (c == ']' && !first) {
@@ -151,7 +187,8 @@ static void put_options(translator *t) {
     const char *p = ++t->p;
     while (p < t->end && (*p == '-' || (*p >= 'a' && *p <= 'z'))) p++;
     if (p == t->end || (*p != ':' && *p != ')')) return;
-    for (; t->p < p; t->p++) put_char(t, t->dialect == OL_TK_ONIGURUMA && *t->p == 'm' ? 's' : *t->p);
+    for (; t->p < p; t->p++)
+        put_char(t, t->dialect == OL_TK_ONIGURUMA && *t->p == 'm' ? 's' : *t->p);
 }
 
 /* Puts "(?:" before what was written from `at` on, and ")" behind it. */
@@ -164,10 +201,11 @@ static void wrap(translator *t, size_t at) {
     t->out->data[n + 3] = ')';
 }
 
-olv_status ol_tk_regex_translate(ol_str pattern, ol_tk_dialect dialect, ol_buf *out, olv_error *err) {
+olv_status ol_tk_regex_translate(ol_str pattern, ol_tk_dialect dialect, ol_buf *out,
+                                 olv_error *err) {
     translator t = {pattern.ptr, pattern.ptr + pattern.len, dialect, out, err};
-    size_t atom = out->len;                       /* where the last atom began */
-    size_t groups[64];                            /* where the open groups began */
+    size_t atom = out->len; /* where the last atom began */
+    size_t groups[64];      /* where the open groups began */
     int depth = 0;
     bool interval = false;
     while (t.p < t.end) {
@@ -175,7 +213,8 @@ olv_status ol_tk_regex_translate(ol_str pattern, ol_tk_dialect dialect, ol_buf *
         if (c == '+' && interval && dialect == OL_TK_ONIGURUMA) wrap(&t, atom);
         bool quantifier = c == '*' || c == '+' || c == '?' || c == '{';
         interval = false;
-        if (!quantifier && c != '}' && c != ')' && ((unsigned char)c & 0xC0) != 0x80) atom = out->len;
+        if (!quantifier && c != '}' && c != ')' && ((unsigned char)c & 0xC0) != 0x80)
+            atom = out->len;
         t.p++;
         if (c == '\\') {
             OL_TRY(put_escape(&t, false));

@@ -7,6 +7,7 @@
 
 bool ol_tk_lowercase(ol_tk_work *w, ol_tk_piece *p);
 /* Drops characters, then maps those that stay (map may be NULL). */
-bool ol_tk_filter(ol_tk_work *w, ol_tk_piece *p, bool (*drop)(int32_t cp), int32_t (*map)(int32_t cp));
+bool ol_tk_filter(ol_tk_work *w, ol_tk_piece *p, bool (*drop)(int32_t cp),
+                  int32_t (*map)(int32_t cp));
 
 #endif

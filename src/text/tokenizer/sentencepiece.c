@@ -8,7 +8,9 @@
 
 uint32_t ol_spm_prefix(const ol_tk_spm *s, const char *text, uint32_t n, bool *user) {
     uint32_t best = 0, node = 0;
-    for (uint32_t i = 0; s->has_user && i < n && (node = ol_tk_byte_trie_step(&s->user, node, (uint8_t)text[i])); i++)
+    for (uint32_t i = 0;
+         s->has_user && i < n && (node = ol_tk_byte_trie_step(&s->user, node, (uint8_t)text[i]));
+         i++)
         if (ol_tk_byte_trie_value(&s->user, node) >= 0) best = i + 1;
     *user = best > 0;
     if (!best) ol_tk_char(text, n, &best);
@@ -27,8 +29,11 @@ static ol_str next_prefix(const normalizing *g, size_t *used) {
     bool user = false;
     ol_str text;
     uint32_t len = 0;
-    if (g->use_user && g->s->has_user) len = ol_spm_prefix(g->s, g->rest.ptr, (uint32_t)g->rest.len, &user);
-    if (!user && g->n->has_map && ol_tk_charsmap_find(&g->n->map, g->rest.ptr, g->rest.len, true, &text, used)) return text;
+    if (g->use_user && g->s->has_user)
+        len = ol_spm_prefix(g->s, g->rest.ptr, (uint32_t)g->rest.len, &user);
+    if (!user && g->n->has_map &&
+        ol_tk_charsmap_find(&g->n->map, g->rest.ptr, g->rest.len, true, &text, used))
+        return text;
     if (!user) ol_tk_char(g->rest.ptr, g->rest.len, &len);
     *used = len;
     return (ol_str){g->rest.ptr, len};
@@ -54,11 +59,14 @@ static void append_space(ol_tk_xf *x, const ol_spm_normalizer *n, uint32_t at) {
 
 static void trim_end(ol_tk_work *w, const ol_spm_normalizer *n) {
     size_t k = n->escape_spaces ? 3 : 1;
-    while (w->xf_len >= k && memcmp(w->xf_text + w->xf_len - k, n->escape_spaces ? SPACE : " ", k) == 0) w->xf_len -= k;
+    while (w->xf_len >= k &&
+           memcmp(w->xf_text + w->xf_len - k, n->escape_spaces ? SPACE : " ", k) == 0)
+        w->xf_len -= k;
 }
 
-olv_status ol_spm_normalize(const ol_tk_spm *s, const ol_spm_normalizer *n, bool use_user, ol_tk_work *w,
-                            const ol_tk_piece *in, ol_tk_piece *out, olv_error *err) {
+olv_status ol_spm_normalize(const ol_tk_spm *s, const ol_spm_normalizer *n, bool use_user,
+                            ol_tk_work *w, const ol_tk_piece *in, ol_tk_piece *out,
+                            olv_error *err) {
     normalizing g = {s, n, use_user, {in->text, in->len}};
     size_t used;
     ol_tk_xf x;
@@ -83,7 +91,9 @@ olv_status ol_spm_normalize(const ol_tk_spm *s, const ol_spm_normalizer *n, bool
 }
 
 void ol_spm_put_end(ol_spm_out *o, uint32_t at) {
-    if (o->in_unk) ol_tk_emit(o->sink, o->p, (uint32_t)o->s->unk, o->unk_from, at, (ol_str){o->p->text + o->unk_from, at - o->unk_from});
+    if (o->in_unk)
+        ol_tk_emit(o->sink, o->p, (uint32_t)o->s->unk, o->unk_from, at,
+                   (ol_str){o->p->text + o->unk_from, at - o->unk_from});
     o->in_unk = false;
 }
 
@@ -99,7 +109,8 @@ void ol_spm_put(ol_spm_out *o, uint32_t from, uint32_t to) {
     if (s->byte_fallback) {
         for (uint32_t i = from; i < to; i++) {
             int64_t b = s->bytes[(uint8_t)o->p->text[i]];
-            ol_tk_emit(o->sink, o->p, (uint32_t)(b < 0 ? s->unk : b), from, to, (ol_str){text, to - from});
+            ol_tk_emit(o->sink, o->p, (uint32_t)(b < 0 ? s->unk : b), from, to,
+                       (ol_str){text, to - from});
         }
         return;
     }
@@ -130,8 +141,8 @@ static void encode_words(ol_spm_out *o) {
     if (from < p->len) ol_spm_put(o, from, p->len);
 }
 
-olv_status ol_tk_spm_encode(const ol_tk_spm *s, ol_tk_work *w, ol_tk_sink *sink, const char *text, size_t n,
-                            olv_error *err) {
+olv_status ol_tk_spm_encode(const ol_tk_spm *s, ol_tk_work *w, ol_tk_sink *sink, const char *text,
+                            size_t n, olv_error *err) {
     ol_tk_piece in = {text, (uint32_t)n, 0, NULL, OL_TK_NO_TOKEN}, p;
     OL_TRY(ol_spm_normalize(s, &s->normalizer, true, w, &in, &p, err));
     ol_spm_out o = {s, sink, &p, 0, false};
@@ -187,10 +198,12 @@ static olv_status denormalize(const ol_tk_spm *s, ol_buf *out, size_t from, olv_
     return st;
 }
 
-olv_status ol_tk_spm_decode(const ol_tk_spm *s, const ol_tk_texts *names, ol_buf *out, olv_error *err) {
+olv_status ol_tk_spm_decode(const ol_tk_spm *s, const ol_tk_texts *names, ol_buf *out,
+                            olv_error *err) {
     ol_buf bytes = OL_BUF_INIT;
     size_t start = out->len;
-    bool first = true, seen_space = false, strips = s->normalizer.dummy_prefix || s->normalizer.trim_spaces;
+    bool first = true, seen_space = false,
+         strips = s->normalizer.dummy_prefix || s->normalizer.trim_spaces;
     for (size_t i = 0; i < names->count; i++) {
         ol_str name = names->items[i];
         uint32_t id = 0;
@@ -217,6 +230,7 @@ olv_status ol_tk_spm_decode(const ol_tk_spm *s, const ol_tk_texts *names, ol_buf
     bool failed = bytes.failed || out->failed;
     ol_buf_deinit(&bytes);
     if (failed) return ol_fail(err, OLV_NOMEM, "out of memory");
-    if (s->has_denormalizer && s->denormalizer.has_map && out->len > start) return denormalize(s, out, start, err);
+    if (s->has_denormalizer && s->denormalizer.has_map && out->len > start)
+        return denormalize(s, out, start, err);
     return OLV_OK;
 }

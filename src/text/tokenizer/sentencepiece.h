@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Raw SentencePiece models (.model files): their own normalization of the whole text, then one of four models of pieces
- * (unigram, bpe, word, char). Control tokens are never found in text; user-defined ones always are. */
+/* Raw SentencePiece models (.model files): their own normalization of the whole text, then one of
+ * four models of pieces (unigram, bpe, word, char). Control tokens are never found in text;
+ * user-defined ones always are. */
 #ifndef OL_TEXT_TOKENIZER_SENTENCEPIECE_H
 #define OL_TEXT_TOKENIZER_SENTENCEPIECE_H
 
@@ -9,7 +10,14 @@
 #include "text/tokenizer/state.h"
 
 /* Types of pieces and models, as the file numbers them. */
-enum { OL_SPM_NORMAL = 1, OL_SPM_UNKNOWN, OL_SPM_CONTROL, OL_SPM_USER_DEFINED, OL_SPM_UNUSED, OL_SPM_BYTE };
+enum {
+    OL_SPM_NORMAL = 1,
+    OL_SPM_UNKNOWN,
+    OL_SPM_CONTROL,
+    OL_SPM_USER_DEFINED,
+    OL_SPM_UNUSED,
+    OL_SPM_BYTE
+};
 enum { OL_SPM_UNIGRAM = 1, OL_SPM_BPE, OL_SPM_WORD, OL_SPM_CHAR };
 
 typedef struct ol_spm_normalizer {
@@ -37,14 +45,16 @@ struct ol_tk_spm {
 
 void ol_tk_spm_destroy(ol_tk_spm *s);
 /* The text as the model sees it. */
-olv_status ol_spm_normalize(const ol_tk_spm *s, const ol_spm_normalizer *n, bool use_user, ol_tk_work *w,
-                            const ol_tk_piece *in, ol_tk_piece *out, olv_error *err);
-olv_status ol_tk_spm_encode(const ol_tk_spm *s, ol_tk_work *w, ol_tk_sink *sink, const char *text, size_t n,
-                            olv_error *err);
+olv_status ol_spm_normalize(const ol_tk_spm *s, const ol_spm_normalizer *n, bool use_user,
+                            ol_tk_work *w, const ol_tk_piece *in, ol_tk_piece *out, olv_error *err);
+olv_status ol_tk_spm_encode(const ol_tk_spm *s, ol_tk_work *w, ol_tk_sink *sink, const char *text,
+                            size_t n, olv_error *err);
 /* Text of token names. */
-olv_status ol_tk_spm_decode(const ol_tk_spm *s, const ol_tk_texts *names, ol_buf *out, olv_error *err);
+olv_status ol_tk_spm_decode(const ol_tk_spm *s, const ol_tk_texts *names, ol_buf *out,
+                            olv_error *err);
 
-/* Bytes of the user-defined piece that s begins with, or of its first character. *user: which of the two. */
+/* Bytes of the user-defined piece that s begins with, or of its first character. *user: which of
+ * the two. */
 uint32_t ol_spm_prefix(const ol_tk_spm *s, const char *text, uint32_t n, bool *user);
 /* Receives the pieces of an encoded text in order; id < 0: no such piece. */
 typedef struct ol_spm_out {

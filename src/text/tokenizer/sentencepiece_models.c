@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The two searches of SentencePiece: merging neighbours by score (bpe), and the best cut (unigram, in single precision as
- * the library does it). */
+/* The two searches of SentencePiece: merging neighbours by score (bpe), and the best cut (unigram,
+ * in single precision as the library does it). */
 #include "text/tokenizer/sentencepiece.h"
 
 #include "base/alloc.h"
@@ -36,7 +36,8 @@ static uint32_t falling(float score) {
 
 static void heap_push(merging *m, candidate c) {
     size_t i = m->n_heap++;
-    for (; i > 0 && m->heap[(i - 1) / 2].order > c.order; i = (i - 1) / 2) m->heap[i] = m->heap[(i - 1) / 2];
+    for (; i > 0 && m->heap[(i - 1) / 2].order > c.order; i = (i - 1) / 2)
+        m->heap[i] = m->heap[(i - 1) / 2];
     m->heap[i] = c;
 }
 
@@ -62,8 +63,10 @@ static void consider(merging *m, int32_t left) {
     if (left < 0 || m->symbols[left].next < 0) return;
     const symbol *a = &m->symbols[left], *b = &m->symbols[a->next];
     uint32_t id;
-    if (a->frozen || b->frozen || !merges(m->o->s, m->o->p->text + a->from, a->len + b->len, &id)) return;
-    heap_push(m, (candidate){(uint64_t)falling(m->o->s->scores[id]) << 32 | (uint32_t)left, a->len + b->len});
+    if (a->frozen || b->frozen || !merges(m->o->s, m->o->p->text + a->from, a->len + b->len, &id))
+        return;
+    heap_push(m, (candidate){(uint64_t)falling(m->o->s->scores[id]) << 32 | (uint32_t)left,
+                             a->len + b->len});
 }
 
 static void run(merging *m) {
@@ -83,15 +86,16 @@ static void run(merging *m) {
     }
 }
 
-/* Puts a symbol out; one that is marked as unused is taken apart again, the way it was merged: the first cut into two
- * known pieces, best score first. */
+/* Puts a symbol out; one that is marked as unused is taken apart again, the way it was merged: the
+ * first cut into two known pieces, best score first. */
 static void put(ol_spm_out *o, uint32_t from, uint32_t to, int depth) {
     uint32_t id, l, r, cut = 0;
     const ol_tk_spm *s = o->s;
-    if (depth < 100 && ol_tk_vocab_find(s->vocab, o->p->text + from, to - from, &id) && s->types[id] == OL_SPM_UNUSED) {
+    if (depth < 100 && ol_tk_vocab_find(s->vocab, o->p->text + from, to - from, &id) &&
+        s->types[id] == OL_SPM_UNUSED) {
         for (uint32_t k = from + 1; k < to && !cut; k++)
-            if (((unsigned char)o->p->text[k] & 0xC0) != 0x80 && merges(s, o->p->text + from, k - from, &l) &&
-                merges(s, o->p->text + k, to - k, &r))
+            if (((unsigned char)o->p->text[k] & 0xC0) != 0x80 &&
+                merges(s, o->p->text + from, k - from, &l) && merges(s, o->p->text + k, to - k, &r))
                 cut = k;
         if (cut) {
             put(o, from, cut, depth + 1);
@@ -119,7 +123,8 @@ olv_status ol_spm_encode_bpe(ol_spm_out *o, olv_error *err) {
         m.symbols[k] = (symbol){i, n, k - 1, i + n < p->len ? k + 1 : -1, user};
     }
     run(&m);
-    for (int32_t i = 0; i >= 0; i = m.symbols[i].next) put(o, m.symbols[i].from, m.symbols[i].from + m.symbols[i].len, 0);
+    for (int32_t i = 0; i >= 0; i = m.symbols[i].next)
+        put(o, m.symbols[i].from, m.symbols[i].from + m.symbols[i].len, 0);
     ol_free(m.symbols);
     ol_free(m.heap);
     return OLV_OK;
@@ -147,11 +152,15 @@ olv_status ol_spm_encode_unigram(ol_spm_out *o, olv_error *err) {
         ol_tk_char(p->text + at, p->len - at, &n);
         bool single = false;
         uint32_t node = 0;
-        for (uint32_t k = at; k < p->len && (node = ol_tk_byte_trie_step(&s->trie, node, (uint8_t)p->text[k])); k++) {
+        for (uint32_t k = at;
+             k < p->len && (node = ol_tk_byte_trie_step(&s->trie, node, (uint8_t)p->text[k]));
+             k++) {
             int64_t e = ol_tk_byte_trie_value(&s->trie, node);
             if (e < 0) continue;
             uint32_t len = k + 1 - at;
-            float score = s->types[e] == OL_SPM_USER_DEFINED ? (float)((double)((float)len * s->max_score) - 0.1) : s->scores[e];
+            float score = s->types[e] == OL_SPM_USER_DEFINED
+                              ? (float)((double)((float)len * s->max_score) - 0.1)
+                              : s->scores[e];
             reach(&b[k + 1], score + b[at].score, at);
             if (len == n) single = true;
         }
@@ -164,7 +173,8 @@ olv_status ol_spm_encode_unigram(ol_spm_out *o, olv_error *err) {
         next = (int32_t)end;
         end = (uint32_t)start;
     }
-    for (uint32_t from = 0; next >= 0; from = (uint32_t)next, next = b[next].start) ol_spm_put(o, from, (uint32_t)next);
+    for (uint32_t from = 0; next >= 0; from = (uint32_t)next, next = b[next].start)
+        ol_spm_put(o, from, (uint32_t)next);
     ol_free(b);
     return OLV_OK;
 }

@@ -45,33 +45,39 @@ static const ol_tk_decoder_kind *const decoder_kinds[] = {
 typedef struct chain {
     const char *what, *list_key;
     ol_tk_steps *steps;
-    olv_status (*make)(olv_tokenizer *t, const char *type, const json_t *cfg, ol_tk_step *step, olv_error *err);
+    olv_status (*make)(olv_tokenizer *t, const char *type, const json_t *cfg, ol_tk_step *step,
+                       olv_error *err);
 } chain;
 
-#define MAKE(chain_name)                                                                           \
-    static olv_status make_##chain_name(olv_tokenizer *t, const char *type, const json_t *cfg,     \
-                                        ol_tk_step *step, olv_error *err) {                        \
-        for (size_t i = 0; i < sizeof chain_name##_kinds / sizeof *chain_name##_kinds; i++)        \
-            if (strcmp(chain_name##_kinds[i]->type, type) == 0) {                                  \
-                step->kind = chain_name##_kinds[i];                                                \
-                return chain_name##_kinds[i]->create(t->arena, cfg, &step->state, err);            \
-            }                                                                                      \
-        return ol_fail(err, OLV_UNSUPPORTED, "type \"%s\" is not known", type);                    \
+#define MAKE(chain_name)                                                                       \
+    static olv_status make_##chain_name(olv_tokenizer *t, const char *type, const json_t *cfg, \
+                                        ol_tk_step *step, olv_error *err) {                    \
+        for (size_t i = 0; i < sizeof chain_name##_kinds / sizeof *chain_name##_kinds; i++)    \
+            if (strcmp(chain_name##_kinds[i]->type, type) == 0) {                              \
+                step->kind = chain_name##_kinds[i];                                            \
+                return chain_name##_kinds[i]->create(t->arena, cfg, &step->state, err);        \
+            }                                                                                  \
+        return ol_fail(err, OLV_UNSUPPORTED, "type \"%s\" is not known", type);                \
     }
 MAKE(normalizer)
 MAKE(pretokenizer)
 MAKE(postprocessor)
 MAKE(decoder)
 
-static olv_status add(olv_tokenizer *t, const chain *c, const json_t *cfg, int depth, olv_error *err) {
+static olv_status add(olv_tokenizer *t, const chain *c, const json_t *cfg, int depth,
+                      olv_error *err) {
     if (!cfg || json_is_null(cfg)) return OLV_OK;
-    if (depth > MAX_NESTING) return ol_fail(err, OLV_LIMIT, "%s: Sequences nested deeper than %d", c->what, MAX_NESTING);
+    if (depth > MAX_NESTING)
+        return ol_fail(err, OLV_LIMIT, "%s: Sequences nested deeper than %d", c->what, MAX_NESTING);
     const char *type = json_string_value(json_object_get(cfg, "type"));
-    if (!type) return ol_fail(err, OLV_FORMAT, "%s: an object with a \"type\" is expected", c->what);
+    if (!type)
+        return ol_fail(err, OLV_FORMAT, "%s: an object with a \"type\" is expected", c->what);
     if (strcmp(type, "Sequence") == 0) {
         const json_t *list = json_object_get(cfg, c->list_key);
-        if (!json_is_array(list)) return ol_fail(err, OLV_FORMAT, "%s: Sequence without \"%s\"", c->what, c->list_key);
-        for (size_t i = 0; i < json_array_size(list); i++) OL_TRY(add(t, c, json_array_get(list, i), depth + 1, err));
+        if (!json_is_array(list))
+            return ol_fail(err, OLV_FORMAT, "%s: Sequence without \"%s\"", c->what, c->list_key);
+        for (size_t i = 0; i < json_array_size(list); i++)
+            OL_TRY(add(t, c, json_array_get(list, i), depth + 1, err));
         return OLV_OK;
     }
     if (c->steps->count == OL_TK_MAX_STEPS)
@@ -110,7 +116,8 @@ void ol_tk_steps_destroy(olv_tokenizer *t) {
     }
     for (size_t i = 0; i < t->pretokenizers.count; i++) {
         const ol_tk_pretokenizer_kind *k = t->pretokenizers.items[i].kind;
-        if (k->destroy && t->pretokenizers.items[i].state) k->destroy(t->pretokenizers.items[i].state);
+        if (k->destroy && t->pretokenizers.items[i].state)
+            k->destroy(t->pretokenizers.items[i].state);
     }
     for (size_t i = 0; i < t->decoders.count; i++) {
         const ol_tk_decoder_kind *k = t->decoders.items[i].kind;
@@ -155,9 +162,11 @@ olv_status ol_tk_finish(olv_tokenizer *t, const char *model_type, olv_error *err
     }
     for (size_t i = 0; i < t->postprocessors.count; i++) {
         const void *k = t->postprocessors.items[i].kind;
-        if (k == &ol_tk_postprocessor_bytelevel || k == &ol_tk_postprocessor_roberta) t->trims = true;
+        if (k == &ol_tk_postprocessor_bytelevel || k == &ol_tk_postprocessor_roberta)
+            t->trims = true;
     }
-    t->byte_decoder = t->decoders.count == 1 && t->decoders.items[0].kind == &ol_tk_decoder_bytelevel;
+    t->byte_decoder =
+        t->decoders.count == 1 && t->decoders.items[0].kind == &ol_tk_decoder_bytelevel;
     snprintf(t->kind, sizeof t->kind, "%s%s, %zu tokens", model_type,
              byte_level || t->raw_bytes ? " (byte-level)" : "", olv_tokenizer_vocab_size(t));
     (void)err;

@@ -4,18 +4,18 @@
 #include <pthread.h>
 #include <stddef.h>
 
-/* Characters that Unicode 15.1 and 16 added, with their category (the finer class of marks, punctuation and symbols
- * is of no consequence here). */
+/* Characters that Unicode 15.1 and 16 added, with their category (the finer class of marks,
+ * punctuation and symbols is of no consequence here). */
 static const struct range {
     int32_t first, last, category;
 } newer[] = {
-    {0x897, 0x897, UTF8PROC_CATEGORY_MN}, {0x1B4E, 0x1B4F, UTF8PROC_CATEGORY_PO},
-    {0x1B7F, 0x1B7F, UTF8PROC_CATEGORY_PO}, {0x1C89, 0x1C89, UTF8PROC_CATEGORY_LU},
-    {0x1C8A, 0x1C8A, UTF8PROC_CATEGORY_LL}, {0x2427, 0x2429, UTF8PROC_CATEGORY_SO},
-    {0x2FFC, 0x2FFF, UTF8PROC_CATEGORY_SO}, {0x31E4, 0x31E5, UTF8PROC_CATEGORY_SO},
-    {0x31EF, 0x31EF, UTF8PROC_CATEGORY_SO}, {0xA7CB, 0xA7CC, UTF8PROC_CATEGORY_LU},
-    {0xA7CD, 0xA7CD, UTF8PROC_CATEGORY_LL}, {0xA7DA, 0xA7DA, UTF8PROC_CATEGORY_LU},
-    {0xA7DB, 0xA7DB, UTF8PROC_CATEGORY_LL}, {0xA7DC, 0xA7DC, UTF8PROC_CATEGORY_LU},
+    {0x897, 0x897, UTF8PROC_CATEGORY_MN},     {0x1B4E, 0x1B4F, UTF8PROC_CATEGORY_PO},
+    {0x1B7F, 0x1B7F, UTF8PROC_CATEGORY_PO},   {0x1C89, 0x1C89, UTF8PROC_CATEGORY_LU},
+    {0x1C8A, 0x1C8A, UTF8PROC_CATEGORY_LL},   {0x2427, 0x2429, UTF8PROC_CATEGORY_SO},
+    {0x2FFC, 0x2FFF, UTF8PROC_CATEGORY_SO},   {0x31E4, 0x31E5, UTF8PROC_CATEGORY_SO},
+    {0x31EF, 0x31EF, UTF8PROC_CATEGORY_SO},   {0xA7CB, 0xA7CC, UTF8PROC_CATEGORY_LU},
+    {0xA7CD, 0xA7CD, UTF8PROC_CATEGORY_LL},   {0xA7DA, 0xA7DA, UTF8PROC_CATEGORY_LU},
+    {0xA7DB, 0xA7DB, UTF8PROC_CATEGORY_LL},   {0xA7DC, 0xA7DC, UTF8PROC_CATEGORY_LU},
     {0x105C0, 0x105F3, UTF8PROC_CATEGORY_LO}, {0x10D40, 0x10D49, UTF8PROC_CATEGORY_ND},
     {0x10D4A, 0x10D4D, UTF8PROC_CATEGORY_LO}, {0x10D4E, 0x10D4E, UTF8PROC_CATEGORY_LM},
     {0x10D4F, 0x10D4F, UTF8PROC_CATEGORY_LO}, {0x10D50, 0x10D65, UTF8PROC_CATEGORY_LU},
@@ -55,8 +55,8 @@ static const struct range {
 
 static bool is_space(int32_t cp) {
     return (cp >= 9 && cp <= 13) || cp == 0x20 || cp == 0x85 || cp == 0xA0 || cp == 0x1680 ||
-           (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 || cp == 0x2029 || cp == 0x202F || cp == 0x205F ||
-           cp == 0x3000;
+           (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 || cp == 0x2029 || cp == 0x202F ||
+           cp == 0x205F || cp == 0x3000;
 }
 
 static uint32_t category_mask(int32_t cp) {
@@ -70,7 +70,8 @@ static uint32_t category_mask(int32_t cp) {
             else
                 hi = mid;
         }
-        if (lo < sizeof newer / sizeof *newer && cp >= newer[lo].first) c = (uint32_t)newer[lo].category;
+        if (lo < sizeof newer / sizeof *newer && cp >= newer[lo].first)
+            c = (uint32_t)newer[lo].category;
     }
     return (1u << c) | (is_space(cp) ? OL_UC_SPACE : 0);
 }
@@ -95,7 +96,9 @@ uint32_t ol_uc_mask(int32_t cp) {
 }
 
 bool ol_uc_word(int32_t cp) {
-    if (ol_uc_is(cp, OL_UC_L | OL_UC_M | OL_UC_BIT(ND) | OL_UC_BIT(NL) | OL_UC_BIT(PC))) return true;
-    return cp == 0x200C || cp == 0x200D || (cp >= 0x24B6 && cp <= 0x24E9) || (cp >= 0x1F130 && cp <= 0x1F149) ||
-           (cp >= 0x1F150 && cp <= 0x1F169) || (cp >= 0x1F170 && cp <= 0x1F189);
+    if (ol_uc_is(cp, OL_UC_L | OL_UC_M | OL_UC_BIT(ND) | OL_UC_BIT(NL) | OL_UC_BIT(PC)))
+        return true;
+    return cp == 0x200C || cp == 0x200D || (cp >= 0x24B6 && cp <= 0x24E9) ||
+           (cp >= 0x1F130 && cp <= 0x1F149) || (cp >= 0x1F150 && cp <= 0x1F169) ||
+           (cp >= 0x1F170 && cp <= 0x1F189);
 }

@@ -48,13 +48,17 @@ bool ol_tk_vocab_add(ol_tk_vocab *v, const char *name, size_t len, uint32_t id) 
     return ol_tk_vocab_commit(v, id);
 }
 
-static inline uint32_t hash_id(uint32_t id) { return (uint32_t)((id * 0x9E3779B97F4A7C15ull) >> 32); }
+static inline uint32_t hash_id(uint32_t id) {
+    return (uint32_t)((id * 0x9E3779B97F4A7C15ull) >> 32);
+}
 static inline ol_str entry_name(const ol_tk_vocab *v, uint32_t e) {
     return (ol_str){v->blob.data + v->off[e], v->off[e + 1] - v->off[e]};
 }
 
 /* Upper half of a slot: most names that differ are told apart by it, without a look at the blob. */
-static inline uint64_t tag_of(uint64_t hash) { return hash & 0xFFFFFFFF00000000ull; }
+static inline uint64_t tag_of(uint64_t hash) {
+    return hash & 0xFFFFFFFF00000000ull;
+}
 
 static bool index_names(ol_tk_vocab *v) {
     uint32_t n = 16;
@@ -67,8 +71,8 @@ static bool index_names(ol_tk_vocab *v) {
         ol_str s = entry_name(v, e);
         uint64_t hash = ol_hash64(s.ptr, s.len, 0);
         uint32_t k = (uint32_t)hash & v->mask;
-        while (v->slots[k] &&
-               (tag_of(v->slots[k]) != tag_of(hash) || !ol_str_eq(entry_name(v, (uint32_t)v->slots[k] - 1), s)))
+        while (v->slots[k] && (tag_of(v->slots[k]) != tag_of(hash) ||
+                               !ol_str_eq(entry_name(v, (uint32_t)v->slots[k] - 1), s)))
             k = (k + 1) & v->mask;
         if (!v->slots[k]) v->n_names++;
         v->slots[k] = tag_of(hash) | (e + 1);

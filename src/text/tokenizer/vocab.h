@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Token names and ids: one blob of names, flat arrays, one hash table by name and one index by id. Ids may be any 32-bit
- * number; a dense index is used while they are dense, a second hash table otherwise, so memory follows the count. */
+/* Token names and ids: one blob of names, flat arrays, one hash table by name and one index by id.
+ * Ids may be any 32-bit number; a dense index is used while they are dense, a second hash table
+ * otherwise, so memory follows the count. */
 #ifndef OL_TEXT_TOKENIZER_VOCAB_H
 #define OL_TEXT_TOKENIZER_VOCAB_H
 
@@ -23,7 +24,8 @@ typedef struct ol_tk_vocab {
 
 void ol_tk_vocab_init(ol_tk_vocab *v);
 void ol_tk_vocab_deinit(ol_tk_vocab *v);
-/* Adds a name that was appended to v->blob at [off[count], blob.len). The last id given to a name counts. */
+/* Adds a name that was appended to v->blob at [off[count], blob.len). The last id given to a name
+ * counts. */
 bool ol_tk_vocab_commit(ol_tk_vocab *v, uint32_t id);
 bool ol_tk_vocab_add(ol_tk_vocab *v, const char *name, size_t len, uint32_t id);
 /* Builds both indexes, after the last addition and before the first look-up. */

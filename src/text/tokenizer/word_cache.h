@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A bounded cache of words that were encoded before: direct mapped, one megabyte. One thread has it at a time; who
- * finds it taken does without. */
+/* A bounded cache of words that were encoded before: direct mapped, one megabyte. One thread has it
+ * at a time; who finds it taken does without. */
 #ifndef OL_TEXT_TOKENIZER_WORD_CACHE_H
 #define OL_TEXT_TOKENIZER_WORD_CACHE_H
 
@@ -13,7 +13,7 @@
 #define OL_TK_CACHE_IDS 8
 
 typedef struct ol_tk_cached {
-    uint32_t tag; /* of the word's hash */
+    uint32_t tag;       /* of the word's hash */
     uint8_t len, n_ids; /* len 0: free */
     char word[OL_TK_CACHE_WORD];
     uint32_t ids[OL_TK_CACHE_IDS];

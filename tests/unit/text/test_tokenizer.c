@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The interface of tokenizers on a small vocabulary, what malformed files give, and texts of any size. */
+/* The interface of tokenizers on a small vocabulary, what malformed files give, and texts of any
+ * size. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,25 +16,30 @@
 #include "text/tokenizer.h"
 
 #define BYTE_LEVEL                                                                                 \
-    "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true},"  \
+    "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true}," \
     "\"decoder\":{\"type\":\"ByteLevel\"},"
-#define SPECIAL                                                                                    \
-    "\"added_tokens\":[{\"id\":7,\"content\":\"<s>\",\"single_word\":false,\"lstrip\":false,"        \
+#define SPECIAL                                                                               \
+    "\"added_tokens\":[{\"id\":7,\"content\":\"<s>\",\"single_word\":false,\"lstrip\":false," \
     "\"rstrip\":false,\"normalized\":false,\"special\":true}],"
-#define TEMPLATE                                                                                   \
-    "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\",\"type_id\":0}},"  \
-    "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},"               \
-    "{\"Sequence\":{\"id\":\"B\",\"type_id\":1}}],\"special_tokens\":{\"<s>\":{\"id\":\"<s>\",\"ids\":[7],\"tokens\":[\"<s>\"]}}},"
+#define TEMPLATE                                                                                 \
+    "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":" \
+    "\"<s>\",\"type_id\":0}},"                                                                   \
+    "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[{\"Sequence\":{\"id\":\"A\",\"type_" \
+    "id\":0}},"                                                                                  \
+    "{\"Sequence\":{\"id\":\"B\",\"type_id\":1}}],\"special_tokens\":{\"<s>\":{\"id\":\"<s>\","  \
+    "\"ids\":[7],\"tokens\":[\"<s>\"]}}},"
 /* \u00c3 \u00a9 are the bytes of e with an acute accent; \u0120 is a space. */
 #define MODEL                                                                                      \
-    "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"\\u0120\":2,\"ab\":3,\"\\u0120ab\":4,\"\\u00c3\":5,\"\\u00a9\":6},"  \
+    "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"\\u0120\":2,\"ab\":3,\"\\u0120ab\":" \
+    "4,\"\\u00c3\":5,\"\\u00a9\":6},"                                                              \
     "\"merges\":[\"a b\",[\"\\u0120\",\"ab\"]]}"
 #define SMALL "{" BYTE_LEVEL SPECIAL TEMPLATE MODEL "}"
 
 static olv_tokenizer *open_text(const char *json) {
     olv_tokenizer *t = NULL;
     olv_error err;
-    if (ol_tokenizer_open_json(json, strlen(json), "t.json", &t, &err) != OLV_OK) fail_msg("%s", err.message);
+    if (ol_tokenizer_open_json(json, strlen(json), "t.json", &t, &err) != OLV_OK)
+        fail_msg("%s", err.message);
     return t;
 }
 
@@ -110,21 +116,29 @@ static void bad_input_is_an_error(void **state) {
 static void bad_files_are_refused(void **state) {
     (void)state;
     static const char *const bad[] = {
-        "", "{", "[]", "{}", "{\"model\":{}}x", "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":4294967296}}}",
+        "",
+        "{",
+        "[]",
+        "{}",
+        "{\"model\":{}}x",
+        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":4294967296}}}",
         "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a b\"]}}",
         "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a  a\"]}}",
         "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[[\"a\"]]}}",
         "{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",-1]],\"unk_id\":7}}",
         "{\"model\":{\"type\":\"Other\",\"vocab\":{}}}",
         "{\"normalizer\":{\"type\":\"Nonsense\"},\"model\":{\"type\":\"BPE\",\"vocab\":{}}}",
-        "{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"/////w==\"},\"model\":{\"type\":\"BPE\",\"vocab\":{}}}",
-        "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":\"Isolated\",\"invert\":false},"
+        "{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"/////"
+        "w==\"},\"model\":{\"type\":\"BPE\",\"vocab\":{}}}",
+        "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":"
+        "\"Isolated\",\"invert\":false},"
         "\"model\":{\"type\":\"BPE\",\"vocab\":{}}}",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         olv_tokenizer *t = NULL;
         olv_error err = {OLV_OK, ""};
-        if (ol_tokenizer_open_json(bad[i], strlen(bad[i]), "bad.json", &t, &err) == OLV_OK) fail_msg("accepted: %s", bad[i]);
+        if (ol_tokenizer_open_json(bad[i], strlen(bad[i]), "bad.json", &t, &err) == OLV_OK)
+            fail_msg("accepted: %s", bad[i]);
         assert_null(t);
         assert_true(err.message[0] != 0);
     }
@@ -134,8 +148,11 @@ static void deep_sequences_are_refused(void **state) {
     (void)state;
     char json[8192];
     size_t n = 0;
-    n += (size_t)snprintf(json + n, sizeof json - n, "{\"model\":{\"type\":\"BPE\",\"vocab\":{}},\"normalizer\":");
-    for (int i = 0; i < 30; i++) n += (size_t)snprintf(json + n, sizeof json - n, "{\"type\":\"Sequence\",\"normalizers\":[");
+    n += (size_t)snprintf(json + n, sizeof json - n,
+                          "{\"model\":{\"type\":\"BPE\",\"vocab\":{}},\"normalizer\":");
+    for (int i = 0; i < 30; i++)
+        n +=
+            (size_t)snprintf(json + n, sizeof json - n, "{\"type\":\"Sequence\",\"normalizers\":[");
     for (int i = 0; i < 30; i++) n += (size_t)snprintf(json + n, sizeof json - n, "]}");
     snprintf(json + n, sizeof json - n, "}");
     olv_tokenizer *t = NULL;
@@ -145,7 +162,8 @@ static void deep_sequences_are_refused(void **state) {
 
 static void sparse_ids_take_no_memory(void **state) {
     (void)state;
-    olv_tokenizer *t = open_text("{\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{\"u\":4294967295,\"b\":0}}}");
+    olv_tokenizer *t = open_text("{\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":"
+                                 "{\"u\":4294967295,\"b\":0}}}");
     olv_encoding e;
     olv_error err;
     size_t len;
@@ -206,9 +224,9 @@ static void every_allocation_may_fail(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(encodes_and_decodes), cmocka_unit_test(streams_whole_characters),
-        cmocka_unit_test(bad_input_is_an_error), cmocka_unit_test(bad_files_are_refused),
+        cmocka_unit_test(encodes_and_decodes),        cmocka_unit_test(streams_whole_characters),
+        cmocka_unit_test(bad_input_is_an_error),      cmocka_unit_test(bad_files_are_refused),
         cmocka_unit_test(deep_sequences_are_refused), cmocka_unit_test(sparse_ids_take_no_memory),
-        cmocka_unit_test(a_megabyte_word_is_quick), cmocka_unit_test(every_allocation_may_fail)};
+        cmocka_unit_test(a_megabyte_word_is_quick),   cmocka_unit_test(every_allocation_may_fail)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
