@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define TILE_BYTES (1u << 20)   /* f32 bytes of a tile */
-#define BATCH_BYTES (64u << 20) /* written between two looks at the journal */
+#define BATCH_BYTES (16u << 20) /* written between two looks at the journal */
 
 static ol_og_tensor *add(ol_og_data *d, const char *name, ol_const *c, int64_t rows, int64_t width) {
     if (d->n == d->cap) {
