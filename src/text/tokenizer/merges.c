@@ -39,12 +39,21 @@ bool ol_tk_merges_put(ol_tk_merges *m, uint32_t left, uint32_t right, uint32_t r
     return true;
 }
 
+/* Merges that were read but not added yet: their look-ups overlap. Their texts lie in the file. */
+#define BATCH 24
+typedef struct batch {
+    ol_str left[BATCH], right[BATCH];
+    size_t count;
+} batch;
+
 typedef struct adder {
     ol_tk_merges *m;
     const ol_tk_model_spec *spec;
     ol_buf joined;
     uint32_t rank;
     uint32_t guess; /* entry that the next merge most likely makes */
+    ol_str text;    /* of the file */
+    batch batch;
     olv_error *err;
 } adder;
 
@@ -71,7 +80,8 @@ static bool find_result(adder *a, ol_str s, uint32_t *id) {
     return true;
 }
 
-static olv_status add(adder *a, ol_str left, ol_str right) {
+/* The merge of two names, without putting it into the table yet. */
+static olv_status resolve(adder *a, ol_str left, ol_str right, ol_tk_merge *out) {
     const ol_tk_vocab *v = a->spec->vocab;
     uint32_t l, r, id;
     if (!ol_tk_vocab_find(v, left.ptr, left.len, &l)) return unknown(a, left);
@@ -85,9 +95,54 @@ static olv_status add(adder *a, ol_str left, ol_str right) {
     if (a->joined.failed) return ol_fail(a->err, OLV_NOMEM, "out of memory");
     ol_str both = {a->joined.data, a->joined.len};
     if (!find_result(a, both, &id)) return unknown(a, both);
-    if (!ol_tk_merges_put(a->m, l, r, a->rank, id))
-        return ol_fail(a->err, OLV_NOMEM, "out of memory");
-    a->rank++;
+    *out = (ol_tk_merge){(uint64_t)l << 32 | r, a->rank++, id};
+    __builtin_prefetch(&a->m->slots[ol_tk_merges_slot(a->m, out->pair)]);
+    return OLV_OK;
+}
+
+static olv_status put(adder *a, const ol_tk_merge *e) {
+    if (ol_tk_merges_put(a->m, (uint32_t)(e->pair >> 32), (uint32_t)e->pair, e->rank, e->id))
+        return OLV_OK;
+    return ol_fail(a->err, OLV_NOMEM, "out of memory");
+}
+
+static olv_status add(adder *a, ol_str left, ol_str right) {
+    ol_tk_merge e;
+    OL_TRY(resolve(a, left, right, &e));
+    return put(a, &e);
+}
+
+static olv_status flush(adder *a) {
+    batch *b = &a->batch;
+    for (int stage = 1; stage <= 2; stage++)
+        for (size_t i = 0; i < b->count; i++) {
+            ol_tk_vocab_prefetch(a->spec->vocab, b->left[i], stage);
+            ol_tk_vocab_prefetch(a->spec->vocab, b->right[i], stage);
+        }
+    olv_status st = OLV_OK;
+    ol_tk_merge e[BATCH];
+    for (size_t i = 0; i < b->count && st == OLV_OK; i++)
+        st = resolve(a, b->left[i], b->right[i], &e[i]);
+    for (size_t i = 0; i < b->count && st == OLV_OK; i++) st = put(a, &e[i]);
+    b->count = 0;
+    return st;
+}
+
+static bool in_file(const adder *a, ol_str s) {
+    return s.ptr >= a->text.ptr && s.ptr < a->text.ptr + a->text.len;
+}
+
+static olv_status add_later(adder *a, ol_str left, ol_str right) {
+    batch *b = &a->batch;
+    if (!in_file(a, left) || !in_file(a, right)) {
+        OL_TRY(flush(a));
+        return add(a, left, right);
+    }
+    if (b->count == BATCH) OL_TRY(flush(a));
+    b->left[b->count] = left;
+    b->right[b->count++] = right;
+    ol_tk_vocab_prefetch(a->spec->vocab, left, 0);
+    ol_tk_vocab_prefetch(a->spec->vocab, right, 0);
     return OLV_OK;
 }
 
@@ -98,7 +153,7 @@ static olv_status add_line(adder *a, ol_str line) {
         return ol_fail(a->err, OLV_FORMAT,
                        "merge %u: '%.*s' is not two parts with one space between", a->rank,
                        (int)(line.len < 80 ? line.len : 80), line.ptr);
-    return add(a, (ol_str){line.ptr, l}, (ol_str){space + 1, line.len - l - 1});
+    return add_later(a, (ol_str){line.ptr, l}, (ol_str){space + 1, line.len - l - 1});
 }
 
 static olv_status load_lines(adder *a, ol_str text) {
@@ -139,7 +194,7 @@ static olv_status load_json(adder *a, ol_str json) {
             ol_str left = st == OLV_OK ? text_of(&p, &l) : (ol_str){"", 0};
             if (st == OLV_OK && ol_jp_next(&p) != OL_JP_STRING)
                 st = ol_jp_fail(&p, "merges: two strings are expected");
-            if (st == OLV_OK) st = add(a, left, text_of(&p, &r));
+            if (st == OLV_OK) st = add_later(a, left, text_of(&p, &r));
             if (st == OLV_OK && ol_jp_next(&p) != OL_JP_ARRAY_END)
                 st = ol_jp_fail(&p, "merges: two strings are expected");
         } else if (e == OL_JP_ERROR) {
@@ -154,12 +209,14 @@ static olv_status load_json(adder *a, ol_str json) {
 }
 
 olv_status ol_tk_merges_load(ol_tk_merges *m, const ol_tk_model_spec *spec, olv_error *err) {
-    adder a = {m, spec, OL_BUF_INIT, 0, 0, err};
+    adder a = {.m = m, .spec = spec, .joined = OL_BUF_INIT, .err = err};
     olv_status st = OLV_OK;
+    a.text = spec->merges_json.ptr ? spec->merges_json : spec->merges_lines;
     if (spec->merges_json.ptr)
-        st = load_json(&a, spec->merges_json);
+        st = load_json(&a, a.text);
     else if (spec->merges_lines.ptr)
-        st = load_lines(&a, spec->merges_lines);
+        st = load_lines(&a, a.text);
+    if (st == OLV_OK) st = flush(&a);
     ol_buf_deinit(&a.joined);
     return st;
 }

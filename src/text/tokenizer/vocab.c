@@ -105,6 +105,22 @@ olv_status ol_tk_vocab_finish(ol_tk_vocab *v, olv_error *err) {
     return OLV_OK;
 }
 
+void ol_tk_vocab_prefetch(const ol_tk_vocab *v, ol_str name, int stage) {
+    uint32_t k = (uint32_t)ol_hash64(name.ptr, name.len, 0) & v->mask;
+    if (stage == 0) {
+        __builtin_prefetch(&v->slots[k]);
+        return;
+    }
+    if (!v->slots[k]) return;
+    uint32_t e = (uint32_t)v->slots[k] - 1;
+    if (stage == 1) {
+        __builtin_prefetch(&v->off[e]);
+        __builtin_prefetch(&v->ids[e]);
+    } else {
+        __builtin_prefetch(v->blob.data + v->off[e]);
+    }
+}
+
 bool ol_tk_vocab_find(const ol_tk_vocab *v, const char *name, size_t len, uint32_t *id) {
     if (!v->slots) return false;
     uint64_t hash = ol_hash64(name, len, 0);
