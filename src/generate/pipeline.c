@@ -80,10 +80,10 @@ static olv_status compile(olv_pipeline *p, const olv_pipeline_options *o, olv_er
 static olv_status open_text(olv_pipeline *p, const olv_pipeline_options *o, olv_error *err) {
     if (o->no_tokenizer || !p->bundle->tokenizer) return OLV_OK;
     OL_TRY(olv_tokenizer_open(p->bundle->tokenizer, &p->tokenizer, err));
-    const char *t = p->bundle->chat_template;
-    if (!t) return OLV_OK;
-    /* A model whose template cannot be parsed still completes plain prompts: the error comes when messages are given. */
-    return olv_template_parse(t, strlen(t), &p->chat, NULL) == OLV_NOMEM ? ol_fail(err, OLV_NOMEM, "no memory for the chat template") : OLV_OK;
+    if (!p->bundle->chat_template) return OLV_OK;
+    /* A model whose template cannot be read still completes plain prompts: the error comes when messages are given. */
+    olv_status s = olv_template_open(p->bundle->folder, &p->chat, NULL);
+    return s == OLV_NOMEM ? ol_fail(err, OLV_NOMEM, "no memory for the chat template") : OLV_OK;
 }
 
 olv_status olv_pipeline_open(const char *model, const olv_pipeline_options *opt, olv_pipeline **out, olv_error *err) {
@@ -222,6 +222,18 @@ olv_status olv_pipeline_encode(olv_pipeline *p, const char *text, bool add_speci
     if (*n) return OLV_OK;
     ol_free(v);
     return ol_fail(err, OLV_ARG, "the prompt is empty");
+}
+
+olv_status olv_pipeline_render(olv_pipeline *p, const char *messages, char **text, olv_error *err) {
+    if (!p->chat) return ol_fail(err, OLV_UNSUPPORTED, "the model has no chat template; give a plain prompt");
+    if (messages[strspn(messages, " \t\r\n")] != '[')
+        return olv_template_render(p->chat, messages, strlen(messages), NULL, text, NULL, err);
+    ol_buf b = OL_BUF_INIT; /* a bare list of messages asks for an answer */
+    ol_buf_printf(&b, "{\"messages\": %s, \"add_generation_prompt\": true}", messages);
+    olv_status s = b.failed ? ol_fail(err, OLV_NOMEM, "no memory for the messages")
+                            : olv_template_render(p->chat, b.data, b.len, NULL, text, NULL, err);
+    ol_buf_deinit(&b);
+    return s;
 }
 
 olv_status olv_pipeline_decode(olv_pipeline *p, const int64_t *ids, size_t n, bool skip_special, char **text,
