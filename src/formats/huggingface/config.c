@@ -184,7 +184,7 @@ static olv_status read_windows(const json_t *j, ol_hf_config *c, olv_error *err)
     int64_t window, pattern, from;
     bool use;
     if (rule == OL_HF_WINDOW_NONE) return OLV_OK;
-    OL_TRY(ol_hf_int(j, size_keys, 1, INT32_MAX, 0, false, &window, err));
+    OL_TRY(ol_hf_int(j, size_keys, 0, INT32_MAX, 0, false, &window, err));
     int64_t def = strcmp(c->model_type, "gemma3_text") == 0 ? 6 : 4;
     OL_TRY(ol_hf_int(j, pattern_keys, 1, MAX_LAYERS, def, false, &pattern, err));
     OL_TRY(ol_hf_int(j, from_keys, 0, MAX_LAYERS, 0, false, &from, err));

@@ -173,6 +173,7 @@ static olv_status neox_adjust(ol_hf_config *c, const json_t *j, olv_error *err) 
     bool parallel;
     OL_TRY(ol_json_bool(j, "use_parallel_residual", true, &parallel, err));
     if (!parallel) c->residual = OL_HF_SEQUENTIAL;
+    c->n_kv_heads = c->n_heads;
     return OLV_OK;
 }
 
