@@ -2,8 +2,8 @@
 /* Unary functions over ranges, and their gated forms.
  *
  * y[i] = f(x[i]) for i in [0, n); y may be x, otherwise they do not overlap; any alignment, any n >= 0; an element's bits
- * do not depend on its place or on n. NaN gives NaN. Tolerance between variants: 4 ulp of the result, or 1e-7 absolute where
- * the function cancels near zero. `a` and `b` are the parameters of the table below. */
+ * do not depend on its place or on n. NaN gives NaN. Tolerance: 1e-6 relative, or 2e-7 max(1,
+ * |x|) absolute where the function cancels. `a` and `b` are the parameters of the table below. */
 #ifndef OLK_ACTIVATION_H
 #define OLK_ACTIVATION_H
 

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/softmax/softmax_vec.h"
+
+extern const olk_softmax olk_softmax__avx2;
+const olk_softmax olk_softmax__avx2 = {"olk_softmax__avx2", OL_ISA_AVX2, softmax, log_softmax, log_sum_exp, argmax, topk};
