@@ -37,7 +37,7 @@ static olv_status read_options(olv_pipeline *p, const olv_pipeline_options *o, o
     else if (is_word(pr, "f16")) return ol_fail(err, OLV_UNSUPPORTED, "this processor has no f16 arithmetic that pays; use bf16 or default");
     else return ol_fail(err, OLV_ARG, "precision '%s' is none of default, f32, bf16, f16", pr);
     const char *kv = o->kv_cache;
-    if (!kv) p->kv_dtype = p->precision == OLK_F32 ? OL_F32 : OL_F16;
+    if (!kv) p->kv_dtype = OL_DTYPE_NONE; /* decided by the weights */
     else if (is_word(kv, "f32")) p->kv_dtype = OL_F32;
     else if (is_word(kv, "f16")) p->kv_dtype = OL_F16;
     else if (is_word(kv, "int8") || is_word(kv, "i8") || is_word(kv, "u8")) p->kv_dtype = OL_I8;
@@ -58,6 +58,13 @@ static olv_status compress_weights(olv_pipeline *p, ol_graph *g, const char *wei
     return ol_compress_in_memory(g, bits, p->executor, err);
 }
 
+/* Compressed weights go with an f16 cache; float weights keep f32, and so does precision f32. */
+static ol_dtype default_kv_dtype(const olv_pipeline *p, const ol_graph *g) {
+    for (int i = 0; i < g->n_values && p->precision != OLK_F32; i++)
+        if (g->values[i] && g->values[i]->constant && ol_const_qconst(g->values[i]->constant)) return OL_F16;
+    return OL_F32;
+}
+
 static olv_status compile(olv_pipeline *p, const olv_pipeline_options *o, olv_error *err) {
     const ol_device *device = ol_device_find(o->device ? o->device : "CPU");
     if (!device) return ol_fail(err, OLV_UNSUPPORTED, "there is no device '%s'; this build has CPU", o->device);
@@ -71,6 +78,7 @@ static olv_status compile(olv_pipeline *p, const olv_pipeline_options *o, olv_er
         ol_graph_destroy(g);
         return s;
     }
+    if (p->kv_dtype == OL_DTYPE_NONE) p->kv_dtype = default_kv_dtype(p, g);
     ol_plan_options po = {device, p->cpu, p->precision, p->kv_dtype};
     OL_TRY(ol_plan_create(g, &po, &p->plan, err));
     OL_TRY(ol_state_pool_create(ol_plan_states(p->plan), o->cache_budget, &p->pool, err));

@@ -47,8 +47,9 @@ typedef struct ol_ortgenai_options {
     bool fresh;          /* discard unfinished work */
     const char *key;     /* names the work: same key, same result; part of the folder of unfinished work */
     ol_executor *executor; /* NULL: one thread */
-    void (*olivine_json)(void *ctx, ol_buf *out); /* fills olivine.json; NULL: none is written */
-    void *olivine_ctx;
+    /* Makes olivine.json of the finished files in FOLDER; NULL: none is written. */
+    olv_status (*manifest)(void *ctx, const char *folder, ol_buf *out, olv_error *err);
+    void *manifest_ctx;
 } ol_ortgenai_options;
 void ol_ortgenai_options_init(ol_ortgenai_options *o);
 

@@ -114,12 +114,12 @@ static olv_status write_small_files(ol_og_writer *w, ol_output *o, const ol_ortg
     if (s == OLV_OK) s = ol_og_config(w, info, &b, err);
     if (s == OLV_OK) s = ol_output_file(o, "genai_config.json", b.data, b.len, err);
     ol_buf_clear(&b);
-    if (s == OLV_OK && w->opt->olivine_json) {
-        w->opt->olivine_json(w->opt->olivine_ctx, &b);
+    if (s == OLV_OK) s = copy_companions(w, o, info, err);
+    if (s == OLV_OK && w->opt->manifest) s = w->opt->manifest(w->opt->manifest_ctx, o->part, &b, err);
+    if (s == OLV_OK && w->opt->manifest)
         s = b.failed ? ol_fail(err, OLV_NOMEM, "out of memory") : ol_output_file(o, "olivine.json", b.data, b.len, err);
-    }
     ol_buf_deinit(&b);
-    return s == OLV_OK ? copy_companions(w, o, info, err) : s;
+    return s;
 }
 
 static olv_status write_folder(ol_og_writer *w, const ol_ortgenai_info *info, const char *out_dir,

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/alloc.h"
+#include "base/cpu.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "bundle/bundle.h"
+#include "compress/compress.h"
+#include "formats/ortgenai/ortgenai.h"
+#include "optimize/manifest.h"
+#include <olivine/optimize.h>
+#include <stdio.h>
+
+#define WORK_MEMORY ((uint64_t)160 << 20) /* tiles of all lanes, the graph and the small files */
+
+void olv_optimize_options_init(olv_optimize_options *o) {
+    memset(o, 0, sizeof *o);
+    o->struct_size = sizeof *o;
+    olv_compress_params_init(&o->compress);
+    o->compress.embeddings = o->compress.head = o->compress.weights;
+    o->accuracy_level = -1;
+}
+
+/* A job: the opened model with its compressed graph. */
+typedef struct job {
+    ol_executor *executor;
+    ol_bundle *bundle;
+    ol_graph *graph;
+    ol_compress_report report;
+    uint64_t source_bytes;
+} job;
+
+static uint64_t weight_bytes(const ol_graph *g, uint64_t *elements) {
+    uint64_t bytes = 0, n = 0;
+    for (int i = 0; i < g->n_values; i++) {
+        const ol_value *v = g->values[i];
+        if (!v || !v->constant || v->n_uses == 0) continue;
+        uint64_t count = (uint64_t)ol_const_rows(v->constant) * (uint64_t)ol_const_width(v->constant);
+        const ol_qconst *q = ol_const_quant_form(v->constant);
+        n += count;
+        if (!q) bytes += count * (uint64_t)ol_dtype_bits(ol_const_dtype(v->constant)) / 8;
+        else bytes += (uint64_t)q->rows * (q->row_bytes + (uint64_t)q->n_groups * (uint64_t)ol_dtype_bits(q->scale_dtype) / 8 + q->zero_row_bytes);
+    }
+    *elements = n;
+    return bytes;
+}
+
+static void close_job(job *j) {
+    ol_compress_report_deinit(&j->report);
+    ol_graph_destroy(j->graph);
+    ol_bundle_close(j->bundle);
+    ol_executor_destroy(j->executor);
+}
+
+/* ONNX Runtime's MatMulNBits takes scales of the graph's float type. */
+static olv_compress_params params_for(const olv_optimize_options *o) {
+    olv_compress_params p = o->compress;
+    olv_weight_spec *specs[] = {&p.weights, &p.embeddings, &p.head};
+    for (int i = 0; i < 3; i++) specs[i]->scale = o->target == OLV_TARGET_CPU ? OLV_SCALE_F32 : OLV_SCALE_F16;
+    return p;
+}
+
+static olv_status open_job(job *j, const char *model, const olv_optimize_options *o, olv_error *err) {
+    uint64_t elements;
+    memset(j, 0, sizeof *j);
+    OL_TRY(ol_executor_create(o->threads, &j->executor, err));
+    OL_TRY(ol_bundle_open(model, NULL, &j->bundle, err));
+    j->graph = ol_bundle_take_graph(j->bundle);
+    if (!j->graph || !ol_graph_find_value(j->graph, "input_ids"))
+        return ol_fail(err, OLV_UNSUPPORTED, "'%s' is no language model that can be written as an ORT-GenAI folder", model);
+    j->source_bytes = weight_bytes(j->graph, &elements);
+    olv_compress_params p = params_for(o);
+    return ol_compress_graph(j->graph, &p, ol_cpu_probe(), &j->report, err);
+}
+
+olv_status olv_optimize_dry_run(const char *model, const olv_optimize_options *opt, const char *out_dir,
+                                olv_optimize_plan *plan, olv_error *err) {
+    job j;
+    olv_optimize_plan p = {.memory_bytes = WORK_MEMORY};
+    olv_status s = open_job(&j, model, opt, err);
+    if (s == OLV_OK && out_dir) s = ol_disk_free(out_dir, &p.disk_free, err);
+    if (s == OLV_OK) {
+        p.source_bytes = j.source_bytes;
+        p.output_bytes = weight_bytes(j.graph, &p.parameters);
+        double bits = 0, n = 0;
+        for (size_t i = 0; i < j.report.n; i++) {
+            double count = (double)j.report.entries[i].rows * (double)j.report.entries[i].k;
+            bits += count * j.report.entries[i].bits_after;
+            n += count;
+            p.compressed += !j.report.entries[i].kept;
+        }
+        p.tensors = j.report.n;
+        p.bits_per_weight = n > 0 ? bits / n : 0;
+        *plan = p;
+    }
+    close_job(&j);
+    return s;
+}
+
+/* Names the work: the same source and settings continue it. */
+static void make_key(const char *hash, const olv_optimize_options *o, char out[24]) {
+    const olv_compress_params *c = &o->compress;
+    char text[256];
+    int n = snprintf(text, sizeof text, "%s %d %d", hash, o->target, o->accuracy_level);
+    const olv_weight_spec *specs[] = {&c->weights, &c->embeddings, &c->head};
+    for (int i = 0; i < 3; i++)
+        n += snprintf(text + n, sizeof text - (size_t)n, " %d %d %d %d", specs[i]->type, specs[i]->group_size, specs[i]->rounding, specs[i]->scale);
+    snprintf(out, 24, "%016llx", (unsigned long long)ol_hash64(text, (size_t)n, 0));
+}
+
+static olv_status write_job(job *j, const olv_optimize_options *o, const char *out_dir, olv_progress_fn *progress, void *ctx,
+                            olv_error *err) {
+    char hash[65], key[24];
+    OL_TRY(ol_manifest_source_hash(j->bundle->path, j->executor, hash, err));
+    make_key(hash, o, key);
+    ol_manifest manifest = {j->bundle->name, hash, o, &j->report};
+    ol_ortgenai_options w;
+    ol_ortgenai_options_init(&w);
+    w.target = (ol_ortgenai_target)o->target;
+    w.accuracy_level = o->accuracy_level;
+    w.force = o->force;
+    w.fresh = o->fresh;
+    w.key = key;
+    w.executor = j->executor;
+    w.manifest = ol_manifest_write;
+    w.manifest_ctx = &manifest;
+    ol_ortgenai_info info = {j->bundle->folder, j->bundle->chat_template, &j->bundle->generation};
+    return ol_ortgenai_write(j->graph, &info, &w, out_dir, progress, ctx, err);
+}
+
+olv_status olv_optimize(const char *model, const olv_optimize_options *opt, const char *out_dir, olv_progress_fn *progress,
+                        void *ctx, char **report_json, olv_error *err) {
+    job j;
+    olv_status s = open_job(&j, model, opt, err);
+    if (s == OLV_OK) s = write_job(&j, opt, out_dir, progress, ctx, err);
+    if (s == OLV_OK && report_json) {
+        ol_buf b = OL_BUF_INIT;
+        ol_compress_report_json(&j.report, &b);
+        *report_json = ol_buf_take(&b, NULL);
+        if (!*report_json) s = ol_fail(err, OLV_NOMEM, "no memory for the report");
+    }
+    close_job(&j);
+    return s;
+}
