@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Masks: per place set what stays inside a rule, per state the union with what leaves it. */
+#include "text/grammar/matcher.h"
+#include "base/alloc.h"
+
+#include <string.h>
+
+enum { FLUSH_STATES = 40000, FLUSH_FRAMES = 200000, FLUSH_LOCALS = 2048, FEW_TOKENS = 1024 };
+
+static olv_status failure(const ol_grammar_matcher *m, olv_error *err) {
+    return ol_fail(err, m->status, m->status == OLV_LIMIT ? "the grammar has too many states here"
+                                                          : "out of memory while following a grammar");
+}
+
+void ol_glocals_clear(ol_grammar_matcher *m) {
+    for (uint32_t i = 0; i < m->n_locals; i++) {
+        ol_free(m->locals[i].bits);
+        ol_free(m->locals[i].tokens);
+        ol_free(m->locals[i].roots);
+    }
+    m->n_locals = 0;
+}
+
+void ol_grammar_matcher_destroy(ol_grammar_matcher *m) {
+    if (!m) return;
+    ol_glocals_clear(m);
+    ol_free(m->frames);
+    ol_free(m->frame_table.slots);
+    ol_free(m->pairs);
+    ol_free(m->states);
+    ol_free(m->next);
+    ol_free(m->state_table.slots);
+    ol_free(m->locals);
+    ol_free(m->set);
+    ol_free(m->work);
+    ol_free(m->seen.slots);
+    ol_free(m->seen_keys);
+    ol_free(m->masks);
+    ol_free(m->mask_owner);
+    ol_free(m->path);
+    ol_free(m->path_popped);
+    ol_free(m->list);
+    ol_free(m->roots);
+    ol_free(m);
+}
+
+olv_status ol_grammar_matcher_create(const ol_grammar *g, const ol_grammar_vocab *v, ol_grammar_matcher **out,
+                                     olv_error *err) {
+    ol_grammar_matcher *m = ol_calloc(1, sizeof *m);
+    if (!m) return ol_fail(err, OLV_NOMEM, "out of memory for a grammar's matcher");
+    m->g = g;
+    m->v = v;
+    m->words = (uint32_t)((v->n_tokens + 31) / 32);
+    m->masks = ol_calloc((size_t)OL_GMASK_SLOTS * m->words, sizeof *m->masks);
+    m->mask_owner = ol_calloc(OL_GMASK_SLOTS, sizeof *m->mask_owner);
+    m->path = ol_calloc((size_t)v->longest + 2, sizeof *m->path);
+    m->path_popped = ol_calloc((size_t)v->longest + 2, 1);
+    olv_status st = m->masks && m->mask_owner && m->path && m->path_popped ? ol_gstates_start(m) : OLV_NOMEM;
+    if (st != OLV_OK) {
+        m->status = st;
+        failure(m, err);
+        ol_grammar_matcher_destroy(m);
+        return st;
+    }
+    *out = m;
+    return OLV_OK;
+}
+
+olv_status ol_grammar_reset(ol_grammar_matcher *m, olv_error *err) {
+    m->now = m->start;
+    return m->status == OLV_OK ? OLV_OK : failure(m, err);
+}
+
+static void allow(const ol_grammar_vocab *v, uint32_t *bits, int32_t token) {
+    for (; token >= 0; token = v->same[token]) bits[token / 32] |= 1u << (token % 32);
+}
+
+static void push(ol_grammar_matcher *m, uint32_t **list, uint32_t *n, uint32_t *cap, uint32_t x) {
+    if (ol_ggrow(m, (void **)list, cap, *n + 1, sizeof **list)) (*list)[(*n)++] = x;
+}
+
+/* All tokens against a local state: those that stay alive inside the rule into m->list (trie nodes), and the subtrees
+ * that have left it into m->roots. */
+static void walk_local(ol_grammar_matcher *m, uint32_t state) {
+    const ol_grammar_vocab *v = m->v;
+    m->n_list = m->n_roots = 0;
+    m->path[0] = state;
+    m->path_popped[0] = 0;
+    for (uint32_t i = 0; i < v->n_nodes && m->status == OLV_OK;) {
+        const ol_gtrie_node *t = &v->nodes[i];
+        uint32_t d = t->depth, s = ol_gstep(m, m->path[d], t->byte);
+        bool popped = m->path_popped[d] || m->states[s].popped;
+        if (m->states[s].n == 0) {
+            if (popped) push(m, &m->roots, &m->n_roots, &m->roots_cap, i);
+            i = t->end;
+            continue;
+        }
+        m->path[d + 1] = s;
+        m->path_popped[d + 1] = popped;
+        if (t->token >= 0) push(m, &m->list, &m->n_list, &m->list_cap, i);
+        i++;
+    }
+}
+
+static uint32_t *copy_list(const uint32_t *p, uint32_t n) {
+    uint32_t *d = ol_alloc(((size_t)n + 1) * sizeof *d);
+    if (d && n) memcpy(d, p, n * sizeof *d);
+    return d;
+}
+
+/* What is known of a local state, worked out the first time. */
+static int32_t local_of(ol_grammar_matcher *m, uint32_t state) {
+    if (m->states[state].local >= 0) return m->states[state].local;
+    walk_local(m, state);
+    ol_glocal l = {.n_roots = m->n_roots, .roots = copy_list(m->roots, m->n_roots)};
+    if (m->n_list <= FEW_TOKENS) {
+        l.n_tokens = m->n_list;
+        l.tokens = ol_alloc(((size_t)m->n_list + 1) * sizeof *l.tokens);
+        for (uint32_t i = 0; i < m->n_list && l.tokens; i++) l.tokens[i] = m->v->nodes[m->list[i]].token;
+    } else {
+        l.bits = ol_calloc(m->words, sizeof *l.bits);
+        for (uint32_t i = 0; i < m->n_list && l.bits; i++) allow(m->v, l.bits, m->v->nodes[m->list[i]].token);
+    }
+    if (!l.roots || (!l.tokens && !l.bits)) m->status = OLV_NOMEM;
+    if (m->status != OLV_OK || !ol_ggrow(m, (void **)&m->locals, &m->locals_cap, m->n_locals + 1, sizeof *m->locals)) {
+        ol_free(l.roots);
+        ol_free(l.tokens);
+        ol_free(l.bits);
+        return -1;
+    }
+    m->locals[m->n_locals] = l;
+    m->states[state].local = (int32_t)m->n_locals;
+    return (int32_t)m->n_locals++;
+}
+
+/* The tokens of a subtree that the state allows, its bytes up to the subtree's root included. */
+static void walk_subtree(ol_grammar_matcher *m, uint32_t state, uint32_t root, uint32_t *bits) {
+    const ol_grammar_vocab *v = m->v;
+    const ol_gtrie_node *r = &v->nodes[root];
+    const char *bytes = v->bytes + v->offsets[r->sample];
+    m->path[0] = state;
+    for (uint32_t d = 0; d < r->depth; d++) {
+        m->path[d + 1] = ol_gstep(m, m->path[d], (uint8_t)bytes[d]);
+        if (m->path[d + 1] == 0) return;
+    }
+    for (uint32_t i = root; i < r->end && m->status == OLV_OK;) {
+        const ol_gtrie_node *t = &v->nodes[i];
+        uint32_t s = ol_gstep(m, m->path[t->depth], t->byte);
+        if (s == 0) {
+            i = t->end;
+            continue;
+        }
+        m->path[t->depth + 1] = s;
+        if (t->token >= 0) allow(v, bits, t->token);
+        i++;
+    }
+}
+
+static void add_local(ol_grammar_matcher *m, uint32_t state, int32_t local, uint32_t *bits) {
+    const ol_glocal *l = &m->locals[local];
+    if (l->bits)
+        for (uint32_t w = 0; w < m->words; w++) bits[w] |= l->bits[w];
+    for (uint32_t i = 0; i < l->n_tokens; i++) allow(m->v, bits, l->tokens[i]);
+    for (uint32_t i = 0; i < l->n_roots && m->status == OLV_OK; i++) {
+        walk_subtree(m, state, m->locals[local].roots[i], bits);
+        l = &m->locals[local];
+    }
+}
+
+static void make_mask(ol_grammar_matcher *m, uint32_t state, uint32_t *bits) {
+    uint32_t n = m->states[state].n, i = 0;
+    uint64_t *local = ol_alloc(((size_t)n + 1) * sizeof *local);
+    if (!local) m->status = OLV_NOMEM;
+    memset(bits, 0, m->words * sizeof *bits);
+    while (i < n && m->status == OLV_OK) { /* one group of equal stacks after the other */
+        uint32_t k = 0;
+        uint64_t frame = m->pairs[m->states[state].at + i] >> 32;
+        for (; i < n && m->pairs[m->states[state].at + i] >> 32 == frame; i++)
+            local[k++] = (uint64_t)OL_GFRAME_LOCAL << 32 | (uint32_t)m->pairs[m->states[state].at + i];
+        uint32_t s = ol_gstate_intern(m, local, k, false, false);
+        int32_t known = m->status == OLV_OK ? local_of(m, s) : -1;
+        if (known >= 0) add_local(m, state, known, bits);
+    }
+    ol_free(local);
+    if (m->states[state].accepting)
+        for (size_t e = 0; e < m->v->n_eos; e++) allow(m->v, bits, (int32_t)m->v->eos[e]);
+}
+
+static bool too_much(const ol_grammar_matcher *m) {
+    return m->n_states > FLUSH_STATES || m->n_frames > FLUSH_FRAMES || m->n_locals > FLUSH_LOCALS;
+}
+
+olv_status ol_grammar_mask(ol_grammar_matcher *m, uint32_t *bits, olv_error *err) {
+    if (m->status == OLV_OK && too_much(m)) ol_gstates_flush(m);
+    if (m->status != OLV_OK) return failure(m, err);
+    int32_t slot = m->states[m->now].mask;
+    if (slot < 0 || m->mask_owner[slot] != (int32_t)m->now) {
+        slot = (int32_t)(m->next_slot++ % OL_GMASK_SLOTS);
+        m->mask_owner[slot] = -1;
+        make_mask(m, m->now, m->masks + (size_t)slot * m->words);
+        if (m->status != OLV_OK) return failure(m, err);
+        m->states[m->now].mask = slot;
+        m->mask_owner[slot] = (int32_t)m->now;
+    }
+    memcpy(bits, m->masks + (size_t)slot * m->words, m->words * sizeof *bits);
+    return OLV_OK;
+}
+
+olv_status ol_grammar_accept(ol_grammar_matcher *m, const char *bytes, size_t len, olv_error *err) {
+    if (m->status != OLV_OK) return failure(m, err);
+    uint32_t s = m->now;
+    for (size_t i = 0; i < len; i++) {
+        s = ol_gstep(m, s, (uint8_t)bytes[i]);
+        if (m->status != OLV_OK) return failure(m, err);
+        if (s == 0)
+            return ol_fail(err, OLV_ARG, "byte %zu (0x%02x) of the text cannot come here in the grammar", i,
+                           (unsigned)(uint8_t)bytes[i]);
+    }
+    m->now = s;
+    return OLV_OK;
+}
+
+bool ol_grammar_complete(const ol_grammar_matcher *m) { return m->states[m->now].accepting; }
+bool ol_grammar_finished(ol_grammar_matcher *m) { return m->states[m->now].accepting && m->states[m->now].n == 0; }
+
+/* The one byte that can come in a state, or -1. */
+static int only_byte(ol_grammar_matcher *m, uint32_t state) {
+    const ol_gstate *s = &m->states[state];
+    int byte = -1;
+    if (s->accepting) return -1;
+    for (uint32_t i = 0; i < s->n; i++) {
+        const ol_gnode *n = &m->g->nodes[(uint32_t)m->pairs[s->at + i]];
+        if (n->lo != n->hi || (byte >= 0 && byte != n->lo)) return -1;
+        byte = n->lo;
+    }
+    return byte;
+}
+
+size_t ol_grammar_forced(ol_grammar_matcher *m, char *out, size_t cap) {
+    uint32_t s = m->now;
+    size_t n = 0;
+    for (int b; n < cap && (b = only_byte(m, s)) >= 0; n++) {
+        s = ol_gstep(m, s, (uint8_t)b);
+        if (s == 0) break;
+        out[n] = (char)b;
+    }
+    return n;
+}

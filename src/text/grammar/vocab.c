@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "text/grammar/vocab.h"
+#include "base/alloc.h"
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void ol_grammar_vocab_destroy(ol_grammar_vocab *v) {
+    if (!v) return;
+    ol_free(v->nodes);
+    ol_free(v->same);
+    ol_free(v->bytes);
+    ol_free(v->offsets);
+    ol_free(v->eos);
+    ol_free(v);
+}
+
+static bool is_eos(const ol_grammar_vocab *v, int64_t t) {
+    for (size_t i = 0; i < v->n_eos; i++)
+        if (v->eos[i] == t) return true;
+    return false;
+}
+
+static olv_status copy_bytes(ol_grammar_vocab *v, ol_token_bytes_fn *bytes, void *ctx, olv_error *err) {
+    size_t cap = (size_t)v->n_tokens * 8 + 64, used = 0;
+    v->bytes = ol_alloc(cap);
+    for (int64_t t = 0; t < v->n_tokens && v->bytes; t++) {
+        size_t len = 0;
+        const char *p = bytes(ctx, t, &len);
+        v->offsets[t] = used;
+        if (!p || is_eos(v, t)) len = 0;
+        if (len > OL_GTOKEN_MAX) len = 0; /* never allowed rather than wrong */
+        if (used + len > cap) {
+            cap = cap * 2 + len;
+            char *more = ol_realloc(v->bytes, cap);
+            if (!more) break;
+            v->bytes = more;
+        }
+        if (len) memcpy(v->bytes + used, p, len);
+        used += len;
+        v->offsets[t + 1] = used;
+        if (len > v->longest) v->longest = (uint32_t)len;
+        if (t + 1 == v->n_tokens) return OLV_OK;
+    }
+    return ol_fail(err, OLV_NOMEM, "out of memory for the bytes of %lld tokens", (long long)v->n_tokens);
+}
+
+typedef struct entry {
+    const char *p;
+    uint32_t len;
+    int32_t token;
+} entry;
+
+static int by_bytes(const void *x, const void *y) {
+    const entry *a = x, *b = y;
+    uint32_t n = a->len < b->len ? a->len : b->len;
+    int c = memcmp(a->p, b->p, n);
+    if (c) return c;
+    if (a->len != b->len) return a->len < b->len ? -1 : 1;
+    return (a->token > b->token) - (a->token < b->token);
+}
+
+/* Sorted tokens in, trie out: `open` holds the nodes on the path to the last token. */
+static void build(ol_grammar_vocab *v, const entry *e, size_t n, uint32_t *open) {
+    uint32_t depth = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t common = 0;
+        if (i)
+            while (common < e[i].len && common < e[i - 1].len && e[i].p[common] == e[i - 1].p[common]) common++;
+        if (i && common == e[i].len && e[i].len == e[i - 1].len) { /* the same bytes: chained behind the first */
+            v->same[e[i - 1].token] = e[i].token;
+            continue;
+        }
+        while (depth > common) v->nodes[open[--depth]].end = v->n_nodes;
+        for (; depth < e[i].len; depth++) {
+            open[depth] = v->n_nodes;
+            v->nodes[v->n_nodes++] = (ol_gtrie_node){0, -1, (uint32_t)e[i].token, (uint16_t)depth, (uint8_t)e[i].p[depth]};
+        }
+        v->nodes[v->n_nodes - 1].token = e[i].token;
+    }
+    while (depth > 0) v->nodes[open[--depth]].end = v->n_nodes;
+}
+
+static olv_status build_trie(ol_grammar_vocab *v, olv_error *err) {
+    size_t total = (size_t)v->offsets[v->n_tokens], n = 0;
+    entry *e = ol_calloc((size_t)v->n_tokens, sizeof *e);
+    uint32_t *open = ol_calloc((size_t)v->longest + 1, sizeof *open);
+    v->nodes = total < UINT32_MAX ? ol_calloc(total + 1, sizeof *v->nodes) : NULL;
+    bool ok = e && open && v->nodes;
+    for (int64_t t = 0; t < v->n_tokens && ok; t++) {
+        v->same[t] = -1;
+        uint32_t len = (uint32_t)(v->offsets[t + 1] - v->offsets[t]);
+        if (len) e[n++] = (entry){v->bytes + v->offsets[t], len, (int32_t)t};
+    }
+    if (ok) {
+        qsort(e, n, sizeof *e, by_bytes);
+        build(v, e, n, open);
+    }
+    ol_free(e);
+    ol_free(open);
+    return ok ? OLV_OK : ol_fail(err, OLV_NOMEM, "out of memory for the trie of %lld tokens", (long long)v->n_tokens);
+}
+
+olv_status ol_grammar_vocab_create(int64_t n_tokens, ol_token_bytes_fn *bytes, void *ctx, const int64_t *eos, size_t n_eos,
+                                   ol_grammar_vocab **out, olv_error *err) {
+    if (n_tokens < 1 || n_tokens > (1 << 24))
+        return ol_fail(err, OLV_ARG, "a vocabulary of %lld tokens; expected 1 to %d", (long long)n_tokens, 1 << 24);
+    ol_grammar_vocab *v = ol_calloc(1, sizeof *v);
+    if (!v) return ol_fail(err, OLV_NOMEM, "out of memory for a vocabulary");
+    v->n_tokens = n_tokens;
+    v->same = ol_calloc((size_t)n_tokens, sizeof *v->same);
+    v->offsets = ol_calloc((size_t)n_tokens + 1, sizeof *v->offsets);
+    v->eos = ol_calloc(n_eos + 1, sizeof *v->eos);
+    olv_status st = OLV_OK;
+    if (!v->same || !v->offsets || !v->eos) st = ol_fail(err, OLV_NOMEM, "out of memory for a vocabulary");
+    for (size_t i = 0; i < n_eos && st == OLV_OK; i++)
+        if (eos[i] >= 0 && eos[i] < n_tokens) v->eos[v->n_eos++] = eos[i];
+    if (st == OLV_OK) st = copy_bytes(v, bytes, ctx, err);
+    if (st == OLV_OK) st = build_trie(v, err);
+    if (st != OLV_OK) ol_grammar_vocab_destroy(v);
+    else *out = v;
+    return st;
+}

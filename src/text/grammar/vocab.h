@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tokens as a trie in depth-first order, so that a walk is one loop and a dead prefix one jump. */
+#ifndef OL_TEXT_GRAMMAR_VOCAB_H
+#define OL_TEXT_GRAMMAR_VOCAB_H
+
+#include "text/grammar/grammar.h"
+
+typedef struct ol_gtrie_node {
+    uint32_t end;   /* index behind its subtree */
+    int32_t token;  /* first token that ends here, -1: none */
+    uint32_t sample; /* any token of the subtree */
+    uint16_t depth; /* bytes before this one */
+    uint8_t byte;
+} ol_gtrie_node;
+
+struct ol_grammar_vocab {
+    int64_t n_tokens;
+    ol_gtrie_node *nodes;
+    uint32_t n_nodes;
+    int32_t *same; /* [n_tokens]: next token with the same bytes, -1 */
+    char *bytes;
+    uint64_t *offsets; /* [n_tokens + 1] */
+    int64_t *eos;
+    size_t n_eos;
+    uint32_t longest;
+};
+
+enum { OL_GTOKEN_MAX = 4096 };
+
+#endif
