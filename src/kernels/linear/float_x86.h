@@ -102,6 +102,7 @@ typedef struct row_ref {
 INLINE void gemv_step(const row_ref *w, const float *x, int64_t ldx, int64_t k, int64_t n, int chain, const int rows,
                       vf (*acc)[CHAINS]) {
     vf v = load_typed(w->t, w->p, k, n);
+#pragma GCC unroll 4
     for (int i = 0; i < rows; i++) {
         vf xi = n >= W ? vload(x + i * ldx + k) : vload_part(x + i * ldx + k, n);
         acc[i][chain] = vfma(v, xi, acc[i][chain]);
