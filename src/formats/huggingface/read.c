@@ -45,16 +45,24 @@ static ol_value *table_value(ol_hf_build *b, const char *part, int64_t rows) {
     return c ? ol_hf_constant(b, t->name.ptr, c) : NULL;
 }
 
+/* The table of learned positions without its first `offset` rows, which stand for no position. */
+static ol_value *position_table(ol_hf_build *b, int64_t offset) {
+    const ol_hf_config *c = b->c;
+    const ol_st_tensor *t = ol_hf_find(b, c->names->positions, ".weight");
+    ol_const *all = ol_hf_weight(b, c->names->positions, c->context + offset, c->hidden);
+    if (!all) return NULL;
+    ol_const *rows = offset ? ol_const_slice_rows(all, offset, c->context, &b->error) : ol_const_retain(all);
+    ol_const_release(all);
+    if (!rows) b->failed = true;
+    return ol_hf_constant(b, t->name.ptr, rows);
+}
+
 static ol_value *embed(ol_hf_build *b, ol_value *ids) {
     const ol_hf_config *c = b->c;
     ol_value *x = look_up(b, table_value(b, c->names->embed, c->vocab), ids);
     x = ol_hf_scale(b, x, c->embed_scale);
-    if (c->position == OL_HF_LEARNED) {
-        int64_t offset = c->family->position_offset;
-        ol_value *at = b->positions;
-        if (offset) at = ol_hf_op2(b, "Add", at, ol_hf_ints(b, &offset, -1));
-        x = ol_hf_op2(b, "Add", x, look_up(b, table_value(b, c->names->positions, c->context + offset), at));
-    }
+    if (c->position == OL_HF_LEARNED)
+        x = ol_hf_op2(b, "Add", x, look_up(b, position_table(b, c->family->position_offset), b->positions));
     return c->names->embed_norm ? ol_hf_norm_of(b, x, c->names->embed_norm, c->hidden) : x;
 }
 

@@ -329,7 +329,7 @@ static int only_computed(const ol_node *n) {
     return at;
 }
 
-/* Lets the head run on the chosen rows only: everything behind the last sum of two streams works row by row. */
+/* Lets the head run on the chosen rows only: from the logits back through what works row by row for them alone. */
 static olv_status choose_rows(ol_translate *tr, ol_value *logits, ol_value *rows) {
     ol_node *first = NULL;
     int input = 0;
@@ -337,7 +337,7 @@ static olv_status choose_rows(ol_translate *tr, ol_value *logits, ol_value *rows
         ol_node *n = v->producer;
         int at = only_computed(n);
         const char *op = n->op->name;
-        if (at < 0 || strcmp(op, "Attention") == 0 || strcmp(op, "Rotary") == 0 || strcmp(op, "Gather") == 0) break;
+        if (at < 0 || v->n_uses > 1 || strcmp(op, "Attention") == 0 || strcmp(op, "Rotary") == 0 || strcmp(op, "Gather") == 0) break;
         first = n;
         input = at;
         v = n->inputs[at];
