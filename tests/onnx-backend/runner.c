@@ -2,7 +2,8 @@
 /* Runs the ONNX backend vectors on the reference device: rtol 1e-3, atol 1e-7, exact types and shapes. The file of
  * expectations names the vectors that do not pass and why; every difference from it, either way, fails the run.
  *
- * Usage: onnx_backend DATA [--expected FILE] [--write FILE] [--verbose] [--only WORD] */
+ * Usage: onnx_backend DATA [--expected FILE] [--write FILE] [--verbose] [--only WORD]
+ * [--rewrite MODEL] */
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -25,6 +26,7 @@ typedef struct totals {
 } totals;
 
 static bool verbose;
+static const char *rewrite; /* path of a model file: every model is written there and read again before it runs */
 static const char *only;
 static char *expected;
 static FILE *written;
@@ -101,6 +103,15 @@ static outcome run_vector(const char *dir, char *text, size_t size) {
         return MISSING;
     }
     outcome r = PASS;
+    if (rewrite) {
+        ol_onnx_write_options opt = {.opset = 27, .inline_max = 16};
+        olv_status s = ol_onnx_write(g, rewrite, &opt, &err);
+        ol_graph_destroy(g);
+        if (s != OLV_OK || ol_onnx_read(rewrite, &g, &err) != OLV_OK) {
+            snprintf(text, size, "rewriting: %s", err.message);
+            return FAIL;
+        }
+    }
     if (g->n_inputs > MAX_VALUES || g->n_outputs > MAX_VALUES) {
         snprintf(text, size, "too many inputs or outputs");
         r = FAIL;
@@ -179,6 +190,7 @@ int main(int argc, char **argv) {
     for (int i = 2; i < argc; i++) {
         size_t len;
         if (!strcmp(argv[i], "--verbose")) verbose = true;
+        else if (!strcmp(argv[i], "--rewrite") && i + 1 < argc) rewrite = argv[++i];
         else if (!strcmp(argv[i], "--only") && i + 1 < argc) only = argv[++i];
         else if (!strcmp(argv[i], "--write") && i + 1 < argc) written = fopen(argv[++i], "w");
         else if (!strcmp(argv[i], "--expected") && i + 1 < argc) {

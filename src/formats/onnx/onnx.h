@@ -18,4 +18,17 @@ struct ol_datum;
 OLV_MUST_USE olv_status ol_onnx_read_value(const void *data, size_t len, const ol_type *type, struct ol_datum *out,
                                            olv_error *err);
 
+/* ---- writing ---- */
+
+typedef struct ol_onnx_write_options {
+    int64_t opset;       /* 0: OL_OPSET; operators newer than it are refused */
+    int64_t ir_version;  /* 0: the one that belongs to the opset */
+    uint64_t inline_max; /* constants of up to so many bytes lie in the model file; 0: 1024 */
+} ol_onnx_write_options;
+
+/* Writes PATH, and PATH.data for the larger constants, streamed by row tiles (tensors of a page and more at multiples of
+ * 4096, smaller ones of 64). Same graph, same bytes. Both files appear complete or not at all. olivine.Linear becomes
+ * Gemm or MatMul, quantized constants become DequantizeLinear of blocks; other operators outside of ONNX are refused. */
+OLV_MUST_USE olv_status ol_onnx_write(const ol_graph *g, const char *path, const ol_onnx_write_options *opt, olv_error *err);
+
 #endif

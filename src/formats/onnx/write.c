@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Graph -> ONNX file and data file. */
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "base/error.h"
+#include "formats/onnx/emit.h"
+#include "formats/onnx/onnx.h"
+#include "graph/op.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define TILE_BYTES ((size_t)4 << 20)
+#define PAGE 4096u
+
+typedef struct writer {
+    ol_onnx_write_options opt;
+    const char *location; /* name of the data file */
+    int fd;               /* of the data file, -1 until needed */
+    char *data_path;      /* under its temporary name */
+    uint64_t at;
+    ol_arena *names;
+    olv_error *err;
+} writer;
+
+static olv_status put_bytes(writer *w, const void *p, size_t n) {
+    const char *b = p;
+    while (n) {
+        ssize_t k = write(w->fd, b, n);
+        if (k < 0 && errno == EINTR) continue;
+        if (k <= 0) return ol_fail_errno(w->err, "cannot write '%s'", w->data_path);
+        b += k;
+        n -= (size_t)k;
+        w->at += (uint64_t)k;
+    }
+    return OLV_OK;
+}
+
+/* Opens the data file and pads it to the place of a tensor of `bytes`. */
+static olv_status start_tensor(writer *w, uint64_t bytes) {
+    static const char zeros[PAGE];
+    if (w->fd < 0) w->fd = open(w->data_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (w->fd < 0) return ol_fail_errno(w->err, "cannot create '%s'", w->data_path);
+    uint64_t to = bytes >= PAGE ? PAGE : 64, pad = (to - w->at % to) % to;
+    return put_bytes(w, zeros, (size_t)pad);
+}
+
+static olv_status put_converted(writer *w, const ol_const *c) {
+    int64_t rows = ol_const_rows(c), width = ol_const_width(c), step = width ? (int64_t)(TILE_BYTES / 4) / width : rows;
+    int bits = ol_dtype_bits(ol_const_dtype(c));
+    if (step < 1) step = 1;
+    if (step > rows) step = rows;
+    if (rows == 0 || width == 0) return OLV_OK;
+    float *tile = ol_calloc((size_t)step, (size_t)width * sizeof *tile);
+    char *raw = ol_calloc((size_t)step, (size_t)width * 8);
+    olv_status s = tile && raw ? OLV_OK : ol_fail(w->err, OLV_NOMEM, "no memory for a tile");
+    for (int64_t r = 0; r < rows && s == OLV_OK; r += step) {
+        int64_t n = r + step > rows ? rows - r : step;
+        s = ol_const_rows_f32(c, r, n, tile, w->err);
+        if (s != OLV_OK) break;
+        ol_elems_from_f32(ol_const_dtype(c), tile, (uint64_t)(n * width), raw, 0);
+        s = put_bytes(w, raw, (size_t)(n * width) * (size_t)bits / 8);
+    }
+    ol_free(tile);
+    ol_free(raw);
+    return s;
+}
+
+/* Views of float types go by tiles; the rest is materialized. */
+static olv_status put_const(writer *w, const ol_const *c) {
+    size_t bytes;
+    const void *p = ol_const_data(c, &bytes);
+    ol_dtype t = ol_const_dtype(c);
+    if (p) return put_bytes(w, p, bytes);
+    if (t == OL_F32 || t == OL_F16 || t == OL_BF16) return put_converted(w, c);
+    ol_tensor x;
+    OL_TRY(ol_const_materialize(c, SIZE_MAX, &x, w->err));
+    olv_status s = put_bytes(w, x.data, x.bytes);
+    ol_tensor_deinit(&x);
+    return s;
+}
+
+static olv_status const_tensor(writer *w, const ol_const *c, const char *name, ol_buf *out) {
+    ol_tensor x;
+    if (ol_const_quant_form(c)) {
+        OL_TRY(ol_tensor_init(&x, OL_F32, ol_const_rank(c), ol_const_dims(c), w->err));
+        OL_TRY(ol_const_rows_f32(c, 0, ol_const_rows(c), x.data, w->err));
+    } else {
+        OL_TRY(ol_const_materialize(c, SIZE_MAX, &x, w->err));
+    }
+    if (x.dtype == OL_STRING) ol_onnx_emit_strings(out, name, x.rank, x.dims, x.data, (size_t)ol_tensor_count(&x));
+    else ol_onnx_emit_tensor(out, name, x.dtype, x.rank, x.dims, x.data, x.bytes);
+    ol_tensor_deinit(&x);
+    return OLV_OK;
+}
+
+static olv_status plain_const(writer *w, ol_onnx_emit *e, const char *name, const ol_const *c) {
+    size_t bytes;
+    ol_dtype t = ol_const_dtype(c);
+    if (!ol_dtype_bytes(t, (uint64_t)(ol_const_rows(c) * ol_const_width(c)), &bytes)) return ol_fail(w->err, OLV_LIMIT, "constant too large");
+    if (bytes <= w->opt.inline_max || t == OL_STRING) {
+        ol_buf b = OL_BUF_INIT;
+        olv_status s = const_tensor(w, c, name, &b);
+        if (s == OLV_OK) ol_onnx_emit_initializer(e, &b);
+        ol_buf_deinit(&b);
+        return s;
+    }
+    OL_TRY(start_tensor(w, bytes));
+    ol_onnx_emit_external(e, name, t, ol_const_rank(c), ol_const_dims(c), w->location, w->at, bytes);
+    return put_const(w, c);
+}
+
+/* ---- quantized constants: codes, scales and zero points as three tensors and a DequantizeLinear ---- */
+
+static ol_dtype code_type(ol_qcode c) {
+    return c == OL_Q_I8 ? OL_I8 : c == OL_Q_U8 ? OL_U8 : c == OL_Q_I4 ? OL_I4 : c == OL_Q_U4 ? OL_U4 : c == OL_Q_F8 ? OL_F8E4M3 : OL_DTYPE_NONE;
+}
+
+static bool can_block(const ol_qconst *q) {
+    return code_type(q->code) != OL_DTYPE_NONE && q->k % q->group == 0 && q->min_dtype == OL_DTYPE_NONE && !q->perm && !q->input_scale &&
+           q->global_scale == 1 && q->scale_dtype != OL_F8E8M0 && (q->zero_dtype == OL_DTYPE_NONE || !ol_dtype_bits(q->zero_dtype) || ol_dtype_class(q->zero_dtype) != 'f') &&
+           (ol_dtype_bits(code_type(q->code)) == 8 || q->k % 2 == 0);
+}
+
+/* Zero points of all rows as a dense tensor of the codes' type. */
+static void dense_zeros(const ol_qconst *q, const uint8_t *zeros, ol_dtype t, ol_tensor *out) {
+    double def = q->code == OL_Q_U4 ? 8 : q->code == OL_Q_U8 ? 128 : 0;
+    for (int64_t r = 0; r < q->rows; r++)
+        for (int64_t g = 0; g < q->n_groups; g++)
+            ol_elem_set(t, out->data, (uint64_t)(r * q->n_groups + g),
+                        q->zero_dtype == OL_DTYPE_NONE ? def : ol_elem_get(q->zero_dtype, zeros + (size_t)r * q->zero_row_bytes, (uint64_t)g));
+}
+
+static olv_status add_tensor(writer *w, ol_onnx_emit *e, const char *name, ol_dtype t, int rank, const int64_t *dims, const void *data, size_t bytes) {
+    if (bytes > w->opt.inline_max) {
+        OL_TRY(start_tensor(w, bytes));
+        ol_onnx_emit_external(e, name, t, rank, dims, w->location, w->at, bytes);
+        return put_bytes(w, data, bytes);
+    }
+    ol_buf b = OL_BUF_INIT;
+    ol_onnx_emit_tensor(&b, name, t, rank, dims, data, bytes);
+    ol_onnx_emit_initializer(e, &b);
+    ol_buf_deinit(&b);
+    return OLV_OK;
+}
+
+static olv_status put_codes(writer *w, ol_onnx_emit *e, const char *name, const ol_const *c, const ol_qconst *q) {
+    size_t bytes;
+    if (!ol_mul_size((size_t)q->rows, q->row_bytes, &bytes)) return ol_fail(w->err, OLV_LIMIT, "constant too large");
+    OL_TRY(start_tensor(w, bytes));
+    ol_onnx_emit_external(e, name, code_type(q->code), ol_const_rank(c), ol_const_dims(c), w->location, w->at, bytes);
+    int64_t step = (int64_t)(TILE_BYTES / (q->row_bytes ? q->row_bytes : 1)) + 1;
+    uint8_t *tile = ol_calloc((size_t)step, q->row_bytes);
+    olv_status s = tile ? OLV_OK : ol_fail(w->err, OLV_NOMEM, "no memory for a tile");
+    for (int64_t r = 0; r < q->rows && s == OLV_OK; r += step) {
+        int64_t n = r + step > q->rows ? q->rows - r : step;
+        s = ol_const_rows_quant(c, r, n, tile, NULL, NULL, w->err);
+        if (s == OLV_OK) s = put_bytes(w, tile, (size_t)n * q->row_bytes);
+    }
+    ol_free(tile);
+    return s;
+}
+
+static olv_status quant_const(writer *w, ol_onnx_emit *e, const char *name, const ol_const *c, const ol_qconst *q) {
+    int rank = ol_const_rank(c);
+    int64_t dims[OL_MAX_RANK];
+    memcpy(dims, ol_const_dims(c), (size_t)rank * sizeof *dims);
+    dims[rank - 1] = q->n_groups;
+    ol_tensor zeros = {.dtype = OL_DTYPE_NONE}, scales = {.dtype = OL_DTYPE_NONE};
+    ol_dtype t = code_type(q->code);
+    char *text[3] = {ol_arena_printf(w->names, "%s_codes", name), ol_arena_printf(w->names, "%s_scale", name), ol_arena_printf(w->names, "%s_zero", name)};
+    if (!text[0] || !text[1] || !text[2]) return ol_fail(w->err, OLV_NOMEM, "no memory");
+    bool has_zero = q->zero_dtype != OL_DTYPE_NONE || q->code == OL_Q_U4 || q->code == OL_Q_U8;
+    int64_t step = (int64_t)(TILE_BYTES / (q->row_bytes ? q->row_bytes : 1)) + 1;
+    size_t scale_row = (size_t)q->n_groups * (size_t)ol_dtype_bits(q->scale_dtype) / 8;
+    uint8_t *raw = ol_calloc((size_t)q->rows, q->zero_row_bytes + 1), *codes = ol_calloc((size_t)step, q->row_bytes + 1);
+    olv_status s = raw && codes ? ol_tensor_init(&scales, q->scale_dtype, rank, dims, w->err) : ol_fail(w->err, OLV_NOMEM, "no memory");
+    if (s == OLV_OK && has_zero) s = ol_tensor_init(&zeros, t, rank, dims, w->err);
+    for (int64_t r = 0; s == OLV_OK && r < q->rows; r += step) {
+        int64_t n = r + step > q->rows ? q->rows - r : step;
+        s = ol_const_rows_quant(c, r, n, codes, (uint8_t *)scales.data + (size_t)r * scale_row,
+                                q->zero_dtype == OL_DTYPE_NONE ? NULL : raw + (size_t)r * q->zero_row_bytes, w->err);
+    }
+    if (s == OLV_OK && has_zero) dense_zeros(q, raw, t, &zeros);
+    ol_free(raw);
+    ol_free(codes);
+    if (s == OLV_OK) s = put_codes(w, e, text[0], c, q);
+    if (s == OLV_OK) s = add_tensor(w, e, text[1], q->scale_dtype, rank, dims, scales.data, scales.bytes);
+    if (s == OLV_OK && has_zero) s = add_tensor(w, e, text[2], t, rank, dims, zeros.data, zeros.bytes);
+    ol_tensor_deinit(&zeros);
+    ol_tensor_deinit(&scales);
+    OL_TRY(s);
+    ol_buf attrs = OL_BUF_INIT;
+    const char *in[] = {text[0], text[1], has_zero ? text[2] : NULL}, *wide = name;
+    if (q->scale_dtype != OL_F32) wide = ol_arena_printf(w->names, "%s_narrow", name);
+    ol_onnx_attr_int(&attrs, "axis", rank - 1);
+    ol_onnx_attr_int(&attrs, "block_size", q->group);
+    ol_onnx_emit_node(e, "", "DequantizeLinear", NULL, in, 3, &wide, 1, &attrs);
+    ol_buf_deinit(&attrs);
+    if (wide != name) { /* scales of 16 bits give 16-bit weights: the graph has f32 */
+        ol_buf cast = OL_BUF_INIT;
+        ol_onnx_attr_int(&cast, "to", ol_dtype_onnx(OL_F32));
+        ol_onnx_emit_node(e, "", "Cast", NULL, &wide, 1, &name, 1, &cast);
+        ol_buf_deinit(&cast);
+    }
+    return OLV_OK;
+}
+
+/* ---- graphs ---- */
+
+static olv_status emit_graph(writer *w, const ol_graph *g, ol_onnx_emit *e);
+
+static olv_status emit_attr(writer *w, const ol_attr *a, ol_buf *out) {
+    switch (a->type) {
+    case OL_ATTR_INT: ol_onnx_attr_int(out, a->name, a->v.i); break;
+    case OL_ATTR_FLOAT: ol_onnx_attr_float(out, a->name, a->v.f); break;
+    case OL_ATTR_STRING: ol_onnx_attr_string(out, a->name, a->v.s.ptr, a->v.s.len); break;
+    case OL_ATTR_INTS: ol_onnx_attr_ints(out, a->name, a->v.ints, a->count); break;
+    case OL_ATTR_FLOATS: ol_onnx_attr_floats(out, a->name, a->v.floats, a->count); break;
+    case OL_ATTR_STRINGS: ol_onnx_attr_strings(out, a->name, a->v.strings, a->count); break;
+    case OL_ATTR_TENSOR: {
+        ol_buf b = OL_BUF_INIT;
+        olv_status s = const_tensor(w, a->v.tensor, NULL, &b);
+        if (s == OLV_OK) ol_onnx_attr_tensor(out, a->name, &b);
+        ol_buf_deinit(&b);
+        return s;
+    }
+    case OL_ATTR_GRAPH: {
+        ol_onnx_emit sub = OL_ONNX_EMIT_INIT;
+        olv_status s = emit_graph(w, a->v.graph, &sub);
+        if (s == OLV_OK) ol_onnx_attr_graph(out, a->name, *a->v.graph->name ? a->v.graph->name : "graph", &sub);
+        ol_onnx_emit_deinit(&sub);
+        return s;
+    }
+    default: return ol_fail(w->err, OLV_UNSUPPORTED, "attribute '%s' in an ONNX file", a->name);
+    }
+    return OLV_OK;
+}
+
+/* Operators that came after opset 21. */
+static int64_t since(const ol_op *op) {
+    static const struct {
+        const char *name;
+        int64_t opset;
+    } late[] = {{"RMSNormalization", 23}, {"Attention", 23}, {"RotaryEmbedding", 23}, {"Swish", 24}, {"TensorScatter", 24}, {"BitCast", 26}, {"CumProd", 26}};
+    for (size_t i = 0; i < sizeof late / sizeof *late; i++)
+        if (!op->domain[0] && !strcmp(op->name, late[i].name)) return late[i].opset;
+    return 0;
+}
+
+static const char *name_of(const ol_value *v) { return v ? v->name : NULL; }
+
+/* y = x W^T + b: Gemm for matrices, else Transpose, MatMul, Add. */
+static olv_status emit_linear(writer *w, ol_onnx_emit *e, const ol_node *n) {
+    const char *in[3] = {name_of(n->inputs[0]), name_of(n->inputs[1]), n->n_inputs > 2 ? name_of(n->inputs[2]) : NULL};
+    const char *out = n->outputs[0]->name;
+    ol_buf attrs = OL_BUF_INIT;
+    if (n->inputs[0]->type.rank == 2) {
+        ol_onnx_attr_int(&attrs, "transB", 1);
+        ol_onnx_emit_node(e, "", "Gemm", n->name, in, 3, &out, 1, &attrs);
+    } else {
+        const char *t = ol_arena_printf(w->names, "%s_transposed", out), *m = in[2] ? ol_arena_printf(w->names, "%s_product", out) : out;
+        const char *product[2] = {in[0], t}, *sum[2] = {m, in[2]};
+        ol_onnx_attr_ints(&attrs, "perm", (const int64_t[]){1, 0}, 2);
+        if (t && m) {
+            ol_onnx_emit_node(e, "", "Transpose", NULL, &in[1], 1, &t, 1, &attrs);
+            ol_onnx_emit_node(e, "", "MatMul", n->name, product, 2, &m, 1, NULL);
+            if (in[2]) ol_onnx_emit_node(e, "", "Add", NULL, sum, 2, &out, 1, NULL);
+        } else {
+            e->failed = true;
+        }
+    }
+    ol_buf_deinit(&attrs);
+    return OLV_OK;
+}
+
+static olv_status emit_node(writer *w, ol_onnx_emit *e, const ol_node *n) {
+    if (!strcmp(n->op->domain, "olivine") && !strcmp(n->op->name, "Linear")) return emit_linear(w, e, n);
+    if (!strcmp(n->op->domain, "olivine")) return ol_fail(w->err, OLV_UNSUPPORTED, "no form in ONNX files");
+    if (since(n->op) > w->opt.opset) return ol_fail(w->err, OLV_UNSUPPORTED, "needs opset %lld, %lld asked for", (long long)since(n->op), (long long)w->opt.opset);
+    const char **names = ol_calloc((size_t)(n->n_inputs + n->n_outputs) + 1, sizeof *names);
+    if (!names) return ol_fail(w->err, OLV_NOMEM, "no memory");
+    ol_buf attrs = OL_BUF_INIT;
+    olv_status s = OLV_OK;
+    for (int i = 0; i < n->n_inputs; i++) names[i] = name_of(n->inputs[i]);
+    for (int i = 0; i < n->n_outputs; i++) names[n->n_inputs + i] = name_of(n->outputs[i]);
+    for (int i = 0; i < n->n_attrs && s == OLV_OK; i++) s = emit_attr(w, &n->attrs[i], &attrs);
+    if (s == OLV_OK) ol_onnx_emit_node(e, n->op->domain, n->op->name, n->name, names, n->n_inputs, names + n->n_inputs, n->n_outputs, &attrs);
+    ol_buf_deinit(&attrs);
+    ol_free(names);
+    return s;
+}
+
+static void emit_io(const ol_graph *g, ol_onnx_emit *e, const ol_value *v, bool input) {
+    char text[OL_MAX_RANK][200];
+    const char *dims[OL_MAX_RANK];
+    const ol_type *t = &v->type;
+    for (int i = 0; i < t->rank; i++) {
+        ol_dim_format(g->dims, t->dims[i], text[i], sizeof text[i]);
+        dims[i] = text[i];
+    }
+    if (input) ol_onnx_emit_input(e, v->name, t->dtype, t->rank, dims, (int)t->kind);
+    else ol_onnx_emit_output(e, v->name, t->dtype, t->rank, dims, (int)t->kind);
+}
+
+static olv_status emit_const(writer *w, ol_onnx_emit *e, const ol_value *v) {
+    const ol_qconst *q = ol_const_quant_form(v->constant);
+    if (q && can_block(q)) return quant_const(w, e, v->name, v->constant, q);
+    return plain_const(w, e, v->name, v->constant);
+}
+
+static olv_status emit_graph(writer *w, const ol_graph *g, ol_onnx_emit *e) {
+    if (g->n_states) return ol_fail(w->err, OLV_UNSUPPORTED, "states have no form in plain ONNX files");
+    for (int i = 0; i < g->n_inputs; i++) emit_io(g, e, g->inputs[i], true);
+    for (int i = 0; i < g->n_values; i++) {
+        const ol_value *v = g->values[i];
+        if (v->constant && (v->n_uses || v->is_input) && emit_const(w, e, v) != OLV_OK) return ol_error_at(w->err, "constant '%.200s'", v->name);
+    }
+    for (const ol_node *n = g->first; n; n = n->next)
+        if (emit_node(w, e, n) != OLV_OK) return ol_error_at(w->err, "node '%.200s' (%s)", n->name, n->op->name);
+    for (int i = 0; i < g->n_outputs; i++) emit_io(g, e, g->outputs[i], false);
+    return OLV_OK;
+}
+
+static int64_t ir_for(int64_t opset) { return opset <= 18 ? 8 : opset <= 20 ? 9 : opset <= 22 ? 10 : opset == 23 ? 11 : opset == 24 ? 12 : 13; }
+
+static bool uses_domain(const ol_graph *g, const char *domain) {
+    for (const ol_node *n = g->first; n; n = n->next) {
+        if (!strcmp(n->op->domain, domain)) return true;
+        for (int i = 0; i < n->n_attrs; i++)
+            if (n->attrs[i].type == OL_ATTR_GRAPH && uses_domain(n->attrs[i].v.graph, domain)) return true;
+    }
+    return false;
+}
+
+static olv_status write_model(writer *w, const ol_graph *g, const char *path) {
+    ol_onnx_emit e = OL_ONNX_EMIT_INIT;
+    ol_buf out = OL_BUF_INIT;
+    ol_onnx_import imports[3] = {{"", w->opt.opset}};
+    int n = 1;
+    if (uses_domain(g, "com.microsoft")) imports[n++] = (ol_onnx_import){"com.microsoft", 1};
+    if (uses_domain(g, "ai.onnx.ml")) imports[n++] = (ol_onnx_import){"ai.onnx.ml", 5};
+    olv_status s = emit_graph(w, g, &e);
+    if (s == OLV_OK && w->fd >= 0 && fsync(w->fd)) s = ol_fail_errno(w->err, "cannot write '%s'", w->data_path);
+    if (s == OLV_OK && !ol_onnx_emit_model(&e, *g->name ? g->name : "graph", w->opt.ir_version, imports, n, NULL, NULL, 0, &out))
+        s = ol_fail(w->err, OLV_NOMEM, "no memory for a model");
+    if (s == OLV_OK && w->fd >= 0) {
+        char *to = ol_arena_strndup(w->names, w->data_path, strlen(w->data_path) - strlen(".part"));
+        if (!to) s = ol_fail(w->err, OLV_NOMEM, "no memory");
+        else if (rename(w->data_path, to)) s = ol_fail_errno(w->err, "cannot rename '%s'", w->data_path);
+    }
+    if (s == OLV_OK) s = ol_file_write_atomic(path, out.data, out.len, w->err);
+    ol_buf_deinit(&out);
+    ol_onnx_emit_deinit(&e);
+    return s;
+}
+
+olv_status ol_onnx_write(const ol_graph *g, const char *path, const ol_onnx_write_options *opt, olv_error *err) {
+    writer w = {.fd = -1, .err = err, .names = ol_arena_create()};
+    if (!w.names) return ol_fail(err, OLV_NOMEM, "no memory");
+    if (opt) w.opt = *opt;
+    if (!w.opt.opset) w.opt.opset = OL_OPSET;
+    if (!w.opt.ir_version) w.opt.ir_version = ir_for(w.opt.opset);
+    if (!w.opt.inline_max) w.opt.inline_max = 1024;
+    w.location = ol_arena_printf(w.names, "%s.data", ol_path_name(path));
+    w.data_path = ol_arena_printf(w.names, "%s.data.part", path);
+    olv_status s = w.location && w.data_path ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory");
+    if (s == OLV_OK && w.opt.opset < 21) s = ol_fail(err, OLV_UNSUPPORTED, "opset %lld, 21 or newer expected", (long long)w.opt.opset);
+    if (s == OLV_OK) s = write_model(&w, g, path);
+    if (w.fd >= 0) close(w.fd);
+    if (s != OLV_OK && w.fd >= 0) unlink(w.data_path);
+    ol_arena_destroy(w.names);
+    return s == OLV_OK ? s : ol_error_at(err, "%.200s", path);
+}
