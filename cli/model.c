@@ -61,7 +61,18 @@ olv_pipeline *open_model(arg_list *positionals, bool no_tokenizer, int *code) {
     return open_named_model(name, no_tokenizer, code);
 }
 
+/* Greedy decoding asked for by name is plain: the penalties of a generation_config.json belong to its sampling. */
+static void plain_greedy(olv_generation_config *c) {
+    c->do_sample = false;
+    c->temperature = 1;
+    if (c->greedy_penalties) return;
+    c->repetition_penalty = 1;
+    c->presence_penalty = c->frequency_penalty = 0;
+    c->no_repeat_ngram_size = 0;
+}
+
 void apply_generation_options(olv_generation_config *c) {
+    if (gen.greedy) plain_greedy(c);
     const bool *g = gen.given;
     if (g[0]) c->max_new_tokens = gen.max_new_tokens;
     if (g[1]) c->min_new_tokens = gen.min_new_tokens;
@@ -146,6 +157,7 @@ olv_status apply_generation_fields(const json_t *item, olv_generation_config *c,
                   {"include_stop_str_in_output", BOOL, &c->include_stop_str_in_output}};
     const char *key;
     json_t *v;
+    if (json_is_false(json_object_get(item, "do_sample"))) plain_greedy(c);
     json_object_foreach((json_t *)(uintptr_t)item, key, v) {
         if (json_is_null(v)) continue;
         for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {

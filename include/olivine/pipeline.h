@@ -67,6 +67,7 @@ typedef struct olv_generation_config {
     bool include_stop_str_in_output;
     bool skip_special_tokens; /* in the text; true */
     bool apply_chat_template; /* for messages; true */
+    bool greedy_penalties;    /* the folder's penalties hold for greedy decoding too (ORT-GenAI folders) */
 } olv_generation_config;
 OLV_API void olv_generation_config_init(olv_generation_config *cfg);
 /* The model's own defaults (generation_config.json, genai_config.json). */

@@ -109,6 +109,26 @@ static int64_t token_limit(const olv_pipeline *p, const olv_generation_config *c
     return limit < room ? limit : room;
 }
 
+/* One more token into the model. A longrope model that grows past its original length rotates all keys with other factors
+ * from then on, so its cache is made anew. */
+static olv_status step(loop *l, const int64_t *prompt, int64_t n, int64_t token, const float **scores, int64_t *width,
+                       olv_error *err) {
+    olv_pipeline *p = l->p;
+    if (p->rope_switch <= 0 || ol_sequence_length(l->seq) != p->rope_switch) {
+        ol_run_item it = {l->seq, &token, 1, 1, 0};
+        return ol_session_run(p->session, OL_ENTRY_DECODE, &it, 1, scores, width, err);
+    }
+    size_t made = l->ids.len / sizeof(int64_t);
+    int64_t *all = ol_alloc(((size_t)n + made) * sizeof *all);
+    if (!all) return ol_fail(err, OLV_NOMEM, "no memory for %zu tokens", (size_t)n + made);
+    memcpy(all, prompt, (size_t)n * sizeof *all);
+    memcpy(all + n, l->ids.data, made * sizeof *all);
+    olv_status s = ol_sequence_truncate(l->seq, 0, err);
+    if (s == OLV_OK) s = ol_session_prompt(p->session, l->seq, all, n + (int64_t)made, &p->cancel, scores, width, err);
+    ol_free(all);
+    return s;
+}
+
 static olv_status generate_tokens(loop *l, const int64_t *prompt, int64_t n, olv_generation *out, double start,
                                   olv_error *err) {
     olv_pipeline *p = l->p;
@@ -125,8 +145,7 @@ static olv_status generate_tokens(loop *l, const int64_t *prompt, int64_t n, olv
         if (l->reason != OLV_FINISH_NONE) break;
         if (p->cancel) return ol_fail(err, OLV_CANCELLED, "cancelled");
         if (made + 1 == limit) break;
-        ol_run_item it = {l->seq, &token, 1, 1, 0};
-        OL_TRY(ol_session_run(p->session, OL_ENTRY_DECODE, &it, 1, &scores, &width, err));
+        OL_TRY(step(l, prompt, n, token, &scores, &width, err));
     }
     if (l->reason == OLV_FINISH_NONE) l->reason = OLV_FINISH_LENGTH;
     double t2 = ol_now_ms();

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "compress/compress.h"
+#include "graph/op.h"
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -58,11 +59,21 @@ static olv_status compress_weights(olv_pipeline *p, ol_graph *g, const char *wei
     return ol_compress_in_memory(g, bits, p->executor, err);
 }
 
-/* Compressed weights go with an f16 cache; float weights keep f32, and so does precision f32. */
+/* Weights compressed by us go with an f16 cache; float weights keep f32, and so do precision f32 and ORT-GenAI folders,
+ * whose graph declares an f32 cache (docs/decisions/0003). */
 static ol_dtype default_kv_dtype(const olv_pipeline *p, const ol_graph *g) {
+    if (p->bundle->kind == OL_BUNDLE_ORT_GENAI) return OL_F32;
     for (int i = 0; i < g->n_values && p->precision != OLK_F32; i++)
         if (g->values[i] && g->values[i]->constant && ol_const_qconst(g->values[i]->constant)) return OL_F16;
     return OL_F32;
+}
+
+/* Length beyond which a longrope model rotates with its other factors; 0: it has none. */
+static int64_t longrope_length(const ol_graph *g) {
+    for (const ol_node *n = g->first; n; n = n->next)
+        if (!strcmp(n->op->name, "RotaryTable") && ol_str_is(ol_node_string(n, "mode", ""), "longrope"))
+            return ol_node_int(n, "original_length", 0);
+    return 0;
 }
 
 static olv_status compile(olv_pipeline *p, const olv_pipeline_options *o, olv_error *err) {
@@ -78,6 +89,9 @@ static olv_status compile(olv_pipeline *p, const olv_pipeline_options *o, olv_er
         ol_graph_destroy(g);
         return s;
     }
+    const char *level = ol_graph_get_meta(g, "accuracy_level");
+    if (p->precision == OLK_DEFAULT && level && !strcmp(level, "1")) p->precision = OLK_F32; /* the folder asks for it */
+    p->rope_switch = longrope_length(g);
     if (p->kv_dtype == OL_DTYPE_NONE) p->kv_dtype = default_kv_dtype(p, g);
     ol_plan_options po = {device, p->cpu, p->precision, p->kv_dtype};
     OL_TRY(ol_plan_create(g, &po, &p->plan, err));
@@ -173,6 +187,7 @@ void olv_pipeline_get_config(const olv_pipeline *p, olv_generation_config *c) {
     memcpy(c->eos_token_id, g->eos, (size_t)c->n_eos * sizeof g->eos[0]);
     c->bos_token_id = g->bos;
     c->pad_token_id = g->pad;
+    c->greedy_penalties = p->bundle->kind == OL_BUNDLE_ORT_GENAI;
     c->stop_strings = p->stop_strings;
     c->n_stop_strings = (int)g->n_stop_strings;
 }

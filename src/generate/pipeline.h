@@ -21,6 +21,7 @@ struct olv_pipeline {
     olk_precision precision;
     ol_dtype kv_dtype;
     int64_t context_length, vocab_size;
+    int64_t rope_switch; /* longrope: the cache is made anew when a sequence grows past it; 0: never */
     double load_ms;
     volatile bool cancel;
     const char **stop_strings; /* borrowed views for the default config */
