@@ -99,30 +99,38 @@ typedef struct row_ref {
     int64_t k;
 } row_ref;
 
-INLINE void gemv_step(const row_ref *w, const float *x, int64_t ldx, int64_t k, int64_t n, int chain, const int rows,
-                      vf (*acc)[CHAINS]) {
-    vf v = load_typed(w->t, w->p, k, n);
-#pragma GCC unroll 4
-    for (int i = 0; i < rows; i++) {
-        vf xi = n >= W ? vload(x + i * ldx + k) : vload_part(x + i * ldx + k, n);
-        acc[i][chain] = vfma(v, xi, acc[i][chain]);
-    }
-}
-
-INLINE void gemv_rows_of(const row_ref *w, const float *x, int64_t ldx, const int rows, float *y, int64_t ldy) {
+/* The whole vectors of k in CHAINS accumulators a row, then what is left in the first ones. Accumulators are stored
+ * between the two parts, which keeps them in registers in the first. */
+INLINE int64_t gemv_whole(const row_ref *w, const float *x, int64_t ldx, const int rows, vf (*out)[CHAINS]) {
     vf acc[GEMV_ROWS][CHAINS];
 #pragma GCC unroll 4
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 4
         for (int c = 0; c < CHAINS; c++) acc[i][c] = vzero();
     int64_t k = 0;
-    for (; k + CHAINS * W <= w->k; k += CHAINS * W)
+    for (; k + CHAINS * W <= w->k; k += CHAINS * W) {
+        vf v[CHAINS];
 #pragma GCC unroll 4
-        for (int c = 0; c < CHAINS; c++) gemv_step(w, x, ldx, k + c * W, W, c, rows, acc);
+        for (int c = 0; c < CHAINS; c++) v[c] = load_typed(w->t, w->p, k + c * W, W);
 #pragma GCC unroll 4
-    for (int c = 0; c < CHAINS; c++)
-        if (k + c * W < w->k) gemv_step(w, x, ldx, k + c * W, w->k - k - c * W, c, rows, acc);
+        for (int i = 0; i < rows; i++)
 #pragma GCC unroll 4
+            for (int c = 0; c < CHAINS; c++) acc[i][c] = vfma(v[c], vload(x + i * ldx + k + c * W), acc[i][c]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 4
+        for (int c = 0; c < CHAINS; c++) out[i][c] = acc[i][c];
+    return k;
+}
+
+INLINE void gemv_rows_of(const row_ref *w, const float *x, int64_t ldx, const int rows, float *y, int64_t ldy) {
+    vf acc[GEMV_ROWS][CHAINS];
+    int64_t k = gemv_whole(w, x, ldx, rows, acc);
+    for (int c = 0; k < w->k; c++, k += W) {
+        vf v = load_typed(w->t, w->p, k, w->k - k);
+        for (int i = 0; i < rows; i++) acc[i][c] = vfma(v, vload_part(x + i * ldx + k, w->k - k), acc[i][c]);
+    }
     for (int i = 0; i < rows; i++) y[i * ldy] = vsum(vadd(vadd(acc[i][0], acc[i][1]), vadd(acc[i][2], acc[i][3])));
 }
 
