@@ -72,6 +72,30 @@ VI vf v_load_twice(const float *p) {
 }
 VI vf v_swap_pairs(vf a) { return _mm512_permute_ps(a, 0xb1); }
 VI vf v_sub_add(vf a, vf b) { return _mm512_mask_sub_ps(_mm512_add_ps(a, b), 0x5555, a, b); }
+/* Within each 128 bits: lower, upper elements (pairs of elements) of a and b in turn. */
+VI vf v_unlo(vf a, vf b) { return _mm512_unpacklo_ps(a, b); }
+VI vf v_unhi(vf a, vf b) { return _mm512_unpackhi_ps(a, b); }
+VI vf v_unlo2(vf a, vf b) {
+    return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+}
+VI vf v_unhi2(vf a, vf b) {
+    return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+}
+/* Sum of the 128-bit parts. */
+VI __m128 v_sum_parts(vf a) {
+    __m256 h = _mm256_add_ps(v_lower(a), v_upper(a));
+    return _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+}
+/* r[g][.]: 128-bit part l of r[g] goes to part g of result l. */
+VI void v_transpose_parts(const vf *r, vf *out) {
+    vf a = _mm512_shuffle_f32x4(r[0], r[1], 0x44), b = _mm512_shuffle_f32x4(r[2], r[3], 0x44);
+    vf c = _mm512_shuffle_f32x4(r[0], r[1], 0xee), d = _mm512_shuffle_f32x4(r[2], r[3], 0xee);
+    out[0] = _mm512_shuffle_f32x4(a, b, 0x88);
+    out[1] = _mm512_shuffle_f32x4(a, b, 0xdd);
+    out[2] = _mm512_shuffle_f32x4(c, d, 0x88);
+    out[3] = _mm512_shuffle_f32x4(c, d, 0xdd);
+}
+VI vm v_without(vm a, vm b) { return (vm)(a & ~b); }
 /* Conversions of VW values. */
 VI vf v_load_f16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p)); }
 VI vf v_load_i8(const int8_t *p) {
@@ -141,6 +165,20 @@ VI vf v_load_twice(const float *p) {
 }
 VI vf v_swap_pairs(vf a) { return _mm256_permute_ps(a, 0xb1); }
 VI vf v_sub_add(vf a, vf b) { return _mm256_addsub_ps(a, b); }
+VI vf v_unlo(vf a, vf b) { return _mm256_unpacklo_ps(a, b); }
+VI vf v_unhi(vf a, vf b) { return _mm256_unpackhi_ps(a, b); }
+VI vf v_unlo2(vf a, vf b) {
+    return _mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)));
+}
+VI vf v_unhi2(vf a, vf b) {
+    return _mm256_castpd_ps(_mm256_unpackhi_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)));
+}
+VI __m128 v_sum_parts(vf a) { return _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1)); }
+VI void v_transpose_parts(const vf *r, vf *out) {
+    out[0] = _mm256_permute2f128_ps(r[0], r[1], 0x20);
+    out[1] = _mm256_permute2f128_ps(r[0], r[1], 0x31);
+}
+VI vm v_without(vm a, vm b) { return _mm256_andnot_ps(b, a); }
 VI vf v_load_f16(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p)); }
 VI vf v_load_i8(const int8_t *p) {
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
@@ -155,6 +193,29 @@ VI void v_store_n(float *p, int64_t left, vf v) {
     else v_store_part(p, v_first(left), v);
 }
 VI vf v_keep_n(int64_t left, vf v) { return left >= VW ? v : v_keep(v_first(left), v); }
+
+/* in: VW vectors; out[c] holds element c of each. */
+VI void v_transpose(const vf *in, vf *out) {
+    vf r[4][VW / 4];
+    for (int g = 0; g < VW / 4; g++) {
+        vf a = v_unlo(in[4 * g], in[4 * g + 1]), b = v_unhi(in[4 * g], in[4 * g + 1]);
+        vf c = v_unlo(in[4 * g + 2], in[4 * g + 3]), d = v_unhi(in[4 * g + 2], in[4 * g + 3]);
+        r[0][g] = v_unlo2(a, c);
+        r[1][g] = v_unhi2(a, c);
+        r[2][g] = v_unlo2(b, d);
+        r[3][g] = v_unhi2(b, d);
+    }
+    for (int c = 0; c < 4; c++) {
+        vf t[VW / 4];
+        v_transpose_parts(r[c], t);
+        for (int l = 0; l < VW / 4; l++) out[4 * l + c] = t[l];
+    }
+}
+/* Sums of four vectors, in one vector of four. */
+VI __m128 v_sum4(vf a, vf b, vf c, vf d) {
+    vf ab = v_add(v_unlo(a, b), v_unhi(a, b)), cd = v_add(v_unlo(c, d), v_unhi(c, d));
+    return v_sum_parts(v_add(v_unlo2(ab, cd), v_unhi2(ab, cd)));
+}
 
 /* ---- elementary functions; bounds and specials as in math.h ---- */
 
