@@ -100,8 +100,47 @@ static uint32_t new_rule(compiler *c, const ol_gexpr *body) {
     return r;
 }
 
+/* About how many places an expression takes. */
+static int64_t size_of(const ol_gexpr *e, int depth) {
+    if (depth > 20) return 1000;
+    switch (e->kind) {
+    case OL_G_TEXT: return (int64_t)e->text.len;
+    case OL_G_CLASS: return 4 + 6 * (int64_t)e->n_ranges;
+    case OL_G_SEQ:
+    case OL_G_ALT: return 1 + size_of(e->a, depth + 1) + size_of(e->b, depth + 1);
+    case OL_G_REPEAT: return 2 + size_of(e->a, depth + 1) * (e->max > 0 ? e->max : e->min + 1);
+    default: return 1;
+    }
+}
+
+/* Copies of small bodies are written out, so that texts stay inside one rule. */
 static bool is_small(const ol_gexpr *e) {
-    return e->kind == OL_G_RULE || e->kind == OL_G_CLASS || (e->kind == OL_G_TEXT && e->text.len <= 8);
+    int64_t size = size_of(e->a, 0), copies = e->max > 0 ? e->max : e->min + 1;
+    return size <= 250 && size * copies <= 500000;
+}
+
+/* Remembers `copies` copies that were laid out from node `first` on. */
+static void note_chain(compiler *c, uint32_t first, int64_t copies) {
+    ol_grammar *g = c->g;
+    if (c->b->status != OLV_OK || copies < 2 || (g->n_nodes - first) % (uint32_t)copies) return;
+    if (g->n_chains == g->chains_cap) {
+        uint32_t cap = g->chains_cap ? g->chains_cap * 2 : 16;
+        ol_gchain *p = ol_realloc(g->chains, cap * sizeof *p);
+        if (!p) {
+            ol_gfail(c->b, OLV_NOMEM, "out of memory for a grammar");
+            return;
+        }
+        g->chains = p;
+        g->chains_cap = cap;
+    }
+    g->chains[g->n_chains++] = (ol_gchain){first, (g->n_nodes - first) / (uint32_t)copies, (uint32_t)copies};
+}
+
+/* Whether copies of it are alike node by node: nothing in it is remembered or made on the side. */
+static bool is_flat(const ol_gexpr *e, int depth) {
+    if (depth > 20 || e->kind == OL_G_REPEAT) return false;
+    if (e->kind == OL_G_SEQ || e->kind == OL_G_ALT) return is_flat(e->a, depth + 1) && is_flat(e->b, depth + 1);
+    return true;
 }
 
 /* Copies from the last to the first; the optional ones may leave to `out` at once. Larger bodies become a rule, so
@@ -110,7 +149,7 @@ static uint32_t emit_repeat(compiler *c, const ol_gexpr *e, uint32_t out) {
     const ol_gexpr *x = e->a;
     bool many = e->min > 1 || e->max > 1;
     uint32_t rule = NONE;
-    if (many && !is_small(x)) rule = new_rule(c, x);
+    if (many && !is_small(e)) rule = new_rule(c, x);
 #define COPY(to) (rule != NONE ? node(c, OL_GN_CALL, 0, 0, to, rule) : emit(c, x, to))
     uint32_t at = out;
     if (e->max < 0) {
@@ -119,8 +158,13 @@ static uint32_t emit_repeat(compiler *c, const ol_gexpr *e, uint32_t out) {
         if (c->b->status == OLV_OK) c->g->nodes[loop].out2 = body;
         at = loop;
     }
+    bool chain = many && rule == NONE && is_flat(x, 0);
+    uint32_t first = c->g->n_nodes;
     for (int64_t i = e->min; i < e->max && c->b->status == OLV_OK; i++) at = split(c, COPY(at), out);
+    if (chain && e->max > e->min) note_chain(c, first, e->max - e->min);
+    first = c->g->n_nodes;
     for (int64_t i = 0; i < e->min && c->b->status == OLV_OK; i++) at = COPY(at);
+    if (chain) note_chain(c, first, e->min);
 #undef COPY
     return at;
 }
@@ -315,5 +359,6 @@ void ol_grammar_destroy(ol_grammar *g) {
     if (!g) return;
     ol_free(g->nodes);
     ol_free(g->starts);
+    ol_free(g->chains);
     ol_free(g);
 }

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { FLUSH_STATES = 40000, FLUSH_FRAMES = 200000, FLUSH_LOCALS = 2048, FEW_TOKENS = 1024 };
+enum { FLUSH_STATES = 40000, FLUSH_FRAMES = 200000, FLUSH_LOCALS = 2048, FEW_TOKENS = 1024, HORIZON = OL_GPLAIN_MAX };
 
 static olv_status failure(const ol_grammar_matcher *m, olv_error *err) {
     return ol_fail(err, m->status, m->status == OLV_LIMIT ? "the grammar has too many states here"
@@ -79,16 +79,90 @@ static void push(ol_grammar_matcher *m, uint32_t **list, uint32_t *n, uint32_t *
     if (ol_ggrow(m, (void **)list, cap, *n + 1, sizeof **list)) (*list)[(*n)++] = x;
 }
 
-/* All tokens against a local state: those that stay alive inside the rule into m->list (trie nodes), and the subtrees
- * that have left it into m->roots. */
-static void walk_local(ol_grammar_matcher *m, uint32_t state) {
-    const ol_grammar_vocab *v = m->v;
+static const ol_gchain *chain_of(const ol_grammar *g, uint32_t place) {
+    uint32_t lo = 0, hi = g->n_chains;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        const ol_gchain *c = &g->chains[mid];
+        if (place < c->first) hi = mid;
+        else if (place >= c->first + c->stride * c->copies) lo = mid + 1;
+        else return c;
+    }
+    return NULL;
+}
+
+/* A place deep in a chain stands for all deeper ones: for HORIZON bytes they allow the same. */
+static uint32_t canonical(const ol_grammar *g, uint32_t place, bool *limited) {
+    const ol_gchain *c = chain_of(g, place);
+    if (!c) return place;
+    uint32_t copy = (place - c->first) / c->stride;
+    if (copy < HORIZON) return place;
+    *limited = true;
+    return place - (copy - HORIZON) * c->stride;
+}
+
+/* All bytes from lo to hi (one of each class) and `more` continuation bytes lead to *home (-1: not known yet). */
+static bool leads_to(ol_grammar_matcher *m, uint32_t state, int lo, int hi, int more, int32_t *home) {
+    for (int b = lo; b <= hi; b++) {
+        if (b > lo && m->g->class_of[b] == m->g->class_of[b - 1]) continue;
+        uint32_t t = ol_gstep(m, state, (uint8_t)b);
+        if (more > 0 && !leads_to(m, t, 0x80, 0xbf, more - 1, home)) return false;
+        if (more == 0 && *home < 0) *home = (int32_t)t;
+        if (more == 0 && *home != (int32_t)t) return false;
+    }
+    return true;
+}
+
+/* The one state that all plain characters lead to (0: the dead one), or -2. */
+static int32_t uniform_next(ol_grammar_matcher *m, uint32_t s) {
+    static const struct {
+        uint8_t lead_lo, lead_hi, lo, hi, more;
+    } rows[] = {{0xc2, 0xdf, 0x80, 0xbf, 0}, {0xe0, 0xe0, 0xa0, 0xbf, 1}, {0xe1, 0xec, 0x80, 0xbf, 1},
+                {0xed, 0xed, 0x80, 0x9f, 1}, {0xee, 0xef, 0x80, 0xbf, 1}, {0xf0, 0xf0, 0x90, 0xbf, 2},
+                {0xf1, 0xf3, 0x80, 0xbf, 2}, {0xf4, 0xf4, 0x80, 0x8f, 2}};
+    if (m->states[s].uniform != -1) return m->states[s].uniform;
+    int32_t home = -1;
+    bool same = leads_to(m, s, 0x20, 0x21, 0, &home) && leads_to(m, s, 0x23, 0x5b, 0, &home) &&
+                leads_to(m, s, 0x5d, 0x7e, 0, &home);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && same; i++)
+        for (int b = rows[i].lead_lo; b <= rows[i].lead_hi && same; b++) {
+            if (b > rows[i].lead_lo && m->g->class_of[b] == m->g->class_of[b - 1]) continue;
+            same = leads_to(m, ol_gstep(m, s, (uint8_t)b), rows[i].lo, rows[i].hi, rows[i].more, &home);
+        }
+    m->states[s].uniform = same ? home : -2;
+    return m->states[s].uniform;
+}
+
+/* How many plain characters may follow, whichever they are (OL_GPLAIN_MAX: that many or more), when that is all there
+ * is to say about plain tokens; 0 when it is not. Inside of JSON strings it is. */
+static uint32_t plain_reach(ol_grammar_matcher *m, uint32_t state) {
+    uint32_t s = state;
+    for (uint32_t n = 0; n < OL_GPLAIN_MAX; n++) {
+        int32_t next = uniform_next(m, s);
+        if (next < 0 || m->status != OLV_OK) return 0;
+        if ((uint32_t)next == s && s != 0) return OL_GPLAIN_MAX;
+        if (next == 0 || m->states[next].n == 0) return m->states[s].popped || next != 0 ? 0 : n;
+        s = (uint32_t)next;
+        if (m->states[s].popped) return 0;
+    }
+    return OL_GPLAIN_MAX;
+}
+
+/* The tokens of a trie against a local state: those that stay alive inside the rule into m->list (trie nodes), and the
+ * subtrees that have left it, or go past `limit` bytes, into m->roots. */
+static void walk_local(ol_grammar_matcher *m, const ol_gtrie *trie, uint32_t state, uint32_t limit) {
     m->n_list = m->n_roots = 0;
     m->path[0] = state;
     m->path_popped[0] = 0;
-    for (uint32_t i = 0; i < v->n_nodes && m->status == OLV_OK;) {
-        const ol_gtrie_node *t = &v->nodes[i];
-        uint32_t d = t->depth, s = ol_gstep(m, m->path[d], t->byte);
+    for (uint32_t i = 0; i < trie->n && m->status == OLV_OK;) {
+        const ol_gtrie_node *t = &trie->nodes[i];
+        uint32_t d = t->depth;
+        if (d >= limit) {
+            push(m, &m->roots, &m->n_roots, &m->roots_cap, i);
+            i = t->end;
+            continue;
+        }
+        uint32_t s = ol_gstep(m, m->path[d], t->byte);
         bool popped = m->path_popped[d] || m->states[s].popped;
         if (m->states[s].n == 0) {
             if (popped) push(m, &m->roots, &m->n_roots, &m->roots_cap, i);
@@ -109,17 +183,19 @@ static uint32_t *copy_list(const uint32_t *p, uint32_t n) {
 }
 
 /* What is known of a local state, worked out the first time. */
-static int32_t local_of(ol_grammar_matcher *m, uint32_t state) {
+static int32_t local_of(ol_grammar_matcher *m, uint32_t state, bool limited) {
     if (m->states[state].local >= 0) return m->states[state].local;
-    walk_local(m, state);
-    ol_glocal l = {.n_roots = m->n_roots, .roots = copy_list(m->roots, m->n_roots)};
+    uint32_t plain = plain_reach(m, state);
+    const ol_gtrie *trie = plain ? &m->v->rest : &m->v->all;
+    walk_local(m, trie, state, limited ? HORIZON : UINT32_MAX);
+    ol_glocal l = {.plain = plain, .n_roots = m->n_roots, .roots = copy_list(m->roots, m->n_roots)};
     if (m->n_list <= FEW_TOKENS) {
         l.n_tokens = m->n_list;
         l.tokens = ol_alloc(((size_t)m->n_list + 1) * sizeof *l.tokens);
-        for (uint32_t i = 0; i < m->n_list && l.tokens; i++) l.tokens[i] = m->v->nodes[m->list[i]].token;
+        for (uint32_t i = 0; i < m->n_list && l.tokens; i++) l.tokens[i] = trie->nodes[m->list[i]].token;
     } else {
         l.bits = ol_calloc(m->words, sizeof *l.bits);
-        for (uint32_t i = 0; i < m->n_list && l.bits; i++) allow(m->v, l.bits, m->v->nodes[m->list[i]].token);
+        for (uint32_t i = 0; i < m->n_list && l.bits; i++) allow(m->v, l.bits, trie->nodes[m->list[i]].token);
     }
     if (!l.roots || (!l.tokens && !l.bits)) m->status = OLV_NOMEM;
     if (m->status != OLV_OK || !ol_ggrow(m, (void **)&m->locals, &m->locals_cap, m->n_locals + 1, sizeof *m->locals)) {
@@ -133,18 +209,23 @@ static int32_t local_of(ol_grammar_matcher *m, uint32_t state) {
     return (int32_t)m->n_locals++;
 }
 
-/* The tokens of a subtree that the state allows, its bytes up to the subtree's root included. */
-static void walk_subtree(ol_grammar_matcher *m, uint32_t state, uint32_t root, uint32_t *bits) {
-    const ol_grammar_vocab *v = m->v;
-    const ol_gtrie_node *r = &v->nodes[root];
-    const char *bytes = v->bytes + v->offsets[r->sample];
-    m->path[0] = state;
-    for (uint32_t d = 0; d < r->depth; d++) {
+/* The states along the bytes before a subtree's root. `shared` of them are known from the root before; the count of
+ * those reached is returned. */
+static uint32_t walk_prefix(ol_grammar_matcher *m, const char *bytes, uint32_t depth, uint32_t shared) {
+    uint32_t d = shared;
+    for (; d < depth; d++) {
         m->path[d + 1] = ol_gstep(m, m->path[d], (uint8_t)bytes[d]);
-        if (m->path[d + 1] == 0) return;
+        if (m->path[d + 1] == 0) break;
     }
+    return d;
+}
+
+/* The tokens of a subtree that the state at its root allows. */
+static void walk_subtree(ol_grammar_matcher *m, const ol_gtrie *trie, uint32_t root, uint32_t *bits) {
+    const ol_grammar_vocab *v = m->v;
+    const ol_gtrie_node *r = &trie->nodes[root];
     for (uint32_t i = root; i < r->end && m->status == OLV_OK;) {
-        const ol_gtrie_node *t = &v->nodes[i];
+        const ol_gtrie_node *t = &trie->nodes[i];
         uint32_t s = ol_gstep(m, m->path[t->depth], t->byte);
         if (s == 0) {
             i = t->end;
@@ -158,12 +239,23 @@ static void walk_subtree(ol_grammar_matcher *m, uint32_t state, uint32_t root, u
 
 static void add_local(ol_grammar_matcher *m, uint32_t state, int32_t local, uint32_t *bits) {
     const ol_glocal *l = &m->locals[local];
+    const ol_gtrie *trie = l->plain ? &m->v->rest : &m->v->all;
+    if (l->plain)
+        for (uint32_t w = 0; w < m->words; w++) bits[w] |= m->v->plain[(size_t)l->plain * m->words + w];
     if (l->bits)
         for (uint32_t w = 0; w < m->words; w++) bits[w] |= l->bits[w];
     for (uint32_t i = 0; i < l->n_tokens; i++) allow(m->v, bits, l->tokens[i]);
+    const char *last = NULL;
+    uint32_t known = 0; /* bytes of `last` whose states stand in m->path */
+    m->path[0] = state;
     for (uint32_t i = 0; i < l->n_roots && m->status == OLV_OK; i++) {
-        walk_subtree(m, state, m->locals[local].roots[i], bits);
-        l = &m->locals[local];
+        const ol_gtrie_node *r = &trie->nodes[l->roots[i]];
+        const char *bytes = m->v->bytes + m->v->offsets[r->sample];
+        uint32_t shared = 0;
+        while (shared < known && shared < r->depth && last[shared] == bytes[shared]) shared++;
+        last = bytes;
+        known = walk_prefix(m, bytes, r->depth, shared);
+        if (known == r->depth) walk_subtree(m, trie, l->roots[i], bits);
     }
 }
 
@@ -174,11 +266,13 @@ static void make_mask(ol_grammar_matcher *m, uint32_t state, uint32_t *bits) {
     memset(bits, 0, m->words * sizeof *bits);
     while (i < n && m->status == OLV_OK) { /* one group of equal stacks after the other */
         uint32_t k = 0;
+        bool limited = false;
         uint64_t frame = m->pairs[m->states[state].at + i] >> 32;
         for (; i < n && m->pairs[m->states[state].at + i] >> 32 == frame; i++)
-            local[k++] = (uint64_t)OL_GFRAME_LOCAL << 32 | (uint32_t)m->pairs[m->states[state].at + i];
+            local[k++] = (uint64_t)OL_GFRAME_LOCAL << 32 |
+                         canonical(m->g, (uint32_t)m->pairs[m->states[state].at + i], &limited);
         uint32_t s = ol_gstate_intern(m, local, k, false, false);
-        int32_t known = m->status == OLV_OK ? local_of(m, s) : -1;
+        int32_t known = m->status == OLV_OK ? local_of(m, s, limited) : -1;
         if (known >= 0) add_local(m, state, known, bits);
     }
     ol_free(local);

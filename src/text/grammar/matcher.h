@@ -19,15 +19,17 @@ typedef struct ol_gstate {
     bool popped;     /* the rule of a local state may end here */
     int32_t mask;    /* slot of the cached mask, -1 */
     int32_t local;   /* index of what is known of it as a local state, -1 */
+    int32_t uniform; /* the state after any plain character; -1: not known, -2: it depends on the character */
 } ol_gstate;
 
 /* What a place set alone decides, whatever the stack: tokens that stay inside the rule, and the subtrees of the trie
  * that lead out of it. */
 typedef struct ol_glocal {
+    uint32_t plain;     /* and the plain tokens of up to that many characters (0: none, they are walked as others) */
     uint32_t *bits;     /* words of a mask, or NULL when few tokens: */
     int32_t *tokens;
     uint32_t n_tokens;
-    uint32_t *roots;    /* trie nodes to be checked against the stack */
+    uint32_t *roots;    /* trie nodes to be checked against the stack (of the rest when plain) */
     uint32_t n_roots;
 } ol_glocal;
 

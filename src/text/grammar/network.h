@@ -14,7 +14,15 @@ typedef struct ol_gnode {
     uint32_t out2;   /* splits: the other; calls: the rule */
 } ol_gnode;
 
+/* Copies of one small expression, laid out from the last to the first: a place in copy i (from 0) leads on to copy
+ * i - 1. Far from the end of the chain all copies allow the same next few bytes. */
+typedef struct ol_gchain {
+    uint32_t first, stride, copies;
+} ol_gchain;
+
 struct ol_grammar {
+    ol_gchain *chains; /* ascending */
+    uint32_t n_chains, chains_cap;
     ol_gnode *nodes;
     uint32_t n_nodes, cap;
     uint32_t *starts; /* of rules */

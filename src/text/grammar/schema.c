@@ -37,7 +37,7 @@ static ol_gexpr *make_char(ol_gschema *s) {
     /* \uXXXX without surrogates, so that every string is a valid text by itself. */
     ol_gexpr *first = ol_galt(b, ol_gseq(b, ol_gclass_of(b, "09acACefEF"), hex),
                               ol_gseq(b, ol_gclass_of(b, "ddDD"), ol_gclass_of(b, "07")));
-    ol_gexpr *u = ol_gseq(b, ol_gseq(b, ol_gtext_z(b, "u"), first), ol_grepeat(b, hex, 2, 2));
+    ol_gexpr *u = ol_gseq(b, ol_gseq(b, ol_gseq(b, ol_gtext_z(b, "u"), first), hex), hex);
     ol_gexpr *esc = ol_galt(b, ol_gclass_of(b, "\"\"\\\\//bbffnnrrtt"), u);
     return ol_galt(b, ol_gclass(b, no, 3, true), ol_gseq(b, ol_gtext_z(b, "\\"), esc));
 }
@@ -132,10 +132,10 @@ static ol_gexpr *quoted_regex(ol_gschema *s, const char *z, size_t n) {
 }
 
 /* Days up to 28 of every month: always valid, whatever the year. */
-#define DATE "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+#define DATE "[1-9][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
 #define TIME "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]{1,6})?(?:Z|[+-](?:0[0-9]|1[0-2]):[0-5][0-9])"
 #define OCTET "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-#define LABEL "[a-z0-9](?:[a-z0-9-]{0,20}[a-z0-9])?"
+#define LABEL "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 static const struct {
     const char *name, *regex;
@@ -147,9 +147,9 @@ static const struct {
     {"uuid", "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"},
     {"ipv4", "^" OCTET "\\." OCTET "\\." OCTET "\\." OCTET "$"},
     {"ipv6", "^(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}$"},
-    {"email", "^[a-z0-9_]{1,20}(?:[.+-][a-z0-9_]{1,20}){0,2}@(?:" LABEL "\\.){1,3}[a-z]{2,10}$"},
-    {"hostname", "^" LABEL "(?:\\." LABEL "){0,4}$"},
-    {"uri", "^https?://(?:" LABEL "\\.){1,4}[a-z]{2,10}(?:/[A-Za-z0-9_.~-]{0,40}){0,6}$"},
+    {"email", "^[a-z0-9_]{1,30}(?:[.+-][a-z0-9_]{1,30})?@(?:" LABEL "\\.){1,2}[a-z]{2,18}$"},
+    {"hostname", "^" LABEL "(?:\\." LABEL "){0,2}$"},
+    {"uri", "^https?://(?:" LABEL "\\.)+[a-z]{2,18}(?:/[A-Za-z0-9_.~-]*)*$"},
     {"regex", "^[A-Za-z0-9 ]{0,40}$"},
     {"json-pointer", "^(?:/[A-Za-z0-9_]{0,20}){0,8}$"},
 };

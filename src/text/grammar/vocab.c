@@ -2,13 +2,16 @@
 #include "text/grammar/vocab.h"
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/str.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 void ol_grammar_vocab_destroy(ol_grammar_vocab *v) {
     if (!v) return;
-    ol_free(v->nodes);
+    ol_free(v->all.nodes);
+    ol_free(v->rest.nodes);
+    ol_free(v->plain);
     ol_free(v->same);
     ol_free(v->bytes);
     ol_free(v->offsets);
@@ -61,33 +64,44 @@ static int by_bytes(const void *x, const void *y) {
     return (a->token > b->token) - (a->token < b->token);
 }
 
-/* Sorted tokens in, trie out: `open` holds the nodes on the path to the last token. */
-static void build(ol_grammar_vocab *v, const entry *e, size_t n, uint32_t *open) {
+/* Sorted tokens in, trie out: `open` holds the nodes on the path to the last token. Tokens of equal bytes are chained
+ * behind the first. */
+static void build(ol_grammar_vocab *v, ol_gtrie *t, const entry *e, size_t n, uint32_t *open) {
     uint32_t depth = 0;
     for (size_t i = 0; i < n; i++) {
         uint32_t common = 0;
         if (i)
             while (common < e[i].len && common < e[i - 1].len && e[i].p[common] == e[i - 1].p[common]) common++;
-        if (i && common == e[i].len && e[i].len == e[i - 1].len) { /* the same bytes: chained behind the first */
+        if (i && common == e[i].len && e[i].len == e[i - 1].len) {
             v->same[e[i - 1].token] = e[i].token;
             continue;
         }
-        while (depth > common) v->nodes[open[--depth]].end = v->n_nodes;
+        while (depth > common) t->nodes[open[--depth]].end = t->n;
         for (; depth < e[i].len; depth++) {
-            open[depth] = v->n_nodes;
-            v->nodes[v->n_nodes++] = (ol_gtrie_node){0, -1, (uint32_t)e[i].token, (uint16_t)depth, (uint8_t)e[i].p[depth]};
+            open[depth] = t->n;
+            t->nodes[t->n++] = (ol_gtrie_node){0, -1, (uint32_t)e[i].token, (uint16_t)depth, (uint8_t)e[i].p[depth]};
         }
-        v->nodes[v->n_nodes - 1].token = e[i].token;
+        t->nodes[t->n - 1].token = e[i].token;
     }
-    while (depth > 0) v->nodes[open[--depth]].end = v->n_nodes;
+    while (depth > 0) t->nodes[open[--depth]].end = t->n;
 }
 
-static olv_status build_trie(ol_grammar_vocab *v, olv_error *err) {
-    size_t total = (size_t)v->offsets[v->n_tokens], n = 0;
+/* Characters of a plain token; 0: it is none. */
+static size_t plain_length(const entry *e) {
+    for (uint32_t i = 0; i < e->len; i++)
+        if ((uint8_t)e->p[i] < 32 || e->p[i] == '"' || e->p[i] == '\\' || e->p[i] == 0x7f) return 0;
+    size_t n = ol_utf8_valid(e->p, e->len) ? ol_utf8_count(e->p, e->len) : 0;
+    return n <= OL_GPLAIN_MAX ? n : 0;
+}
+
+static olv_status build_tries(ol_grammar_vocab *v, olv_error *err) {
+    size_t total = (size_t)v->offsets[v->n_tokens], n = 0, rest = 0;
     entry *e = ol_calloc((size_t)v->n_tokens, sizeof *e);
     uint32_t *open = ol_calloc((size_t)v->longest + 1, sizeof *open);
-    v->nodes = total < UINT32_MAX ? ol_calloc(total + 1, sizeof *v->nodes) : NULL;
-    bool ok = e && open && v->nodes;
+    v->words = (uint32_t)((v->n_tokens + 31) / 32);
+    v->plain = ol_calloc((size_t)v->words * (OL_GPLAIN_MAX + 1), sizeof *v->plain);
+    v->all.nodes = total < UINT32_MAX ? ol_calloc(total + 1, sizeof *v->all.nodes) : NULL;
+    bool ok = e && open && v->plain && v->all.nodes;
     for (int64_t t = 0; t < v->n_tokens && ok; t++) {
         v->same[t] = -1;
         uint32_t len = (uint32_t)(v->offsets[t + 1] - v->offsets[t]);
@@ -95,7 +109,20 @@ static olv_status build_trie(ol_grammar_vocab *v, olv_error *err) {
     }
     if (ok) {
         qsort(e, n, sizeof *e, by_bytes);
-        build(v, e, n, open);
+        build(v, &v->all, e, n, open);
+        size_t bytes = 0;
+        for (size_t i = 0; i < n; i++) {
+            size_t chars = plain_length(&e[i]);
+            for (size_t k = chars; k > 0 && k <= OL_GPLAIN_MAX; k++)
+                v->plain[k * v->words + (size_t)e[i].token / 32] |= 1u << (e[i].token % 32);
+            if (chars == 0) {
+                bytes += e[i].len;
+                e[rest++] = e[i];
+            }
+        }
+        v->rest.nodes = ol_calloc(bytes + 1, sizeof *v->rest.nodes);
+        ok = v->rest.nodes != NULL;
+        if (ok) build(v, &v->rest, e, rest, open);
     }
     ol_free(e);
     ol_free(open);
@@ -117,7 +144,7 @@ olv_status ol_grammar_vocab_create(int64_t n_tokens, ol_token_bytes_fn *bytes, v
     for (size_t i = 0; i < n_eos && st == OLV_OK; i++)
         if (eos[i] >= 0 && eos[i] < n_tokens) v->eos[v->n_eos++] = eos[i];
     if (st == OLV_OK) st = copy_bytes(v, bytes, ctx, err);
-    if (st == OLV_OK) st = build_trie(v, err);
+    if (st == OLV_OK) st = build_tries(v, err);
     if (st != OLV_OK) ol_grammar_vocab_destroy(v);
     else *out = v;
     return st;

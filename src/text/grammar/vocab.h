@@ -13,10 +13,19 @@ typedef struct ol_gtrie_node {
     uint8_t byte;
 } ol_gtrie_node;
 
+typedef struct ol_gtrie {
+    ol_gtrie_node *nodes;
+    uint32_t n;
+} ol_gtrie;
+
 struct ol_grammar_vocab {
     int64_t n_tokens;
-    ol_gtrie_node *nodes;
-    uint32_t n_nodes;
+    ol_gtrie all;
+    ol_gtrie rest;   /* all tokens but the plain ones */
+    /* Plain tokens: 1 to OL_GPLAIN_MAX whole characters that stand for themselves in a JSON string. Mask k holds those
+     * of at most k characters. */
+    uint32_t *plain;
+    uint32_t words;
     int32_t *same; /* [n_tokens]: next token with the same bytes, -1 */
     char *bytes;
     uint64_t *offsets; /* [n_tokens + 1] */
@@ -25,6 +34,6 @@ struct ol_grammar_vocab {
     uint32_t longest;
 };
 
-enum { OL_GTOKEN_MAX = 4096 };
+enum { OL_GTOKEN_MAX = 4096, OL_GPLAIN_MAX = 32 };
 
 #endif
