@@ -55,6 +55,9 @@ static olv_status lower(ol_og_writer *w) {
     ol_value *logits = ol_og_root(w, w->g->outputs[0]);
     if (!logits->producer || logits->type.rank != 2 || logits->type.dims[1] < 1)
         return ol_fail(w->err, OLV_UNSUPPORTED, "the graph's output is not a matrix of logits");
+    for (const ol_node *n = w->g->first; n; n = n->next)
+        if (strcmp(n->op->name, "ExpertLinear") == 0)
+            return ol_og_fail(w, n, OLV_UNSUPPORTED, "mixtures of experts cannot be written for onnxruntime-genai");
     w->logits = logits;
     ol_og_mask(w);
     for (ol_node *n = w->g->first; n && !w->failed; n = n->next) ol_og_visit(w, n);
