@@ -21,7 +21,7 @@ static inline __m512i max16(const __m512i v[16]) {
 }
 
 static inline __mmask16 tail_mask(int64_t left) {
-    return left >= 16 ? 0xffff : left <= 0 ? 0 : (__mmask16)((1u << left) - 1);
+    return (__mmask16)(left >= 16 ? 0xffff : left <= 0 ? 0 : (1u << left) - 1);
 }
 
 /* Absolute values as integers (NaN above infinity above finite) of 16 blocks' first or only vectors. */

@@ -22,7 +22,7 @@ typedef __m512 vf;
 #define vmul _mm512_mul_ps
 
 static inline __mmask16 part_mask(int64_t n) {
-    return n >= 16 ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1);
+    return (__mmask16)(n >= 16 ? 0xffff : n <= 0 ? 0 : (1u << n) - 1);
 }
 static inline vf vload_part(const void *p, int64_t n) { return _mm512_maskz_loadu_ps(part_mask(n), p); }
 static inline void vstore_part(float *p, vf v, int64_t n) { _mm512_mask_storeu_ps(p, part_mask(n), v); }

@@ -209,8 +209,8 @@ static void run(const olk_linear_args *a, int64_t m0, int64_t m1, int64_t n0, in
     for (int64_t n = n0; n < n1; n += NB) {
         int64_t nr = n1 - n < NB ? n1 - n : NB;
         tile t = {.c = &c, .p = p};
-        t.mask[0] = nr >= 16 ? 0xffff : (__mmask16)((1u << nr) - 1);
-        t.mask[1] = nr >= 32 ? 0xffff : nr > 16 ? (__mmask16)((1u << (nr - 16)) - 1) : 0;
+        t.mask[0] = (__mmask16)(nr >= 16 ? 0xffff : (1u << nr) - 1);
+        t.mask[1] = (__mmask16)(nr >= 32 ? 0xffff : nr > 16 ? (1u << (nr - 16)) - 1 : 0);
         for (int64_t k0 = 0; k0 < c.q->k; k0 += KC) {
             int64_t kn = c.q->k - k0 < KC ? c.q->k - k0 : KC;
             expand(&c, p, n, nr, k0, kn);

@@ -45,7 +45,7 @@ OLK_INLINE __m512 olk_load_floats(const void *p, ol_dtype t, __mmask16 mask) {
 
 OLK_INLINE __mmask16 olk_group_mask(const ol_qconst *q, const olk_groups *g, int64_t first) {
     int64_t n = q->n_groups - first < g->per_half ? q->n_groups - first : g->per_half;
-    return n <= 0 ? 0 : (__mmask16)((1u << n) - 1);
+    return (__mmask16)(n <= 0 ? 0 : (1u << n) - 1);
 }
 
 /* Scales of blocks [16 h, 16 h + 16) of a row, in lane order. whole: none of them lies past the end; t: the type. */
