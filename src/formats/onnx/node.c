@@ -215,7 +215,7 @@ static olv_status read_attr(ol_onnx_reader *r, ol_bytes m, ol_graph *g, ol_onnx_
     if (s == OLV_OK) s = finish_attr(a, kind_of(m, type), &l, err);
     bool kept = s == OLV_OK && (a->type == OL_ATTR_TENSOR || a->type == OL_ATTR_TENSORS);
     for (size_t i = 0; !kept && i < l.n_tensors; i++) ol_const_release(l.tensors[i]);
-    return s == OLV_OK ? s : ol_error_at(err, "attribute '%.100s'", a->name);
+    return s == OLV_OK || l.n_graphs || r->depth > 3 ? s : ol_error_at(err, "attribute '%.100s'", a->name);
 }
 
 /* ---- drafts ---- */
@@ -434,9 +434,10 @@ static olv_status convert(ol_onnx_reader *r, const node_text *n, ol_graph *g, ol
 
 static olv_status read_node(ol_onnx_reader *r, const node_text *n, ol_graph *g, ol_onnx_scope *scope, olv_error *err) {
     ol_onnx_draft d = {.g = g};
+    int depth = r->depth; /* places far inside are not named: the message would be nothing else */
     olv_status s = convert(r, n, g, scope, &d, err);
     draft_deinit(&d);
-    if (s == OLV_OK) return s;
+    if (s == OLV_OK || depth > 3) return s;
     if (err && !strncmp(err->message, "node '", 6)) return s; /* the place is named already */
     return ol_error_at(err, "node '%.*s' (%.*s)", (int)(n->name.len > 200 ? 200 : n->name.len), n->name.ptr ? n->name.ptr : "",
                        (int)(n->op.len > 100 ? 100 : n->op.len), n->op.ptr ? n->op.ptr : "");

@@ -177,6 +177,7 @@ olv_status ol_onnx_upgrade(ol_onnx_draft *d, olv_error *err) {
     if (d->version < 7 && is_op(d, "PRelu")) OL_TRY(old_prelu(d, err));
     if (d->version < 4 && is_op(d, "Concat") && !ol_onnx_draft_attr(d, "axis") && !ol_onnx_draft_add(d, ol_attr_int("axis", 1)))
         return ol_fail(err, OLV_NOMEM, "no memory");
+    if (d->version < 9 && is_op(d, "Scan")) return ol_fail(err, OLV_UNSUPPORTED, "operator 'Scan' of opset 8 is not supported");
     if (is_op(d, "Scatter")) strcpy(d->op, "ScatterElements");
     if (d->version < 12 && is_op(d, "Dropout")) ol_onnx_draft_drop(d, "ratio");
     if (d->version < 20 && is_op(d, "GridSample")) {
