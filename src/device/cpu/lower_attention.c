@@ -259,6 +259,7 @@ static olv_status fill_form(ol_lowering *l, ol_node *n, attention_args *a, olv_e
     f->softcap = ol_node_float(n, "softcap", 0);
     f->window = ol_node_int(n, "window", 0);
     f->kv_dtype = l->opt.kv_dtype;
+    f->decode = a->decode;
     f->k_offset = l->opt.k_offset[state];
     f->v_offset = l->opt.v_offset[state];
     f->k_head_stride = l->opt.k_head_stride[state];
