@@ -173,7 +173,12 @@ static olv_status start_sampler(loop *l, const int64_t *prompt, int64_t n, olv_e
     sp.no_repeat_ngram_size = c->no_repeat_ngram_size;
     sp.min_new_tokens = c->min_new_tokens;
     sp.eos_ids = c->eos_token_id;
-    sp.n_eos = c->ignore_eos ? 0 : (size_t)c->n_eos;
+    sp.n_eos = (size_t)c->n_eos;
+    if (c->ignore_eos) { /* ORT-GenAI folders: the end token is left out, as that runtime's min_length does; else it is a
+                          * token like others */
+        if (l->p->bundle->kind == OL_BUNDLE_ORT_GENAI) sp.min_new_tokens = INT32_MAX;
+        else sp.n_eos = 0;
+    }
     sp.seed = c->seed;
     OL_TRY(ol_sampler_create(&sp, l->p->vocab_size, &l->sampler, err));
     return ol_sampler_prompt(l->sampler, prompt, (size_t)n, err);

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "compress/compress.h"
 #include "graph/op.h"
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -90,7 +91,7 @@ static olv_status compile(olv_pipeline *p, const olv_pipeline_options *o, olv_er
         return s;
     }
     const char *level = ol_graph_get_meta(g, "accuracy_level");
-    if (p->precision == OLK_DEFAULT && level && !strcmp(level, "1")) p->precision = OLK_F32; /* the folder asks for it */
+    if (p->precision == OLK_DEFAULT && level && atoi(level) < 2) p->precision = OLK_F32; /* as onnxruntime runs it */
     p->rope_switch = longrope_length(g);
     if (p->kv_dtype == OL_DTYPE_NONE) p->kv_dtype = default_kv_dtype(p, g);
     ol_plan_options po = {device, p->cpu, p->precision, p->kv_dtype};
