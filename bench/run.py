@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Speed against the peers, interleaved: one process per engine, one of them running at a time, the others stopped. Each round
 runs every engine once in changing order; ratios are taken within a round; medians with a bootstrap interval are printed and
 written to docs/measured/. usage: run.py [--shapes 135m,1b] [--rounds 9] [--threads 2] [--prompt 512] [--new 64] [--quick]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hugging Face folders of real shapes with random bf16 weights. usage: shapes.py OUT SHAPE   (135m, 0.5b, 1b)"""
 import json, os, shutil, struct, sys
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A peer in its own process: prints "ready", then answers each line of standard input with one JSON result.
 usage: worker.py ort-genai|openvino-genai FOLDER PROMPT_TOKENS NEW_TOKENS THREADS"""
 import json, sys, time
