@@ -8,7 +8,7 @@ const uint8_t *ol_bytes_take(ol_bytes *r, uint64_t n) {
         return NULL;
     }
     const uint8_t *p = r->ptr;
-    r->ptr += n;
+    if (n) r->ptr += n;
     return p;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cpu.h"
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -93,20 +94,23 @@ bool ol_cpu_limit(const char *isa, uint64_t *flags) {
     return true;
 }
 
-const char *ol_cpu_brand(void) {
-    static char brand[64];
-    if (brand[0]) return brand;
-    char text[64] = "unknown processor";
+static char brand[64] = "unknown processor";
+
+static void read_brand(void) {
     FILE *f = fopen("/proc/cpuinfo", "r");
     char line[256];
     while (f && fgets(line, sizeof line, f)) {
         char *colon = strchr(line, ':');
         if (strncmp(line, "model name", 10) || !colon) continue;
-        snprintf(text, sizeof text, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
+        snprintf(brand, sizeof brand, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
         break;
     }
     if (f) fclose(f);
-    memcpy(brand, text, sizeof brand);
+}
+
+const char *ol_cpu_brand(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, read_brand);
     return brand;
 }
 

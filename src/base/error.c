@@ -35,9 +35,9 @@ olv_status ol_error_at(olv_error *err, const char *fmt, ...) {
     memcpy(old, err->message, sizeof old);
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(err->message, sizeof err->message, fmt, ap);
+    vsnprintf(err->message, sizeof err->message, fmt, ap);
     va_end(ap);
-    size_t at = n < 0 ? 0 : (size_t)n < sizeof err->message ? (size_t)n : sizeof err->message - 1;
-    snprintf(err->message + at, sizeof err->message - at, ": %s", old);
+    strncat(err->message, ": ", sizeof err->message - 1 - strlen(err->message));
+    strncat(err->message, old, sizeof err->message - 1 - strlen(err->message));
     return err->status;
 }

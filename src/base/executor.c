@@ -8,6 +8,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -31,8 +32,9 @@ typedef struct ol_job {
 struct ol_executor {
     int n_threads, usable;
     pthread_t threads[OL_MAX_LANES];
-    int started; /* worker threads running */
-    pid_t pid;   /* of the process that started them */
+    int started;      /* worker threads running */
+    bool launched;    /* an attempt to start them was made */
+    atomic_int owner; /* process whose threads they are; negated while a forked child takes over */
     pthread_mutex_t lock;
     _Alignas(64) atomic_uint generation; /* futex word: grows with each job */
     _Alignas(64) atomic_uint sleepers;
@@ -109,6 +111,7 @@ olv_status ol_executor_create(int n_threads, ol_executor **out, olv_error *err) 
     e->n_threads = n_threads ? n_threads : e->usable;
     if (e->n_threads > OL_MAX_LANES) e->n_threads = OL_MAX_LANES;
     pthread_mutex_init(&e->lock, NULL);
+    atomic_init(&e->owner, (int)getpid());
     *out = e;
     return OLV_OK;
 }
@@ -122,7 +125,7 @@ static void publish(ol_executor *e) {
 
 void ol_executor_destroy(ol_executor *e) {
     if (!e) return;
-    if (e->started && e->pid == getpid()) {
+    if (e->started && atomic_load(&e->owner) == (int)getpid()) {
         atomic_store(&e->quit, true);
         publish(e);
         for (int i = 0; i < e->started; i++) pthread_join(e->threads[i], NULL);
@@ -131,13 +134,39 @@ void ol_executor_destroy(ol_executor *e) {
     ol_free_aligned(e);
 }
 
-/* Starts the workers at the first job, and again in a forked child, which has none. A worker that cannot be started
- * is done without. */
+/* In a forked child the threads are gone, and the lock may be held by one of them for ever: begins anew. */
+static void take_over(ol_executor *e) {
+    int self = (int)getpid(), owner = atomic_load_explicit(&e->owner, memory_order_acquire);
+    while (owner != self) {
+        if (owner != -self && atomic_compare_exchange_strong(&e->owner, &owner, -self)) {
+            pthread_mutex_init(&e->lock, NULL);
+            e->started = 0;
+            e->launched = false;
+            atomic_store(&e->sleepers, 0);
+            atomic_store(&e->running, 0);
+            atomic_store_explicit(&e->owner, self, memory_order_release);
+            return;
+        }
+        sched_yield();
+        owner = atomic_load_explicit(&e->owner, memory_order_acquire);
+    }
+}
+
+/* Signals are the business of the program's own threads, except those that report a fault or a profiling tick. */
+static void mask_signals(sigset_t *old) {
+    static const int kept[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGPROF};
+    sigset_t all;
+    sigfillset(&all);
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) sigdelset(&all, kept[i]);
+    pthread_sigmask(SIG_SETMASK, &all, old);
+}
+
+/* Starts the workers at the first job. A worker that cannot be started is done without. */
 static void start_workers(ol_executor *e) {
-    if (e->pid == getpid()) return;
-    e->pid = getpid();
-    e->started = 0;
-    atomic_store(&e->sleepers, 0);
+    if (e->launched) return;
+    e->launched = true;
+    sigset_t old;
+    mask_signals(&old);
     for (int i = 1; i < e->n_threads; i++) {
         worker *w = ol_alloc(sizeof *w);
         if (!w) break;
@@ -148,9 +177,11 @@ static void start_workers(ol_executor *e) {
         }
         e->started++;
     }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
 void ol_executor_run(ol_executor *e, int lanes, ol_lane_fn *fn, void *ctx) {
+    take_over(e);
     pthread_mutex_lock(&e->lock);
     start_workers(e);
     if (lanes <= 0 || lanes > e->started + 1) lanes = e->started + 1;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -64,9 +65,20 @@ static bool is_inside(const char *path, const char *dir) {
     return strncmp(path, dir, n) == 0 && path[n] == '/';
 }
 
+/* The "/snapshots/..." part of a folder inside a hub cache entry (".../models--ORG--NAME/snapshots/REV"), or NULL. */
+static const char *find_snapshots(const char *real_dir) {
+    const char *found = NULL;
+    for (const char *s = real_dir; (s = strstr(s, "/snapshots/")); s++) {
+        const char *entry = s;
+        while (entry > real_dir && entry[-1] != '/') entry--;
+        if (strncmp(entry, "models--", 8) == 0) found = s;
+    }
+    return found;
+}
+
 /* A hub cache entry keeps its snapshots as links into a `blobs` folder beside `snapshots`. */
 static bool is_hub_blob(const char *path, const char *real_dir) {
-    const char *s = strstr(real_dir, "/snapshots/");
+    const char *s = find_snapshots(real_dir);
     if (!s) return false;
     char blobs[PATH_MAX];
     int n = snprintf(blobs, sizeof blobs, "%.*s/blobs", (int)(s - real_dir), real_dir);
@@ -133,10 +145,11 @@ static olv_status write_all(int fd, const char *p, size_t n, const char *path, o
 }
 
 olv_status ol_file_write_atomic(const char *path, const void *data, size_t len, olv_error *err) {
-    size_t n = strlen(path) + 32;
+    static atomic_uint serial; /* writers of the same path get files of their own */
+    size_t n = strlen(path) + 48;
     char *tmp = ol_alloc(n);
     if (!tmp) return ol_fail(err, OLV_NOMEM, "no memory to write '%s'", path);
-    snprintf(tmp, n, "%s.tmp-%ld", path, (long)getpid());
+    snprintf(tmp, n, "%s.tmp-%ld-%u", path, (long)getpid(), atomic_fetch_add(&serial, 1));
     int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     olv_status s = fd < 0 ? ol_fail_errno(err, "cannot write '%s'", path) : write_all(fd, data, len, path, err);
     if (s == OLV_OK && fsync(fd)) s = ol_fail_errno(err, "cannot write '%s'", path);

@@ -34,8 +34,8 @@ static char *replace_python_numbers(const char *text, size_t len, size_t *out_le
 olv_status ol_json_parse(const char *text, size_t len, const char *name, json_t **out, olv_error *err) {
     json_error_t e;
     size_t n = len;
+    if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) text += 3, len -= 3, n = len; /* byte order mark */
     char *changed = replace_python_numbers(text, len, &n);
-    if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) && !changed) text += 3, n -= 3; /* byte order mark */
     json_t *j = json_loadb(changed ? changed : text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
     ol_free(changed);
     if (!j) return ol_fail(err, OLV_FORMAT, "%s:%d:%d: %s", name, e.line, e.column, e.text);

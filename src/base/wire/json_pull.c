@@ -245,16 +245,20 @@ bool ol_jp_i64(const ol_jp *p, int64_t *out) {
 }
 
 bool ol_jp_f64(const ol_jp *p, double *out) {
-    char text[64];
-    if (p->text.len >= sizeof text) { /* long digit strings: parse a bounded copy of the leading digits */
-        memcpy(text, p->text.ptr, sizeof text - 1);
-        text[sizeof text - 1] = 0;
-        if (memchr(p->text.ptr, 'e', p->text.len) || memchr(p->text.ptr, 'E', p->text.len) || !memchr(text, '.', sizeof text - 1)) return false;
+    char small[64], *end;
+    ol_buf large = OL_BUF_INIT;
+    const char *text = small;
+    if (p->text.len < sizeof small) {
+        memcpy(small, p->text.ptr, p->text.len);
+        small[p->text.len] = 0;
     } else {
-        memcpy(text, p->text.ptr, p->text.len);
-        text[p->text.len] = 0;
+        ol_buf_append(&large, p->text.ptr, p->text.len);
+        if (large.failed) return ol_buf_deinit(&large), false;
+        text = large.data;
     }
-    char *end;
-    *out = strtod(text, &end);
-    return end != text;
+    double v = strtod(text, &end);
+    bool ok = end != text && !*end;
+    if (ok) *out = v;
+    ol_buf_deinit(&large);
+    return ok;
 }
