@@ -126,8 +126,7 @@ static int set_flag(const arg_option *o, const char *name, const char *v, bool n
     return 0;
 }
 
-/* Edit distance of short names, for "did you mean". */
-static int distance(const char *a, const char *b) {
+int name_distance(const char *a, const char *b) {
     size_t na = strnlen(a, 31), nb = strnlen(b, 31);
     int d[32][32];
     for (size_t i = 0; i <= na; i++)
@@ -153,7 +152,7 @@ static int unknown(const char *command, const arg_spec *spec, const char *name, 
         for (const char *p = spec->options[i].names; (p = next_name(p, &n)); p += n) {
             char one[64];
             snprintf(one, sizeof one, "%.*s", (int)n, p);
-            int d = n > 1 ? distance(word, one) : 99;
+            int d = n > 1 ? name_distance(word, one) : 99;
             if (d > limit) continue;
             limit = d - 1;
             memcpy(best, one, sizeof best);

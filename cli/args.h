@@ -72,6 +72,8 @@ extern common_options common;
     {"quiet q", ARG_FLAG, &common.quiet, NULL, "say less", NULL},                                                      \
     {"json", ARG_FLAG, &common.json, NULL, "results as JSON", NULL}
 
+/* Edit distance of two names of at most 31 characters, for "did you mean". */
+int name_distance(const char *a, const char *b);
 /* Prints "olivine: error: ..." as the last line and gives the exit code of the error. */
 int report(const olv_error *err);
 int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "args.h"
+#include <errno.h>
 #include <olivine/core.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef int command_fn(int argc, char **argv);
@@ -46,8 +48,15 @@ static int help(void) {
 }
 
 static int unknown(const char *name) {
-    for (size_t i = 0; i < N_COMMANDS; i++)
-        if (!strncmp(name, commands[i].name, 3)) return usage_error("there is no command '%s'; did you mean '%s'?", name, commands[i].name);
+    const char *best = NULL;
+    int limit = (int)strlen(name) / 3 + 1;
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        int d = name_distance(name, commands[i].name);
+        if (d > limit) continue;
+        limit = d - 1;
+        best = commands[i].name;
+    }
+    if (best) return usage_error("there is no command '%s'; did you mean '%s'?", name, best);
     return usage_error("there is no command '%s'; see olivine --help", name);
 }
 
@@ -59,29 +68,41 @@ static const char *command_of_name(const char *name) {
     return NULL;
 }
 
+static int print_version(void) {
+    printf("olivine %s\n", olv_version());
+    return 0;
+}
+
+static int run(const char *name, int argc, char **argv) {
+    command_fn *fn = find(name);
+    if (!fn) return unknown(name);
+    for (int i = 0; i < argc && strcmp(argv[i], "--"); i++)
+        if (!strcmp(argv[i], "--version")) return print_version();
+    return fn(argc, argv);
+}
+
+/* The command's exit code, unless its output did not get through. */
+static int finish(int code) {
+    bool lost = ferror(stdout);
+    if (fflush(stdout) || lost) {
+        usage_error("cannot write to standard output: %s", errno ? strerror(errno) : "it is closed");
+        return code ? code : 1;
+    }
+    return code;
+}
+
 int main(int argc, char **argv) {
     static char pull[] = "pull";
     struct sigaction sa = {.sa_handler = on_signal};
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
     signal(SIGPIPE, SIG_IGN);
+    if (argc < 1) return 2;
     const char *slash = strrchr(argv[0], '/'), *self = slash ? slash + 1 : argv[0], *as = command_of_name(self);
     if ((!strcmp(self, "huggingface-cli") || !strcmp(self, "hf")) && argc > 1 && !strcmp(argv[1], "download")) argv[1] = pull;
-    if (as) {
-        command_fn *fn = find(as);
-        return fn ? fn(argc - 1, argv + 1) : unknown(as);
-    }
-    if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) return argc < 2 ? (help(), 2) : help();
-    if (!strcmp(argv[1], "--version")) {
-        printf("olivine %s\n", olv_version());
-        return 0;
-    }
-    command_fn *fn = find(argv[1]);
-    if (!fn) return unknown(argv[1]);
-    for (int i = 2; i < argc; i++)
-        if (!strcmp(argv[i], "--version")) {
-            printf("olivine %s\n", olv_version());
-            return 0;
-        }
-    return fn(argc - 2, argv + 2);
+    if (as) return finish(run(as, argc - 1, argv + 1));
+    if (argc < 2) return help(), 2;
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) return finish(help());
+    if (!strcmp(argv[1], "--version")) return finish(print_version());
+    return finish(run(argv[1], argc - 2, argv + 2));
 }
