@@ -3,7 +3,7 @@
 #include "base/wire/protobuf.h"
 #include <stdio.h>
 
-enum { ATTR_FLOAT = 1, ATTR_INT, ATTR_STRING, ATTR_TENSOR, ATTR_GRAPH, ATTR_FLOATS, ATTR_INTS, ATTR_STRINGS };
+enum { ATTR_FLOAT = 1, ATTR_INT, ATTR_STRING, ATTR_TENSOR, ATTR_GRAPH, ATTR_FLOATS, ATTR_INTS, ATTR_STRINGS, ATTR_TYPE = 13 };
 
 /* Puts the message `part` as field into `into` and empties it; a failure is passed on. */
 static void put_part(ol_buf *into, uint32_t field, ol_buf *part) {
@@ -148,34 +148,48 @@ void ol_onnx_emit_external(ol_onnx_emit *e, const char *name, ol_dtype t, int ra
     put_part(&e->initializers, 5, &b);
 }
 
-void ol_onnx_emit_value(ol_buf *into, uint32_t field, bool *failed, const char *name, ol_dtype t, int rank,
-                        const char *const *dim_text, int kind) {
-    ol_buf v = OL_BUF_INIT, type = OL_BUF_INIT, tensor = OL_BUF_INIT;
+/* Puts `type` inside of another one: field 4 a sequence, 9 an optional. */
+static void wrap_type(ol_buf *type, uint32_t field) {
+    ol_buf inner = OL_BUF_INIT, outer = OL_BUF_INIT;
+    put_part(&inner, 1, type);
+    put_part(&outer, field, &inner);
+    *type = outer;
+}
+
+static ol_buf make_type(ol_dtype t, int rank, const char *const *dim_text, int kind) {
+    ol_buf type = OL_BUF_INIT, tensor = OL_BUF_INIT;
     ol_pb_put_varint(&tensor, 1, (uint64_t)ol_dtype_onnx(t));
     if (rank >= 0) {
         ol_buf shape = OL_BUF_INIT;
         for (int i = 0; i < rank; i++) {
             ol_buf d = OL_BUF_INIT;
-            const char *s = dim_text[i];
             uint64_t n = 0;
-            bool number = *s != 0;
-            for (const char *p = s; *p && number; p++) {
+            bool number = *dim_text[i] != 0;
+            for (const char *p = dim_text[i]; *p && number; p++) {
                 number = *p >= '0' && *p <= '9';
                 n = n * 10 + (uint64_t)(*p - '0');
             }
             if (number) ol_pb_put_varint(&d, 1, n);
-            else ol_pb_put_string(&d, 2, s);
+            else ol_pb_put_string(&d, 2, dim_text[i]);
             put_part(&shape, 1, &d);
         }
         put_part(&tensor, 2, &shape);
     }
     put_part(&type, 1, &tensor);
-    if (kind) {
-        ol_buf inner = OL_BUF_INIT, outer = OL_BUF_INIT;
-        put_part(&inner, 1, &type);
-        put_part(&outer, kind == 1 ? 4 : 9, &inner);
-        type = outer;
-    }
+    if (kind == 1 || kind == 3) wrap_type(&type, 4);
+    if (kind >= 2) wrap_type(&type, 9);
+    return type;
+}
+
+void ol_onnx_attr_type(ol_buf *attrs, const char *name, ol_dtype t, int rank, const char *const *dim_text, int kind) {
+    ol_buf b = attr_start(name), type = make_type(t, rank, dim_text, kind);
+    put_part(&b, 14, &type);
+    attr_end(attrs, &b, ATTR_TYPE);
+}
+
+void ol_onnx_emit_value(ol_buf *into, uint32_t field, bool *failed, const char *name, ol_dtype t, int rank,
+                        const char *const *dim_text, int kind) {
+    ol_buf v = OL_BUF_INIT, type = make_type(t, rank, dim_text, kind);
     ol_pb_put_string(&v, 1, name);
     put_part(&v, 2, &type);
     put_part(into, field, &v);

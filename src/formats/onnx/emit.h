@@ -22,6 +22,8 @@ void ol_onnx_attr_ints(ol_buf *attrs, const char *name, const int64_t *v, size_t
 void ol_onnx_attr_floats(ol_buf *attrs, const char *name, const float *v, size_t n);
 void ol_onnx_attr_strings(ol_buf *attrs, const char *name, const ol_str *v, size_t n);
 void ol_onnx_attr_tensor(ol_buf *attrs, const char *name, const ol_buf *tensor_proto);
+/* Types as in ol_onnx_emit_value. */
+void ol_onnx_attr_type(ol_buf *attrs, const char *name, ol_dtype t, int rank, const char *const *dim_text, int kind);
 void ol_onnx_attr_graph(ol_buf *attrs, const char *name, const char *graph_name, const ol_onnx_emit *graph);
 
 /* Names may be NULL: omitted. attrs may be NULL. */
@@ -36,7 +38,7 @@ void ol_onnx_emit_initializer(ol_onnx_emit *e, const ol_buf *tensor_proto);
 void ol_onnx_emit_external(ol_onnx_emit *e, const char *name, ol_dtype t, int rank, const int64_t *dims,
                            const char *location, uint64_t offset, uint64_t length);
 /* ValueInfo of a tensor: dim_text[i] is a decimal number or a symbol; rank < 0: unknown. kind: 0 tensor, 1 sequence, 2
- * optional. */
+ * optional, 3 optional of a sequence. */
 void ol_onnx_emit_value(ol_buf *into, uint32_t field, bool *failed, const char *name, ol_dtype t, int rank,
                         const char *const *dim_text, int kind);
 void ol_onnx_emit_input(ol_onnx_emit *e, const char *name, ol_dtype t, int rank, const char *const *dim_text, int kind);

@@ -211,7 +211,29 @@ static olv_status quant_const(writer *w, ol_onnx_emit *e, const char *name, cons
 
 static olv_status emit_graph(writer *w, const ol_graph *g, ol_onnx_emit *e);
 
-static olv_status emit_attr(writer *w, const ol_attr *a, ol_buf *out) {
+/* The texts of dims, and the kind as emit.h counts it. */
+typedef struct type_text {
+    char text[OL_MAX_RANK][200];
+    const char *dims[OL_MAX_RANK];
+    int kind;
+} type_text;
+
+static void describe_type(const ol_graph *g, const ol_type *t, type_text *out) {
+    for (int i = 0; i < t->rank; i++) {
+        ol_dim_format(g->dims, t->dims[i], out->text[i], sizeof out->text[i]);
+        out->dims[i] = out->text[i];
+    }
+    out->kind = t->kind == OL_VALUE_OPTIONAL && t->sequence_inside ? 3 : (int)t->kind;
+}
+
+static void emit_io(const ol_graph *g, ol_onnx_emit *e, const ol_value *v, bool input) {
+    type_text t;
+    describe_type(g, &v->type, &t);
+    if (input) ol_onnx_emit_input(e, v->name, v->type.dtype, v->type.rank, t.dims, t.kind);
+    else ol_onnx_emit_output(e, v->name, v->type.dtype, v->type.rank, t.dims, t.kind);
+}
+
+static olv_status emit_attr(writer *w, const ol_graph *g, const ol_attr *a, ol_buf *out) {
     switch (a->type) {
     case OL_ATTR_INT: ol_onnx_attr_int(out, a->name, a->v.i); break;
     case OL_ATTR_FLOAT: ol_onnx_attr_float(out, a->name, a->v.f); break;
@@ -232,6 +254,12 @@ static olv_status emit_attr(writer *w, const ol_attr *a, ol_buf *out) {
         if (s == OLV_OK) ol_onnx_attr_graph(out, a->name, *a->v.graph->name ? a->v.graph->name : "graph", &sub);
         ol_onnx_emit_deinit(&sub);
         return s;
+    }
+    case OL_ATTR_TYPE: {
+        type_text t;
+        describe_type(g, a->v.type_proto, &t);
+        ol_onnx_attr_type(out, a->name, a->v.type_proto->dtype, a->v.type_proto->rank, t.dims, t.kind);
+        break;
     }
     default: return ol_fail(w->err, OLV_UNSUPPORTED, "attribute '%s' in an ONNX file", a->name);
     }
@@ -285,23 +313,11 @@ static olv_status emit_node(writer *w, ol_onnx_emit *e, const ol_node *n) {
     olv_status s = OLV_OK;
     for (int i = 0; i < n->n_inputs; i++) names[i] = name_of(n->inputs[i]);
     for (int i = 0; i < n->n_outputs; i++) names[n->n_inputs + i] = name_of(n->outputs[i]);
-    for (int i = 0; i < n->n_attrs && s == OLV_OK; i++) s = emit_attr(w, &n->attrs[i], &attrs);
+    for (int i = 0; i < n->n_attrs && s == OLV_OK; i++) s = emit_attr(w, n->graph, &n->attrs[i], &attrs);
     if (s == OLV_OK) ol_onnx_emit_node(e, n->op->domain, n->op->name, n->name, names, n->n_inputs, names + n->n_inputs, n->n_outputs, &attrs);
     ol_buf_deinit(&attrs);
     ol_free(names);
     return s;
-}
-
-static void emit_io(const ol_graph *g, ol_onnx_emit *e, const ol_value *v, bool input) {
-    char text[OL_MAX_RANK][200];
-    const char *dims[OL_MAX_RANK];
-    const ol_type *t = &v->type;
-    for (int i = 0; i < t->rank; i++) {
-        ol_dim_format(g->dims, t->dims[i], text[i], sizeof text[i]);
-        dims[i] = text[i];
-    }
-    if (input) ol_onnx_emit_input(e, v->name, t->dtype, t->rank, dims, (int)t->kind);
-    else ol_onnx_emit_output(e, v->name, t->dtype, t->rank, dims, (int)t->kind);
 }
 
 static olv_status emit_const(writer *w, ol_onnx_emit *e, const ol_value *v) {
