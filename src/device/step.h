@@ -6,6 +6,7 @@
 #define OL_DEVICE_STEP_H
 
 #include "graph/graph.h"
+#include <stdatomic.h>
 #include <stdbool.h>
 
 /* Consecutive rows of one sequence in a run. */
@@ -16,6 +17,14 @@ typedef struct ol_row_span {
     const uint8_t *const *blocks; /* block table of the sequence (KV states) */
     float *fixed;                 /* recurrent states, or NULL */
 } ol_row_span;
+
+/* What went wrong in a run that only its data show (an index out of range, an operator's own complaint). The first to
+ * come fills it; read it when the run is over. A step that fails leaves zeros behind, so that the steps after it are
+ * safe. */
+typedef struct ol_run_failure {
+    atomic_flag taken; /* ATOMIC_FLAG_INIT */
+    olv_error error;   /* status OLV_OK: none */
+} ol_run_failure;
 
 /* Sizes and places of one run. Read-only while it executes. */
 typedef struct ol_run {
@@ -28,7 +37,13 @@ typedef struct ol_run {
     int n_spans;
     const int32_t *position; /* [rows] */
     const int32_t *span_of;  /* [rows] index into spans */
+    ol_run_failure *failure; /* NULL: nobody listens */
 } ol_run;
+
+/* The record to fill by the step that fails first; NULL when another was first. */
+static inline olv_error *ol_run_claim_failure(const ol_run *r) {
+    return r->failure && !atomic_flag_test_and_set(&r->failure->taken) ? &r->failure->error : NULL;
+}
 
 typedef struct ol_step ol_step;
 

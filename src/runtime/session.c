@@ -281,6 +281,15 @@ static olv_status append_all(const ol_run_item *items, int n, olv_error *err) {
     return OLV_OK;
 }
 
+/* Undoes the appending of a run that did not happen. */
+static void take_back(const ol_run_item *items, int n) {
+    for (int i = 0; i < n; i++) {
+        ol_sequence *q = items[i].sequence;
+        olv_status undo = ol_sequence_truncate(q, ol_sequence_length(q) - items[i].count, NULL);
+        (void)undo;
+    }
+}
+
 static void fill_rows(ol_session *s, const ol_run_item *items, int n) {
     int64_t row = 0, out = 0;
     for (int i = 0; i < n; i++) {
@@ -323,14 +332,17 @@ olv_status ol_session_run(ol_session *s, ol_entry entry, const ol_run_item *item
                 .n_spans = n_items, .position = s->position32, .span_of = s->span_of};
     olv_status st = bind(s, b, &r, err);
     if (st != OLV_OK) {
-        for (int i = 0; i < n_items; i++) {
-            ol_sequence *q = items[i].sequence;
-            olv_status undo = ol_sequence_truncate(q, ol_sequence_length(q) - items[i].count, NULL);
-            (void)undo;
-        }
+        take_back(items, n_items);
         return st;
     }
+    ol_run_failure failure = {.taken = ATOMIC_FLAG_INIT, .error = {.status = OLV_OK}};
+    r.failure = &failure;
     execute(s, b, &r);
+    if (failure.error.status != OLV_OK) {
+        take_back(items, n_items);
+        if (err) *err = failure.error;
+        return failure.error.status;
+    }
     if (out) {
         const ol_value *v = g->outputs[0];
         *out = b->buffers[b->entry->outputs[0]];

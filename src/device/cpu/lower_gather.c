@@ -14,7 +14,7 @@ typedef struct gather_args {
     const olk_gather *kernel;
     int x, ids, y;
     int64_t width;
-    ol_dim rows;
+    ol_dim rows, x_rows;
 } gather_args;
 
 static unsigned tiles(const ol_step *s, const ol_run *r) {
@@ -22,12 +22,22 @@ static unsigned tiles(const ol_step *s, const ol_run *r) {
     return (unsigned)((ol_cpu_rows(r, a->rows) + TILE_ROWS - 1) / TILE_ROWS);
 }
 
+/* Counts a negative index from the end; one that is out of range becomes 0 and fails the run. */
+static int64_t checked_id(const ol_step *s, const ol_run *r, int64_t id, int64_t of) {
+    int64_t i = id < 0 ? id + of : id;
+    if (i >= 0 && i < of) return i;
+    olv_error *err = ol_run_claim_failure(r);
+    if (err) ol_fail(err, OLV_ARG, "node '%.200s' (Gather): index %lld of %lld rows", s->name, (long long)id, (long long)of);
+    return 0;
+}
+
 static void run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch) {
     const gather_args *a = s->args;
     (void)scratch;
     int64_t rows = ol_cpu_rows(r, a->rows), r0 = (int64_t)tile * TILE_ROWS;
     int64_t n = r0 + TILE_ROWS < rows ? TILE_ROWS : rows - r0;
-    const int64_t *ids = (const int64_t *)ol_run_buffer(r, a->ids) + r0;
+    int64_t ids[TILE_ROWS], of = a->x < 0 ? a->table.n : ol_cpu_rows(r, a->x_rows);
+    for (int64_t i = 0; i < n; i++) ids[i] = checked_id(s, r, ((const int64_t *)ol_run_buffer(r, a->ids))[r0 + i], of);
     float *y = (float *)ol_run_buffer(r, a->y) + r0 * a->width;
     if (a->x < 0) {
         a->kernel->rows(&a->table, ids, n, 1.0f, y, a->width);
@@ -68,6 +78,7 @@ olv_status ol_lower_gather(ol_lowering *l, ol_node *n, olv_error *err) {
     if (!a) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
     a->width = ol_lower_width(n->inputs[0]);
     a->rows = ol_lower_rows(l, n->outputs[0]);
+    a->x_rows = n->inputs[0]->type.dims[0];
     if (n->inputs[0]->constant) OL_TRY(read_table(l, n->inputs[0], a, err));
     else if ((a->x = ol_lower_input(l, n->inputs[0], err)) < 0) return err ? err->status : OLV_INTERNAL;
     if ((a->ids = ol_lower_input(l, n->inputs[1], err)) < 0) return err ? err->status : OLV_INTERNAL;
