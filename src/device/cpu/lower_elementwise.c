@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unary and binary elementwise operators that no fused step has taken along. Binary operands: the same shape, a vector
- * along the last axis, or one number. */
+/* Unary and binary elementwise operators that no fused step has taken along. Here the frequent forms of binary operands:
+ * f32 of the same shape, a vector along the last axis, or one number; the others go to lower_broadcast.c. */
 #include "base/error.h"
-#include "device/cpu/cpu.h"
+#include "device/cpu/broadcast.h"
 #include "graph/op.h"
 #include "kernels/elementwise/elementwise.h"
 #include <string.h>
@@ -97,13 +97,11 @@ static olv_status fill(ol_lowering *l, ol_node *n, int n_in, elementwise_args *a
     for (int i = 0; i < n_in; i++) {
         const ol_value *v = n->inputs[i];
         if (same_dims(v, out)) a->kind[i] = FULL;
-        else if (is_one(v) && (i == 0 || a->kind[0] == FULL)) a->kind[i] = ONE;
+        else if (is_one(v)) a->kind[i] = ONE;
         else if (is_vector(v, a->width)) a->kind[i] = VECTOR;
         else return ol_fail(err, OLV_UNSUPPORTED, "this kind of broadcasting of '%s' is not planned", v->name);
         if ((a->in[i] = ol_lower_input(l, n->inputs[i], err)) < 0) return err ? err->status : OLV_INTERNAL;
     }
-    if (n_in == 2 && a->kind[0] != FULL && a->kind[1] != FULL)
-        return ol_fail(err, OLV_UNSUPPORTED, "broadcasting of both operands is not planned");
     a->out = ol_lower_output(l, n->outputs[0]);
     return OLV_OK;
 }
@@ -119,15 +117,28 @@ static olv_status emit(ol_lowering *l, const ol_node *n, const ol_step_class *cl
 
 olv_status ol_lower_unary(ol_lowering *l, ol_node *n, olv_error *err) {
     elementwise_args a = {.act = ol_cpu_act_of(n)};
+    if (ol_dtype_class(n->outputs[0]->type.dtype) != 'f') return ol_cpu_lower_broadcast(l, n, err);
     if (a.act.f == OLK_ACT_NONE) return ol_fail(err, OLV_UNSUPPORTED, "no kernel for this form of %s", n->op->name);
     OL_TRY(fill(l, n, 1, &a, err));
     return emit(l, n, &unary_class, &a, 1);
 }
 
+/* Two f32 operands, one of the output's shape, the other such or a vector or a number; the last axis of known size. */
+static bool frequent_form(const ol_node *n) {
+    const ol_value *out = n->outputs[0];
+    int64_t width = ol_lower_width(out);
+    if (n->n_inputs != 2 || width < 1 || ol_dtype_class(out->type.dtype) != 'f') return false;
+    bool full[2];
+    for (int i = 0; i < 2; i++) full[i] = same_dims(n->inputs[i], out);
+    for (int i = 0; i < 2; i++)
+        if (!full[i] && (!full[1 - i] || !(is_one(n->inputs[i]) || is_vector(n->inputs[i], width)))) return false;
+    return true;
+}
+
 olv_status ol_lower_binary(ol_lowering *l, ol_node *n, olv_error *err) {
     static const char *const names[] = {"Add", "Sub", "Mul", "Div", "Max", "Min"};
     elementwise_args a = {0};
-    if (n->n_inputs != 2) return ol_fail(err, OLV_UNSUPPORTED, "only two operands, not %d", n->n_inputs);
+    if (!frequent_form(n)) return ol_cpu_lower_broadcast(l, n, err);
     for (int i = 0; i < 6; i++)
         if (!strcmp(names[i], n->op->name)) a.op = (olk_binary)i;
     OL_TRY(fill(l, n, 2, &a, err));

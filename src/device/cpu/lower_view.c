@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Operators that only give the same bytes another shape: the output lives in the input's buffer. */
 #include "base/error.h"
-#include "device/cpu/cpu.h"
+#include "device/cpu/broadcast.h"
 #include "graph/op.h"
 
 olv_status ol_lower_view(ol_lowering *l, ol_node *n, olv_error *err) {
@@ -13,7 +13,9 @@ olv_status ol_lower_view(ol_lowering *l, ol_node *n, olv_error *err) {
 
 /* Values of float types are f32 here whatever their type says (a table's rows are widened as they are gathered). */
 olv_status ol_lower_cast(ol_lowering *l, ol_node *n, olv_error *err) {
-    if (ol_dtype_class(n->inputs[0]->type.dtype) != 'f' || n->outputs[0]->type.dtype != OL_F32)
-        return ol_fail(err, OLV_UNSUPPORTED, "only casts of float types to f32");
-    return ol_lower_view(l, n, err);
+    ol_dtype from = n->inputs[0]->type.dtype, to = n->outputs[0]->type.dtype;
+    if (to == OL_F32 && ol_dtype_class(from) == 'f') return ol_lower_view(l, n, err);
+    if (from == to || (from == OL_BOOL && to == OL_I64) || (to == OL_I64 && ol_dtype_class(from) == 's'))
+        return ol_lower_view(l, n, err);
+    return ol_cpu_lower_broadcast(l, n, err);
 }
