@@ -57,7 +57,7 @@ static olv_status eval_gather_elements(ol_eval *c, olv_error *err) {
     const ol_tensor *x, *ix;
     ol_tensor *y;
     int axis;
-    int64_t index[OL_MAX_RANK] = {0}, k;
+    int64_t index[OL_MAX_RANK] = {0}, k = 0;
     OL_TRY(ol_eval_need(c, 0, &x, err));
     OL_TRY(ol_eval_need(c, 1, &ix, err));
     OL_TRY(ol_axis(ol_node_int(c->node, "axis", 0), x->rank, false, &axis, err));
@@ -81,7 +81,7 @@ static olv_status eval_scatter_elements(ol_eval *c, olv_error *err) {
     const ol_tensor *x, *ix, *v;
     ol_tensor *y;
     int axis;
-    int64_t index[OL_MAX_RANK] = {0}, k;
+    int64_t index[OL_MAX_RANK] = {0}, k = 0;
     OL_TRY(ol_eval_need(c, 0, &x, err));
     OL_TRY(ol_eval_need(c, 1, &ix, err));
     OL_TRY(ol_eval_need(c, 2, &v, err));
