@@ -436,3 +436,41 @@ const ol_lazy_quant *ol_const_lazy(const ol_const *c) { return c->kind == OL_CON
 const ol_qconst *ol_const_quant_form(const ol_const *c) {
     return c->kind == OL_CONST_QUANT ? &c->q : c->kind == OL_CONST_LAZY_QUANT ? &c->lazy.form : NULL;
 }
+
+/* The source one view further down that holds these rows together, or NULL. */
+static const ol_const *step_down(const ol_const *c, int64_t row, int64_t n, int64_t *at) {
+    int64_t run;
+    const ol_const *src;
+    switch (c->kind) {
+    case OL_CONST_CONCAT_ROWS:
+        for (int i = 0; i < c->n_srcs; row -= c->srcs[i++]->rows)
+            if (row < c->srcs[i]->rows) {
+                *at = row;
+                return n <= c->srcs[i]->rows - row ? c->srcs[i] : NULL;
+            }
+        return NULL;
+    case OL_CONST_RESHAPE:
+        *at = row;
+        return c->srcs[0]->width == c->width ? c->srcs[0] : NULL;
+    case OL_CONST_SLICE_ROWS:
+        if (c->width == 0 || c->srcs[0]->width != c->width || c->first % c->width) return NULL;
+        *at = row + c->first / c->width;
+        return c->srcs[0];
+    case OL_CONST_LAZY_QUANT:
+        if (c->lazy.fill != fill_copied) return NULL;
+        src = find_row(c->lazy.ctx, row, at, &run);
+        return n <= run ? src : NULL;
+    default: return NULL;
+    }
+}
+
+const ol_const *ol_const_source_rows(const ol_const *c, int64_t row, int64_t n, int64_t *at) {
+    const ol_const *src;
+    int64_t next;
+    while ((src = step_down(c, row, n, &next)) != NULL) {
+        c = src;
+        row = next;
+    }
+    *at = row;
+    return c;
+}

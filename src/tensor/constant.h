@@ -76,6 +76,9 @@ OLV_MUST_USE olv_status ol_const_rows_quant(const ol_const *c, int64_t row, int6
                                             void *zeros, olv_error *err);
 /* Rows [row, row + n) as f32, dense [n, width]; for all kinds, thread-safe. */
 OLV_MUST_USE olv_status ol_const_rows_f32(const ol_const *c, int64_t row, int64_t n, float *out, olv_error *err);
+/* The constant under concatenations, slices and reshapings that holds rows [row, row + n) together, from its row *at; c
+ * itself when they lie in several, or are made on demand. Borrowed from c. */
+const ol_const *ol_const_source_rows(const ol_const *c, int64_t row, int64_t n, int64_t *at);
 /* Whole constant as a tensor in its logical dtype (at most max_bytes, else OLV_LIMIT). */
 OLV_MUST_USE olv_status ol_const_materialize(const ol_const *c, size_t max_bytes, ol_tensor *out, olv_error *err);
 
