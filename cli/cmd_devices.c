@@ -5,7 +5,6 @@
 #include <string.h>
 
 int cmd_devices(int argc, char **argv);
-int cmd_doctor(int argc, char **argv);
 
 static int describe(const char *command, const char *summary, const char *example, int argc, char **argv, json_t **out) {
     const arg_option options[] = {{"json", ARG_FLAG, &common.json, NULL, "results as JSON", NULL}};
@@ -38,28 +37,6 @@ int cmd_devices(int argc, char **argv) {
         printf("CPU        runs every supported model\n");
         print_machine(o);
     }
-    json_decref(o);
-    return 0;
-}
-
-int cmd_doctor(int argc, char **argv) {
-    json_t *o = NULL;
-    int code = describe("doctor", "What is missing on this machine.", "olivine doctor", argc, argv, &o);
-    if (code) return code - 1;
-    if (common.json) {
-        json_decref(o);
-        return 0;
-    }
-    print_machine(o);
-    bool avx2 = false, vnni = false;
-    size_t i;
-    json_t *f;
-    json_array_foreach(json_object_get(o, "features"), i, f) {
-        if (!strcmp(json_string_value(f), "avx2")) avx2 = true;
-        if (!strcmp(json_string_value(f), "avx512-vnni")) vnni = true;
-    }
-    printf("kernels    %s\n", vnni ? "AVX-512 VNNI" : avx2 ? "AVX2" : "portable C (slow)");
-    printf("verdict    nothing is missing\n");
     json_decref(o);
     return 0;
 }
