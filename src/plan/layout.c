@@ -74,7 +74,7 @@ bool ol_plan_layout(const ol_plan_entry *e, const ol_run *r, size_t *offsets, si
         }
         placed[j] = k;
     }
-    *bytes = total;
+    *bytes = ok ? total : !items || !placed;
     ol_free(items);
     ol_free(placed);
     return ok;

@@ -45,7 +45,7 @@ const ol_state_layout *ol_plan_states(const ol_plan *p);
 void ol_plan_dump(const ol_plan *p, ol_buf *out);
 
 /* Workspace layout for bound sizes: fills offsets[n_buffers] (SIZE_MAX: not in the workspace) and returns the bytes
- * needed; 0 and false on overflow. */
+ * needed. false: *bytes is 0 on overflow and 1 when there was no memory to work with. */
 bool ol_plan_layout(const ol_plan_entry *e, const ol_run *r, size_t *offsets, size_t *bytes);
 
 #endif

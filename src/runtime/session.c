@@ -151,18 +151,25 @@ static olv_status bind_layout(ol_session *s, bound_entry *b, ol_run *r, olv_erro
     ol_run big = *r;
     big.rows = rows;
     big.output_rows = outs;
-    if (r->max_position > b->max_position) b->max_position = (r->max_position | 1023);
-    big.max_position = b->max_position;
+    big.max_position = r->max_position > b->max_position ? r->max_position | 1023 : b->max_position;
     s->symbols[s->t_symbol] = rows;
     if (s->r_symbol >= 0) s->symbols[s->r_symbol] = outs;
     size_t need = 0;
     bool ok = ol_plan_layout(b->entry, &big, b->offsets, &need);
     s->symbols[s->t_symbol] = r->rows;
     if (s->r_symbol >= 0) s->symbols[s->r_symbol] = r->output_rows;
-    if (!ok) return ol_fail(err, OLV_LIMIT, "a run of %lld rows is too large", (long long)rows);
-    OL_TRY(grow(&s->workspace, &s->workspace_bytes, need, 1, "a workspace", err));
+    if (ok) {
+        olv_status st = grow(&s->workspace, &s->workspace_bytes, need, 1, "a workspace", err);
+        if (st != OLV_OK) b->rows = b->output_rows = b->max_position = 0; /* the offsets hold for no workspace we have */
+        OL_TRY(st);
+    } else {
+        b->rows = b->output_rows = b->max_position = 0;
+        if (need) return ol_fail(err, OLV_NOMEM, "no memory to lay out a workspace");
+        return ol_fail(err, OLV_LIMIT, "a run of %lld rows is too large", (long long)rows);
+    }
     b->rows = rows;
     b->output_rows = outs;
+    b->max_position = big.max_position;
     return OLV_OK;
 }
 

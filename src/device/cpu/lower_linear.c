@@ -147,7 +147,8 @@ static unsigned linear_tiles(const ol_step *s, const ol_run *r) {
 }
 static size_t linear_scratch(const ol_step *s, const ol_run *r) {
     const linear_args *a = s->args;
-    return plan_scratch(a, run_rows(a, r)).total;
+    int64_t m = run_rows(a, r); /* 0: a chunk of a prompt whose scores nobody wants */
+    return m ? plan_scratch(a, m).total : 0;
 }
 static void linear_begin(const ol_step *s, const ol_run *r, void *scratch) {
     const linear_args *a = s->args;
