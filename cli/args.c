@@ -185,7 +185,11 @@ static int parse_long(const char *command, const arg_spec *spec, int argc, char 
     if (!o && m.n_prefix > 1) return usage_error("option --%.*s could be several; write more of it", (int)len, name);
     if (!o) return unknown(command, spec, name, len);
     if (o->given) *o->given = true;
-    if (o->kind == ARG_FLAG) return set_flag(o, argv[*i], eq ? eq + 1 : NULL, m.negated);
+    if (o->kind == ARG_FLAG) {
+        const char *written = argv[*i], *v = eq ? eq + 1 : NULL;
+        if (!eq && *i + 1 < argc && (!strcasecmp(argv[*i + 1], "true") || !strcasecmp(argv[*i + 1], "false"))) v = argv[++*i];
+        return set_flag(o, written, v, m.negated);
+    }
     if (!eq && *i + 1 >= argc) return usage_error("option --%s needs a value", name);
     const char *written = argv[*i];
     if (!eq) ++*i;
