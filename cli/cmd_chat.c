@@ -49,6 +49,7 @@ int cmd_chat(int argc, char **argv) {
                            .n_options = sizeof options / sizeof options[0], .positionals = &positionals};
     int code = args_parse("chat", &spec, argc, argv);
     if (code) return code - 1;
+    if ((code = load_generation_options())) return code;
     olv_pipeline *p = running = open_model(&positionals, false, &code);
     json_t *history = json_array();
     olv_error err = {.message = ""};

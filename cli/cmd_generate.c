@@ -61,18 +61,18 @@ static olv_status answer(void *ctx, size_t index, const json_t *item, json_t **o
     olv_generation g = {0};
     char *messages = NULL;
     int64_t *ids = NULL;
-    const char **strings = NULL;
+    request_storage storage = {0};
     (void)index;
     olv_pipeline_get_config(p, &cfg);
     apply_generation_options(&cfg);
     olv_status s = read_prompt(item, &prompt, &messages, &ids, err);
-    if (s == OLV_OK) s = apply_generation_fields(item, &cfg, &strings, err);
+    if (s == OLV_OK) s = apply_generation_fields(item, &cfg, &storage, err);
     if (s == OLV_OK) s = olv_generate(p, &prompt, &cfg, watch, NULL, &g, err);
     if (s == OLV_OK) *out = result_json(&g);
     olv_generation_deinit(&g);
     free(messages);
     free(ids);
-    free(strings);
+    request_storage_free(&storage);
     return s;
 }
 
@@ -116,7 +116,8 @@ int cmd_generate(int argc, char **argv) {
     olv_pipeline *p = NULL;
     const char *model = take_model(&positionals);
     if (!model) code = 2;
-    else if (!prompt && positionals.count) prompt = positionals.items[0];
+    else code = load_generation_options();
+    if (!code && !prompt && positionals.count) prompt = positionals.items[0];
     if (!code && !prompt && !common.jsonl) code = usage_error("no prompt; give -p TEXT, or --jsonl and lines on standard input");
     if (!code) p = open_named_model(model, false, &code);
     if (p) code = common.jsonl ? jsonl_run(answer, p) : generate_one(p, prompt);

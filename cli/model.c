@@ -71,6 +71,37 @@ static void plain_greedy(olv_generation_config *c) {
     c->no_repeat_ngram_size = 0;
 }
 
+/* The whole file as a string; NULL after an error. */
+static char *read_text(const char *path) {
+    FILE *f = fopen(path, "rb");
+    size_t len = 0, cap = 4096;
+    char *text = f ? malloc(cap) : NULL;
+    for (size_t got; text && (got = fread(text + len, 1, cap - len - 1, f)) > 0;) {
+        len += got;
+        if (len + 1 < cap) continue;
+        char *more = cap < (1u << 26) ? realloc(text, cap *= 2) : NULL;
+        if (!more) free(text);
+        text = more;
+    }
+    if (f) fclose(f);
+    if (text) text[len] = 0;
+    return text;
+}
+
+int load_generation_options(void) {
+    if (gen.grammar) {
+        const char *path = gen.grammar;
+        if (!(gen.grammar = read_text(path))) return usage_error("--grammar %s: cannot read that file", path);
+    }
+    if (gen.json_schema) {
+        const char *given = gen.json_schema, *start = given + strspn(given, " \t\r\n");
+        if (*start == '{' || !strcmp(start, "true") || !strcmp(start, "false")) return 0;
+        if (!(gen.json_schema = read_text(given)))
+            return usage_error("--json-schema %s: neither a schema nor a readable file", given);
+    }
+    return 0;
+}
+
 void apply_generation_options(olv_generation_config *c) {
     if (gen.greedy) plain_greedy(c);
     const bool *g = gen.given;
@@ -93,6 +124,18 @@ void apply_generation_options(olv_generation_config *c) {
         c->do_sample = false;
         c->temperature = 1;
     }
+    if (g[14]) c->xtc_probability = gen.xtc_probability;
+    if (g[15]) c->xtc_threshold = gen.xtc_threshold;
+    if (g[16]) c->dry_multiplier = gen.dry_multiplier;
+    if (g[17]) c->dry_base = gen.dry_base;
+    if (g[18]) c->dry_allowed_length = gen.dry_allowed_length;
+    if (g[19]) c->mirostat = gen.mirostat;
+    if (g[20]) c->mirostat_tau = gen.mirostat_tau;
+    if (g[21]) c->mirostat_eta = gen.mirostat_eta;
+    c->json_schema = gen.json_schema;
+    c->regex = gen.regex;
+    c->grammar = gen.grammar;
+    c->json_object = gen.json_object;
     c->ignore_eos |= gen.ignore_eos;
     if (gen.stop.count) {
         c->stop_strings = gen.stop.items;
@@ -125,6 +168,91 @@ static olv_status set_eos(const json_t *v, olv_generation_config *c, olv_error *
     return OLV_OK;
 }
 
+static olv_status set_bias(const json_t *v, olv_generation_config *c, request_storage *r, olv_error *err) {
+    const char *key;
+    json_t *amount;
+    int n = 0;
+    if (!json_is_object(v)) return cli_fail(err, OLV_ARG, "\"logit_bias\" must be an object of token ids and numbers");
+    free(r->bias);
+    if (!(r->bias = calloc(json_object_size(v) + 1, sizeof *r->bias))) return cli_fail(err, OLV_NOMEM, "no memory for logit_bias");
+    json_object_foreach((json_t *)(uintptr_t)v, key, amount) {
+        char *end;
+        long long token = strtoll(key, &end, 10);
+        if (!*key || *end || token < 0 || !json_is_number(amount))
+            return cli_fail(err, OLV_ARG, "\"logit_bias\": expected token ids as keys and numbers as values");
+        r->bias[n++] = (olv_logit_bias){token, json_number_value(amount)};
+    }
+    c->logit_bias = r->bias;
+    c->n_logit_bias = n;
+    return OLV_OK;
+}
+
+static olv_status set_breakers(const json_t *v, olv_generation_config *c, request_storage *r, olv_error *err) {
+    size_t n = json_array_size(v);
+    if (!json_is_array(v) || n > 4096) return cli_fail(err, OLV_ARG, "\"dry_breakers\" must be a list of at most 4096 token ids");
+    free(r->breakers);
+    if (!(r->breakers = calloc(n + 1, sizeof *r->breakers))) return cli_fail(err, OLV_NOMEM, "no memory for dry_breakers");
+    for (size_t i = 0; i < n; i++) {
+        if (!json_is_integer(json_array_get(v, i))) return cli_fail(err, OLV_ARG, "\"dry_breakers\" must be token ids");
+        r->breakers[i] = json_integer_value(json_array_get(v, i));
+    }
+    c->dry_breakers = r->breakers;
+    c->n_dry_breakers = (int)n;
+    return OLV_OK;
+}
+
+/* A request's own constraint takes the place of the command line's. */
+static olv_status replace_constraint(olv_generation_config *c, request_storage *r, olv_error *err) {
+    if (r->constrained)
+        return cli_fail(err, OLV_ARG, "give one of \"json_schema\", \"regex\", \"grammar\", \"response_format\", not several");
+    r->constrained = true;
+    c->json_schema = c->regex = c->grammar = NULL;
+    c->json_object = false;
+    return OLV_OK;
+}
+
+/* A schema as a JSON value, or as its text. */
+static olv_status set_schema(const json_t *v, olv_generation_config *c, request_storage *r, olv_error *err) {
+    olv_status s = replace_constraint(c, r, err);
+    if (s != OLV_OK) return s;
+    r->schema = json_is_string(v) ? strdup(json_string_value(v)) : json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (!r->schema) return cli_fail(err, OLV_NOMEM, "no memory for a schema");
+    c->json_schema = r->schema;
+    return OLV_OK;
+}
+
+static olv_status set_text(const json_t *v, const char *name, olv_generation_config *c, const char **target, request_storage *r,
+                           olv_error *err) {
+    if (!json_is_string(v)) return cli_fail(err, OLV_ARG, "\"%s\" must be a string", name);
+    olv_status s = replace_constraint(c, r, err);
+    if (s != OLV_OK) return s;
+    *target = json_string_value(v);
+    return OLV_OK;
+}
+
+/* {"type": "text" | "json_object"} or {"type": "json_schema", "json_schema": {"schema": ...}}. */
+static olv_status set_response_format(const json_t *v, olv_generation_config *c, request_storage *r, olv_error *err) {
+    const char *type = json_string_value(json_object_get(v, "type"));
+    if (type && !strcmp(type, "text")) return OLV_OK;
+    if (type && !strcmp(type, "json_object")) {
+        olv_status s = replace_constraint(c, r, err);
+        c->json_object = s == OLV_OK;
+        return s;
+    }
+    const json_t *outer = json_object_get(v, "json_schema"), *schema = json_object_get(outer, "schema");
+    if (!schema) schema = json_object_get(v, "schema");
+    if (type && !strcmp(type, "json_schema") && schema) return set_schema(schema, c, r, err);
+    return cli_fail(err, OLV_ARG, "\"response_format\": expected {\"type\": \"text\"}, {\"type\": \"json_object\"} or "
+                                  "{\"type\": \"json_schema\", \"json_schema\": {\"schema\": ...}}");
+}
+
+void request_storage_free(request_storage *s) {
+    free(s->strings);
+    free(s->schema);
+    free(s->bias);
+    free(s->breakers);
+}
+
 static olv_status set_stop(const json_t *v, olv_generation_config *c, const char ***strings, olv_error *err) {
     size_t n = json_is_array(v) ? json_array_size(v) : 1;
     const char **s = calloc(n + 1, sizeof *s);
@@ -140,7 +268,20 @@ static olv_status set_stop(const json_t *v, olv_generation_config *c, const char
     return OLV_OK;
 }
 
-olv_status apply_generation_fields(const json_t *item, olv_generation_config *c, const char ***strings, olv_error *err) {
+static olv_status set_structured(const char *key, const json_t *v, olv_generation_config *c, request_storage *r,
+                                 olv_error *err) {
+    if (!strcmp(key, "eos_token_id")) return set_eos(v, c, err);
+    if (!strcmp(key, "stop_strings") || !strcmp(key, "stop")) return set_stop(v, c, &r->strings, err);
+    if (!strcmp(key, "logit_bias")) return set_bias(v, c, r, err);
+    if (!strcmp(key, "dry_breakers")) return set_breakers(v, c, r, err);
+    if (!strcmp(key, "json_schema")) return set_schema(v, c, r, err);
+    if (!strcmp(key, "regex")) return set_text(v, key, c, &c->regex, r, err);
+    if (!strcmp(key, "grammar")) return set_text(v, key, c, &c->grammar, r, err);
+    if (!strcmp(key, "response_format")) return set_response_format(v, c, r, err);
+    return OLV_OK;
+}
+
+olv_status apply_generation_fields(const json_t *item, olv_generation_config *c, request_storage *storage, olv_error *err) {
     const struct {
         const char *name;
         field_kind kind;
@@ -154,6 +295,10 @@ olv_status apply_generation_fields(const json_t *item, olv_generation_config *c,
                   {"repetition_penalty", REAL, &c->repetition_penalty}, {"presence_penalty", REAL, &c->presence_penalty},
                   {"frequency_penalty", REAL, &c->frequency_penalty}, {"no_repeat_ngram_size", INT, &c->no_repeat_ngram_size},
                   {"seed", UINT, &c->seed}, {"rng_seed", UINT, &c->seed}, {"skip_special_tokens", BOOL, &c->skip_special_tokens},
+                  {"xtc_probability", REAL, &c->xtc_probability}, {"xtc_threshold", REAL, &c->xtc_threshold},
+                  {"dry_multiplier", REAL, &c->dry_multiplier}, {"dry_base", REAL, &c->dry_base},
+                  {"dry_allowed_length", INT, &c->dry_allowed_length}, {"mirostat", INT, &c->mirostat},
+                  {"mirostat_tau", REAL, &c->mirostat_tau}, {"mirostat_eta", REAL, &c->mirostat_eta},
                   {"include_stop_str_in_output", BOOL, &c->include_stop_str_in_output}};
     const char *key;
     json_t *v;
@@ -165,9 +310,7 @@ olv_status apply_generation_fields(const json_t *item, olv_generation_config *c,
             olv_status s = set_field(v, key, fields[i].kind, fields[i].target, err);
             if (s != OLV_OK) return s;
         }
-        olv_status s = OLV_OK;
-        if (!strcmp(key, "eos_token_id")) s = set_eos(v, c, err);
-        else if (!strcmp(key, "stop_strings") || !strcmp(key, "stop")) s = set_stop(v, c, strings, err);
+        olv_status s = set_structured(key, v, c, storage, err);
         if (s != OLV_OK) return s;
     }
     if (c->do_sample && c->temperature == 0) {

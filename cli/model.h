@@ -17,7 +17,11 @@ typedef struct generation_options {
     double temperature, top_p, min_p, typical_p, repetition_penalty, presence_penalty, frequency_penalty;
     bool do_sample, greedy, ignore_eos, no_chat_template;
     arg_list stop;
-    bool given[16];
+    double xtc_probability, xtc_threshold, dry_multiplier, dry_base, mirostat_tau, mirostat_eta;
+    int64_t dry_allowed_length, mirostat;
+    const char *json_schema, *regex, *grammar;
+    bool json_object;
+    bool given[32];
 } generation_options;
 extern generation_options gen;
 #define GENERATION_OPTIONS                                                                                             \
@@ -37,10 +41,33 @@ extern generation_options gen;
     {"do-sample", ARG_FLAG, &gen.do_sample, NULL, "sample (also with a temperature or top-p)", &gen.given[13]},        \
     {"greedy", ARG_FLAG, &gen.greedy, NULL, "take the best token always", NULL},                                       \
     {"ignore-eos", ARG_FLAG, &gen.ignore_eos, NULL, "do not end at the end-of-text token", NULL},                      \
+    {"xtc-probability", ARG_REAL, &gen.xtc_probability, "P", "how often the top choices are left out", &gen.given[14]}, \
+    {"xtc-threshold", ARG_REAL, &gen.xtc_threshold, "P", "least probability of a top choice", &gen.given[15]},         \
+    {"dry-multiplier", ARG_REAL, &gen.dry_multiplier, "R", "above 0: repeated passages cost", &gen.given[16]},         \
+    {"dry-base", ARG_REAL, &gen.dry_base, "B", "growth of that cost with length", &gen.given[17]},                     \
+    {"dry-allowed-length", ARG_INT, &gen.dry_allowed_length, "N", "repetitions so long are free", &gen.given[18]},     \
+    {"mirostat", ARG_INT, &gen.mirostat, "0|2", "2: constant surprise", &gen.given[19]},                               \
+    {"mirostat-tau", ARG_REAL, &gen.mirostat_tau, "BITS", "surprise to keep to", &gen.given[20]},                      \
+    {"mirostat-eta", ARG_REAL, &gen.mirostat_eta, "R", "how fast to follow", &gen.given[21]},                          \
+    {"json-schema", ARG_STRING, &gen.json_schema, "FILE|TEXT", "the text is JSON valid under this schema", NULL},      \
+    {"json-object", ARG_FLAG, &gen.json_object, NULL, "the text is a JSON object", NULL},                              \
+    {"regex", ARG_STRING, &gen.regex, "REGEX", "the text matches this as a whole", NULL},                              \
+    {"grammar", ARG_STRING, &gen.grammar, "FILE", "the text matches this EBNF grammar (rule root)", NULL},             \
     {"stop", ARG_LIST, &gen.stop, "TEXT", "ends the generation", NULL}
+/* Reads the files that generation options name, once, after the arguments were parsed; exit code, 0: all is well. */
+int load_generation_options(void);
 void apply_generation_options(olv_generation_config *cfg);
-/* Fields of a JSON object by their generation_config.json names; unknown keys are passed over. strings: storage for stop
- * strings, freed by the caller. */
-olv_status apply_generation_fields(const json_t *item, olv_generation_config *cfg, const char ***strings, olv_error *err);
+/* What a request's settings point into. */
+typedef struct request_storage {
+    const char **strings;
+    char *schema;
+    olv_logit_bias *bias;
+    int64_t *breakers;
+    bool constrained;
+} request_storage;
+void request_storage_free(request_storage *s);
+/* Fields of a JSON object by their generation_config.json names; unknown keys are passed over. Free the storage, which
+ * begins as zeros, after use, also after a failure. */
+olv_status apply_generation_fields(const json_t *item, olv_generation_config *cfg, request_storage *storage, olv_error *err);
 
 #endif

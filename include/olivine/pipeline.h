@@ -45,6 +45,11 @@ OLV_API OLV_MUST_USE olv_status olv_pipeline_open(const char *model, const olv_p
                                                   olv_pipeline **out, olv_error *err);
 OLV_API void olv_pipeline_close(olv_pipeline *p);
 
+typedef struct olv_logit_bias {
+    int64_t token;
+    double bias; /* added to the token's score; -INFINITY bans it */
+} olv_logit_bias;
+
 /* Names and defaults as in generation_config.json. */
 typedef struct olv_generation_config {
     size_t struct_size;
@@ -68,6 +73,21 @@ typedef struct olv_generation_config {
     bool skip_special_tokens; /* in the text; true */
     bool apply_chat_template; /* for messages; true */
     bool greedy_penalties;    /* the folder's penalties hold for greedy decoding too (ORT-GenAI folders) */
+    double xtc_probability, xtc_threshold; /* 0: off; 0.1 */
+    double dry_multiplier, dry_base;       /* 0: off; 1.75 */
+    int64_t dry_allowed_length;            /* 2 */
+    const int64_t *dry_breakers;           /* borrowed; tokens over which no repetition reaches */
+    int n_dry_breakers;
+    int64_t mirostat; /* 0: off, 2 */
+    double mirostat_tau, mirostat_eta;
+    const olv_logit_bias *logit_bias; /* borrowed */
+    int n_logit_bias;
+    /* Constrained decoding; at most one of them, borrowed. The text matches it whole when the end token ends it (not when
+     * a length limit does). What cannot be kept or has no finite text is refused before anything is generated. */
+    const char *json_schema; /* JSON text of a schema */
+    const char *regex;
+    const char *grammar;     /* EBNF with a rule `root` */
+    bool json_object;        /* any JSON object */
 } olv_generation_config;
 OLV_API void olv_generation_config_init(olv_generation_config *cfg);
 /* The model's own defaults (generation_config.json, genai_config.json). */

@@ -3,9 +3,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/json.h"
-#include "generate/pipeline.h"
-#include "generate/sampler/sampler.h"
-#include "generate/stop.h"
+#include "generate/loop.h"
 #include <string.h>
 
 const char *olv_finish_reason_name(olv_finish_reason r) {
@@ -47,159 +45,57 @@ olv_status ol_prompt_ids(olv_pipeline *p, const olv_prompt *prompt, const olv_ge
     return OLV_OK;
 }
 
-/* One running generation. */
-typedef struct loop {
-    olv_pipeline *p;
-    const olv_generation_config *cfg;
-    ol_sampler *sampler;
-    ol_sequence *seq;
-    olv_detokenizer *detok;
-    ol_stop stop;
-    ol_buf text, piece, ids; /* all text; text of this step; int64 ids */
-    olv_text_fn *on_text;
-    void *ctx;
-    olv_finish_reason reason;
-} loop;
-
-static olv_status deliver(loop *l, const char *piece, size_t len, int64_t token, olv_error *err) {
-    ol_buf_clear(&l->piece);
-    bool stopped = ol_stop_push(&l->stop, piece, len, &l->piece);
-    ol_buf_append(&l->text, l->piece.data ? l->piece.data : "", l->piece.len);
-    if (l->text.failed || l->piece.failed || l->stop.held.failed) return ol_fail(err, OLV_NOMEM, "no memory for the text");
-    if (stopped) l->reason = OLV_FINISH_STOP;
-    if (l->on_text && !l->on_text(l->ctx, l->piece.data ? l->piece.data : "", l->piece.len, token))
-        l->reason = OLV_FINISH_CANCELLED;
-    return OLV_OK;
-}
-
-static bool is_eos(const olv_generation_config *cfg, int64_t token) {
-    for (int i = 0; i < cfg->n_eos && !cfg->ignore_eos; i++)
-        if (cfg->eos_token_id[i] == token) return true;
-    return false;
-}
-
-static olv_status take_token(loop *l, int64_t token, olv_error *err) {
-    ol_buf_append(&l->ids, &token, sizeof token);
-    if (l->ids.failed) return ol_fail(err, OLV_NOMEM, "no memory for the tokens");
-    if (is_eos(l->cfg, token)) l->reason = OLV_FINISH_STOP;
-    const char *piece = "";
-    size_t len = 0;
-    if (l->detok && !(l->reason == OLV_FINISH_STOP && l->cfg->skip_special_tokens))
-        OL_TRY(olv_detokenizer_push(l->detok, (uint32_t)token, &piece, &len, err));
-    return deliver(l, piece, len, token, err);
-}
-
-static olv_status finish_text(loop *l, olv_error *err) {
-    const char *piece = "";
-    size_t len = 0;
-    if (l->detok) OL_TRY(olv_detokenizer_flush(l->detok, &piece, &len, err));
-    if (len) OL_TRY(deliver(l, piece, len, -1, err));
-    ol_buf_clear(&l->piece);
-    ol_stop_flush(&l->stop, &l->piece);
-    ol_buf_append(&l->text, l->piece.data ? l->piece.data : "", l->piece.len);
-    if (l->piece.len && l->on_text) l->on_text(l->ctx, l->piece.data, l->piece.len, -1);
-    return OLV_OK;
-}
-
-/* How many tokens may be made at most. */
-static int64_t token_limit(const olv_pipeline *p, const olv_generation_config *cfg, int64_t n_prompt) {
-    int64_t room = p->context_length - n_prompt, limit = room;
-    if (cfg->max_new_tokens >= 0) limit = cfg->max_new_tokens;
-    else if (cfg->max_length >= 0) limit = cfg->max_length - n_prompt;
-    return limit < room ? limit : room;
-}
-
 /* One more token into the model. A longrope model that grows past its original length rotates all keys with other factors
  * from then on, so its cache is made anew. */
-static olv_status step(loop *l, const int64_t *prompt, int64_t n, int64_t token, const float **scores, int64_t *width,
-                       olv_error *err) {
+static olv_status step(ol_loop *l, const float **scores, int64_t *width, olv_error *err) {
     olv_pipeline *p = l->p;
+    const int64_t *ids = ol_loop_ids(l);
+    int64_t n = ol_loop_count(l);
     if (p->rope_switch <= 0 || ol_sequence_length(l->seq) != p->rope_switch) {
-        ol_run_item it = {l->seq, &token, 1, 1, 0};
+        ol_run_item it = {l->seq, ids + n - 1, 1, 1, 0};
         return ol_session_run(p->session, OL_ENTRY_DECODE, &it, 1, scores, width, err);
     }
-    size_t made = l->ids.len / sizeof(int64_t);
-    int64_t *all = ol_alloc(((size_t)n + made) * sizeof *all);
-    if (!all) return ol_fail(err, OLV_NOMEM, "no memory for %zu tokens", (size_t)n + made);
-    memcpy(all, prompt, (size_t)n * sizeof *all);
-    memcpy(all + n, l->ids.data, made * sizeof *all);
-    olv_status s = ol_sequence_truncate(l->seq, 0, err);
-    if (s == OLV_OK) s = ol_session_prompt(p->session, l->seq, all, n + (int64_t)made, &p->cancel, scores, width, err);
-    ol_free(all);
-    return s;
+    OL_TRY(ol_sequence_truncate(l->seq, 0, err));
+    return ol_session_prompt(p->session, l->seq, ids, n, &p->cancel, scores, width, err);
 }
 
-static olv_status generate_tokens(loop *l, const int64_t *prompt, int64_t n, olv_generation *out, double start,
-                                  olv_error *err) {
+static olv_status generate_tokens(ol_loop *l, olv_generation *out, double start, olv_error *err) {
     olv_pipeline *p = l->p;
     const float *scores;
-    int64_t width, limit = token_limit(p, l->cfg, n);
+    int64_t width, token;
     double t0 = ol_now_ms();
-    OL_TRY(ol_session_prompt(p->session, l->seq, prompt, n, &p->cancel, &scores, &width, err));
+    OL_TRY(ol_session_prompt(p->session, l->seq, ol_loop_ids(l), l->n_prompt, &p->cancel, &scores, &width, err));
     double t1 = ol_now_ms();
-    out->prefill_tokens_per_s = 1e3 * (double)n / (t1 - t0);
-    for (int64_t made = 0; made < limit; made++) {
-        int64_t token = ol_sampler_sample(l->sampler, scores);
-        if (made == 0) out->ttft_ms = ol_now_ms() - start;
-        OL_TRY(take_token(l, token, err));
-        if (l->reason != OLV_FINISH_NONE) break;
+    out->prefill_tokens_per_s = 1e3 * (double)l->n_prompt / (t1 - t0);
+    while (ol_loop_made(l) < l->limit) {
+        OL_TRY(ol_loop_draw(l, scores, &token, err));
+        if (ol_loop_made(l) == 1) out->ttft_ms = ol_now_ms() - start;
+        if (l->reason != OLV_FINISH_NONE || ol_loop_made(l) == l->limit) break;
         if (p->cancel) return ol_fail(err, OLV_CANCELLED, "cancelled");
-        if (made + 1 == limit) break;
-        OL_TRY(step(l, prompt, n, token, &scores, &width, err));
+        OL_TRY(step(l, &scores, &width, err));
     }
     if (l->reason == OLV_FINISH_NONE) l->reason = OLV_FINISH_LENGTH;
     double t2 = ol_now_ms();
-    size_t made = l->ids.len / sizeof(int64_t);
+    int64_t made = ol_loop_made(l);
     out->decode_tokens_per_s = made > 1 ? 1e3 * (double)(made - 1) / (t2 - t1) : 0;
-    return finish_text(l, err);
+    return ol_loop_finish(l, err);
 }
 
-static olv_status start_sampler(loop *l, const int64_t *prompt, int64_t n, olv_error *err) {
-    const olv_generation_config *c = l->cfg;
-    ol_sampler_params sp;
-    ol_sampler_params_init(&sp);
-    sp.do_sample = c->do_sample;
-    sp.temperature = c->temperature;
-    sp.top_k = c->top_k;
-    sp.top_p = c->top_p;
-    sp.min_p = c->min_p;
-    sp.typical_p = c->typical_p;
-    sp.epsilon_cutoff = c->epsilon_cutoff;
-    sp.eta_cutoff = c->eta_cutoff;
-    sp.top_n_sigma = c->top_n_sigma;
-    sp.repetition_penalty = c->repetition_penalty;
-    sp.presence_penalty = c->presence_penalty;
-    sp.frequency_penalty = c->frequency_penalty;
-    sp.no_repeat_ngram_size = c->no_repeat_ngram_size;
-    sp.min_new_tokens = c->min_new_tokens;
-    sp.eos_ids = c->eos_token_id;
-    sp.n_eos = (size_t)c->n_eos;
-    if (c->ignore_eos) { /* ORT-GenAI folders: the end token is left out, as that runtime's min_length does; else it is a
-                          * token like others */
-        if (l->p->bundle->kind == OL_BUNDLE_ORT_GENAI) sp.min_new_tokens = INT32_MAX;
-        else sp.n_eos = 0;
-    }
-    sp.seed = c->seed;
-    OL_TRY(ol_sampler_create(&sp, l->p->vocab_size, &l->sampler, err));
-    return ol_sampler_prompt(l->sampler, prompt, (size_t)n, err);
-}
-
-static olv_status run_loop(loop *l, const int64_t *prompt, size_t n, olv_generation *out, double start, olv_error *err) {
+static olv_status run_loop(ol_loop *l, const int64_t *prompt, size_t n, olv_generation *out, double start, olv_error *err) {
     olv_pipeline *p = l->p;
     if ((int64_t)n >= p->context_length)
         return ol_fail(err, OLV_LIMIT, "the prompt has %zu tokens, the model's context holds %lld; shorten the prompt", n,
                        (long long)p->context_length);
-    OL_TRY(start_sampler(l, prompt, (int64_t)n, err));
+    OL_TRY(ol_loop_start(l, prompt, (int64_t)n, err));
     OL_TRY(ol_sequence_create(p->pool, &l->seq, err));
-    if (p->tokenizer) OL_TRY(olv_detokenizer_create(p->tokenizer, l->cfg->skip_special_tokens, &l->detok, err));
-    return generate_tokens(l, prompt, (int64_t)n, out, start, err);
+    return generate_tokens(l, out, start, err);
 }
 
-static olv_status fill_result(loop *l, olv_generation *out, olv_error *err) {
-    size_t n = l->ids.len / sizeof(int64_t);
-    out->ids = ol_alloc(l->ids.len + 1);
+static olv_status fill_result(ol_loop *l, olv_generation *out, olv_error *err) {
+    size_t n = (size_t)ol_loop_made(l);
+    out->ids = ol_alloc(n * sizeof *out->ids + 1);
     if (!out->ids) return ol_fail(err, OLV_NOMEM, "no memory for the tokens");
-    if (n) memcpy(out->ids, l->ids.data, l->ids.len);
+    if (n) memcpy(out->ids, ol_loop_ids(l) + l->n_prompt, n * sizeof *out->ids);
     out->n_ids = n;
     if (l->detok) {
         ol_buf_puts(&l->text, "");
@@ -218,21 +114,15 @@ olv_status olv_generate(olv_pipeline *p, const olv_prompt *prompt, const olv_gen
     size_t n = 0;
     OL_TRY(olv_generation_config_check(cfg, err));
     OL_TRY(ol_prompt_ids(p, prompt, cfg, &ids, &n, err));
-    loop l = {.p = p, .cfg = cfg, .on_text = on_text, .ctx = ctx, .text = OL_BUF_INIT, .piece = OL_BUF_INIT,
-              .ids = OL_BUF_INIT};
+    ol_loop l = {.p = p, .cfg = cfg, .on_text = on_text, .ctx = ctx, .text = OL_BUF_INIT, .piece = OL_BUF_INIT,
+                 .ids = OL_BUF_INIT};
     ol_stop_init(&l.stop, cfg->stop_strings, cfg->n_stop_strings, cfg->include_stop_str_in_output);
     local.n_prompt = n;
     olv_status s = run_loop(&l, ids, n, &local, start, err);
     if (s == OLV_OK && out) s = fill_result(&l, &local, err);
     if (s == OLV_OK && out) *out = local;
     else olv_generation_deinit(&local);
-    ol_sampler_destroy(l.sampler);
-    ol_sequence_destroy(l.seq);
-    olv_detokenizer_destroy(l.detok);
-    ol_stop_deinit(&l.stop);
-    ol_buf_deinit(&l.text);
-    ol_buf_deinit(&l.piece);
-    ol_buf_deinit(&l.ids);
+    ol_loop_deinit(&l);
     ol_free(ids);
     return s;
 }

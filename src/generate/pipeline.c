@@ -145,6 +145,7 @@ void olv_pipeline_close(olv_pipeline *p) {
     olv_template_destroy(p->chat);
     olv_tokenizer_close(p->tokenizer);
     ol_bundle_close(p->bundle);
+    ol_grammar_vocab_destroy(p->grammar_vocab);
     ol_free(p->stop_strings);
     ol_free(p);
 }
@@ -162,6 +163,11 @@ void olv_generation_config_init(olv_generation_config *c) {
     c->top_k = 50;
     c->bos_token_id = c->pad_token_id = -1;
     c->skip_special_tokens = c->apply_chat_template = true;
+    c->xtc_threshold = 0.1;
+    c->dry_base = 1.75;
+    c->dry_allowed_length = 2;
+    c->mirostat_tau = 5;
+    c->mirostat_eta = 0.1;
 }
 
 void olv_pipeline_get_config(const olv_pipeline *p, olv_generation_config *c) {
@@ -212,6 +218,9 @@ olv_status olv_generation_config_check(const olv_generation_config *c, olv_error
         {"top_k", (double)c->top_k, 0, 1e9, false},
         {"min_new_tokens", (double)c->min_new_tokens, 0, 1e9, false},
         {"no_repeat_ngram_size", (double)c->no_repeat_ngram_size, 0, 1e6, false},
+        {"dry_multiplier", c->dry_multiplier, 0, 1e6, false},
+        {"xtc_probability", c->xtc_probability, 0, 1, false},
+        {"xtc_threshold", c->xtc_threshold, 0, 1, true},
         {"max_new_tokens", (double)c->max_new_tokens, -1, 1e15, false},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
@@ -223,6 +232,10 @@ olv_status olv_generation_config_check(const olv_generation_config *c, olv_error
     if (c->max_new_tokens >= 0 && c->min_new_tokens > c->max_new_tokens)
         return ol_fail(err, OLV_ARG, "min_new_tokens %lld is more than max_new_tokens %lld", (long long)c->min_new_tokens,
                        (long long)c->max_new_tokens);
+    if (c->mirostat != 0 && c->mirostat != 2)
+        return ol_fail(err, OLV_ARG, "mirostat is %lld, expected 0 (off) or 2", (long long)c->mirostat);
+    if ((c->json_schema != NULL) + (c->regex != NULL) + (c->grammar != NULL) + c->json_object > 1)
+        return ol_fail(err, OLV_ARG, "give one of json_schema, regex, grammar and a JSON object, not several");
     return OLV_OK;
 }
 

@@ -4,7 +4,9 @@
 #define OL_GENERATE_PIPELINE_H
 
 #include "bundle/bundle.h"
+#include "generate/sampler/sampler.h"
 #include "runtime/session.h"
+#include "text/grammar/grammar.h"
 #include <olivine/pipeline.h>
 #include <olivine/template.h>
 #include <olivine/tokenizer.h>
@@ -25,6 +27,9 @@ struct olv_pipeline {
     double load_ms;
     volatile bool cancel;
     const char **stop_strings; /* borrowed views for the default config */
+    ol_grammar_vocab *grammar_vocab; /* made by the first constrained generation */
+    int64_t grammar_eos[16];         /* the end tokens that it was made with */
+    int n_grammar_eos;
 };
 
 /* Milliseconds of the monotonic clock. */
