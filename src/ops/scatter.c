@@ -103,7 +103,7 @@ static olv_status eval_scatter_elements(ol_eval *c, olv_error *err) {
 static olv_status locate_nd(const ol_tensor *x, const ol_tensor *ix, int64_t i, int64_t b, int batch, int64_t *at,
                             olv_error *err) {
     int depth = (int)ix->dims[ix->rank - 1];
-    int64_t k;
+    int64_t k = 0;
     *at = b;
     for (int d = 0; d < depth; d++) {
         OL_TRY(get_index(ix, i * depth + d, x->dims[batch + d], &k, err));
