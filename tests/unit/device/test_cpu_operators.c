@@ -131,6 +131,7 @@ static const struct {
     {BODY("i = Cast(s) to=7\n b = Cast(i) to=9\n j = Cast(b) to=7\n k = Sub(i, j)\n y = Cast(k) to=1"), "broadcast"},
     /* reductions */
     {BODY("const m: i64[1] {1}\n y = ReduceSum(x, m) keepdims=1"), "reduce"},
+    {BODY("const m: i64[1] {-1}\n y = ReduceMean(x, m)"), "reduce"},
     {BODY("const r: i64[3] {0, 3, 2}\n const m: i64[1] {-2}\n v = Reshape(x, r)\n y = ReduceMean(v, m) keepdims=0"), "reduce"},
     {BODY("const r: i64[3] {0, 3, 2}\n const m: i64[2] {1, 2}\n v = Reshape(x, r)\n y = ReduceMax(v, m)"), "reduce"},
     {BODY("const r: i64[3] {0, 3, 2}\n const m: i64[1] {1}\n v = Reshape(x, r)\n y = ReduceMin(v, m)"), "reduce"},
