@@ -42,7 +42,7 @@ static char *first_line(const char *path) {
 
 /* The snapshot folder of a cached repository, or NULL. */
 static char *find_snapshot(const char *repo, const char *rev) {
-    char buf[4096], *hash = NULL, *found = NULL;
+    char buf[4096 + 512], *hash = NULL, *found = NULL;
     if (strstr(rev, "..") || *rev == '/') return NULL;
     snprintf(buf, sizeof buf, "%s/refs/%s", repo, rev);
     hash = first_line(buf);
@@ -100,24 +100,27 @@ static olv_status resolve_hub(const char *id, const char *rev, char **path, olv_
                    n ? roots[0] : "no cache folder is known");
 }
 
-/* path, or path with one of the extensions of model files. */
-static char *existing(const char *path) {
+/* *found: path, or path with one of the extensions of model files; NULL when there is none of them. */
+static olv_status find_existing(const char *path, char **found, olv_error *err) {
     static const char *const extensions[] = {"", ".xml", ".onnx", ".gguf"};
     char buf[4096];
     for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++) {
         int n = snprintf(buf, sizeof buf, "%s%s", path, extensions[i]);
         if (n > 0 && (size_t)n < sizeof buf && (ol_file_exists(buf) || (i == 0 && ol_dir_exists(buf)))) {
-            char *copy = ol_alloc((size_t)n + 1);
-            if (copy) memcpy(copy, buf, (size_t)n + 1);
-            return copy;
+            *found = ol_alloc((size_t)n + 1);
+            if (!*found) return ol_fail(err, OLV_NOMEM, "no memory for a path");
+            memcpy(*found, buf, (size_t)n + 1);
+            return OLV_OK;
         }
     }
-    return NULL;
+    *found = NULL;
+    return OLV_OK;
 }
 
 olv_status ol_bundle_resolve(const char *model, const char *revision, char **path, olv_error *err) {
     if (!model || !*model) return ol_fail(err, OLV_ARG, "no model given");
-    char *found = existing(model);
+    char *found;
+    OL_TRY(find_existing(model, &found, err));
     if (found) {
         size_t n = strlen(found);
         while (n > 1 && found[n - 1] == '/') found[--n] = 0;
@@ -174,10 +177,9 @@ static ol_bundle_kind recognize_file(const char *path) {
 }
 
 static bool has(const char *dir, const char *name) {
-    char *p = ol_path_join(dir, name);
-    bool yes = p && ol_file_exists(p);
-    ol_free(p);
-    return yes;
+    char path[4096];
+    int n = snprintf(path, sizeof path, "%s/%s", dir, name);
+    return n > 0 && (size_t)n < sizeof path && ol_file_exists(path);
 }
 
 static void take_path(char **file, const char *dir, const char *name) {
