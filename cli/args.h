@@ -49,7 +49,7 @@ void args_free_list(arg_list *l);
 
 /* Options that all commands running a model take. */
 typedef struct common_options {
-    const char *model, *device, *precision, *weights, *kv_cache, *isa, *cache_dir;
+    const char *model, *device, *precision, *weights, *kv_cache, *isa, *cache_dir, *draft_model;
     int64_t threads, log_level;
     bool no_cache, offline, verbose, quiet, json, jsonl;
     arg_list config;

@@ -31,6 +31,10 @@ static json_t *result_json(const olv_generation *g) {
     json_object_set_new(o, "ttft_ms", json_real(g->ttft_ms));
     json_object_set_new(o, "prefill_tokens_per_s", json_real(g->prefill_tokens_per_s));
     json_object_set_new(o, "tokens_per_s", json_real(g->decode_tokens_per_s));
+    if (!g->n_drafted) return o;
+    json_object_set_new(o, "drafted_tokens", json_integer((json_int_t)g->n_drafted));
+    json_object_set_new(o, "accepted_tokens", json_integer((json_int_t)g->n_accepted));
+    json_object_set_new(o, "accepted_per_step", json_real((double)g->n_accepted / (double)g->n_steps));
     return o;
 }
 

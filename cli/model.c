@@ -38,6 +38,7 @@ olv_pipeline *open_named_model(const char *name, bool no_tokenizer, int *code) {
     o.kv_cache = common.kv_cache;
     o.isa = common.isa;
     o.cache_dir = common.cache_dir;
+    o.draft_model = common.draft_model;
     o.no_cache = common.no_cache;
     o.no_tokenizer = no_tokenizer;
     if (common.threads < 0 || common.threads > 64) {
@@ -132,6 +133,9 @@ void apply_generation_options(olv_generation_config *c) {
     if (g[19]) c->mirostat = gen.mirostat;
     if (g[20]) c->mirostat_tau = gen.mirostat_tau;
     if (g[21]) c->mirostat_eta = gen.mirostat_eta;
+    if (g[22]) c->num_assistant_tokens = gen.num_assistant_tokens;
+    if (g[23]) c->prompt_lookup_num_tokens = gen.prompt_lookup_num_tokens;
+    if (g[24]) c->max_ngram_size = gen.max_ngram_size;
     c->json_schema = gen.json_schema;
     c->regex = gen.regex;
     c->grammar = gen.grammar;
@@ -299,6 +303,9 @@ olv_status apply_generation_fields(const json_t *item, olv_generation_config *c,
                   {"dry_multiplier", REAL, &c->dry_multiplier}, {"dry_base", REAL, &c->dry_base},
                   {"dry_allowed_length", INT, &c->dry_allowed_length}, {"mirostat", INT, &c->mirostat},
                   {"mirostat_tau", REAL, &c->mirostat_tau}, {"mirostat_eta", REAL, &c->mirostat_eta},
+                  {"prompt_lookup_num_tokens", INT, &c->prompt_lookup_num_tokens}, {"max_ngram_size", INT, &c->max_ngram_size},
+                  {"max_matching_ngram_size", INT, &c->max_ngram_size},
+                  {"num_assistant_tokens", INT, &c->num_assistant_tokens},
                   {"include_stop_str_in_output", BOOL, &c->include_stop_str_in_output}};
     const char *key;
     json_t *v;

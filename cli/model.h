@@ -21,6 +21,7 @@ typedef struct generation_options {
     int64_t dry_allowed_length, mirostat;
     const char *json_schema, *regex, *grammar;
     bool json_object;
+    int64_t prompt_lookup_num_tokens, max_ngram_size, num_assistant_tokens;
     bool given[32];
 } generation_options;
 extern generation_options gen;
@@ -53,6 +54,11 @@ extern generation_options gen;
     {"json-object", ARG_FLAG, &gen.json_object, NULL, "the text is a JSON object", NULL},                              \
     {"regex", ARG_STRING, &gen.regex, "REGEX", "the text matches this as a whole", NULL},                              \
     {"grammar", ARG_STRING, &gen.grammar, "FILE", "the text matches this EBNF grammar (rule root)", NULL},             \
+    {"draft-model", ARG_STRING, &common.draft_model, "MODEL", "smaller model that guesses ahead; same text", NULL},    \
+    {"num-assistant-tokens", ARG_INT, &gen.num_assistant_tokens, "N", "its guesses at a time", &gen.given[22]},        \
+    {"prompt-lookup-num-tokens", ARG_INT, &gen.prompt_lookup_num_tokens, "N", "guess from the text; same text",       \
+     &gen.given[23]},                                                                                                  \
+    {"max-ngram-size", ARG_INT, &gen.max_ngram_size, "N", "tokens that must agree for that", &gen.given[24]},          \
     {"stop", ARG_LIST, &gen.stop, "TEXT", "ends the generation", NULL}
 /* Reads the files that generation options name, once, after the arguments were parsed; exit code, 0: all is well. */
 int load_generation_options(void);

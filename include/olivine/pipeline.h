@@ -37,6 +37,7 @@ typedef struct olv_pipeline_options {
     bool no_tokenizer;     /* open without a tokenizer: ids only */
     const char *cache_dir; /* of the weight store; NULL: default place */
     bool no_cache;
+    const char *draft_model; /* a smaller model with the same tokenizer, for speculative decoding; NULL: none */
 } olv_pipeline_options;
 OLV_API void olv_pipeline_options_init(olv_pipeline_options *opt);
 
@@ -88,6 +89,10 @@ typedef struct olv_generation_config {
     const char *regex;
     const char *grammar;     /* EBNF with a rule `root` */
     bool json_object;        /* any JSON object */
+    /* Speculative decoding: guessed tokens are checked several at a time. The text is the same as without. */
+    int64_t prompt_lookup_num_tokens; /* guesses from the text so far, at most 15; 0: off */
+    int64_t max_ngram_size;           /* tokens that must agree for that, at most; 2 */
+    int64_t num_assistant_tokens;     /* guesses of the draft model, at most 15; 5 */
 } olv_generation_config;
 OLV_API void olv_generation_config_init(olv_generation_config *cfg);
 /* The model's own defaults (generation_config.json, genai_config.json). */
@@ -115,6 +120,7 @@ typedef struct olv_generation {
     size_t n_prompt;
     double ttft_ms;       /* from the call to the first token */
     double prefill_tokens_per_s, decode_tokens_per_s;
+    size_t n_steps, n_drafted, n_accepted; /* runs after the prompt; tokens guessed; guesses that were right */
 } olv_generation;
 OLV_API void olv_generation_deinit(olv_generation *g);
 

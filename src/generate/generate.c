@@ -3,7 +3,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/json.h"
-#include "generate/loop.h"
+#include "generate/draft.h"
 #include <string.h>
 
 const char *olv_finish_reason_name(olv_finish_reason r) {
@@ -45,7 +45,14 @@ olv_status ol_prompt_ids(olv_pipeline *p, const olv_prompt *prompt, const olv_ge
     return OLV_OK;
 }
 
-/* One more token into the model. A longrope model that grows past its original length rotates all keys with other factors
+/* Rows that may run together when the sequence holds `length` positions: all rotate as one row alone would. */
+static int64_t rows_at(const olv_pipeline *p, int64_t length) {
+    int64_t bound = p->rope_switch > length ? p->rope_switch - length : INT64_MAX;
+    if (p->dynamic_length > 0) bound = p->dynamic_length > length ? p->dynamic_length - length : 1;
+    return bound < OL_DECODE_ROWS ? bound : OL_DECODE_ROWS;
+}
+
+/* The newest token into the model. A longrope model that grows past its original length rotates all keys with other factors
  * from then on, so its cache is made anew. */
 static olv_status step(ol_loop *l, const float **scores, int64_t *width, olv_error *err) {
     olv_pipeline *p = l->p;
@@ -59,7 +66,35 @@ static olv_status step(ol_loop *l, const float **scores, int64_t *width, olv_err
     return ol_session_prompt(p->session, l->seq, ids, n, &p->cancel, scores, width, err);
 }
 
-static olv_status generate_tokens(ol_loop *l, olv_generation *out, double start, olv_error *err) {
+/* The newest token and guesses of what follows it run together; tokens are drawn from the rows in turn for as long as
+ * they are the guessed ones. The sampler sees the rows that it would see without guesses. The last token drawn is the
+ * newest one again: not yet in the sequence. */
+static olv_status advance(ol_loop *l, ol_draft *draft, olv_generation *out, olv_error *err) {
+    int64_t row[OL_DECODE_ROWS], before = ol_sequence_length(l->seq), guesses = 0, width, i = 0, token;
+    const float *scores;
+    out->n_steps++;
+    if (draft && before != l->p->rope_switch) {
+        int64_t most = rows_at(l->p, before) - 1, left = l->limit - ol_loop_made(l) - 1;
+        OL_TRY(ol_draft_guess(draft, l, most < left ? most : left, row + 1, &guesses, err));
+    }
+    if (guesses == 0) {
+        OL_TRY(step(l, &scores, &width, err));
+        return ol_loop_draw(l, scores, &token, err);
+    }
+    row[0] = ol_loop_ids(l)[ol_loop_count(l) - 1];
+    ol_run_item it = {l->seq, row, 1 + guesses, 1 + guesses, 0};
+    OL_TRY(ol_session_run(l->p->session, OL_ENTRY_DECODE, &it, 1, &scores, &width, err));
+    for (;; i++) {
+        OL_TRY(ol_loop_draw(l, scores + i * width, &token, err));
+        if (i == guesses || token != row[1 + i]) break;
+        out->n_accepted++;
+        if (l->reason != OLV_FINISH_NONE) break;
+    }
+    out->n_drafted += (size_t)guesses;
+    return ol_sequence_truncate(l->seq, before + (i < guesses ? i : guesses) + 1, err);
+}
+
+static olv_status generate_tokens(ol_loop *l, ol_draft *draft, olv_generation *out, double start, olv_error *err) {
     olv_pipeline *p = l->p;
     const float *scores;
     int64_t width, token;
@@ -67,12 +102,11 @@ static olv_status generate_tokens(ol_loop *l, olv_generation *out, double start,
     OL_TRY(ol_session_prompt(p->session, l->seq, ol_loop_ids(l), l->n_prompt, &p->cancel, &scores, &width, err));
     double t1 = ol_now_ms();
     out->prefill_tokens_per_s = 1e3 * (double)l->n_prompt / (t1 - t0);
-    while (ol_loop_made(l) < l->limit) {
-        OL_TRY(ol_loop_draw(l, scores, &token, err));
-        if (ol_loop_made(l) == 1) out->ttft_ms = ol_now_ms() - start;
-        if (l->reason != OLV_FINISH_NONE || ol_loop_made(l) == l->limit) break;
+    if (l->limit > 0) OL_TRY(ol_loop_draw(l, scores, &token, err));
+    out->ttft_ms = ol_now_ms() - start;
+    while (l->reason == OLV_FINISH_NONE && ol_loop_made(l) < l->limit) {
         if (p->cancel) return ol_fail(err, OLV_CANCELLED, "cancelled");
-        OL_TRY(step(l, &scores, &width, err));
+        OL_TRY(advance(l, draft, out, err));
     }
     if (l->reason == OLV_FINISH_NONE) l->reason = OLV_FINISH_LENGTH;
     double t2 = ol_now_ms();
@@ -88,7 +122,11 @@ static olv_status run_loop(ol_loop *l, const int64_t *prompt, size_t n, olv_gene
                        (long long)p->context_length);
     OL_TRY(ol_loop_start(l, prompt, (int64_t)n, err));
     OL_TRY(ol_sequence_create(p->pool, &l->seq, err));
-    return generate_tokens(l, out, start, err);
+    ol_draft *draft;
+    OL_TRY(ol_draft_create(l, &draft, err));
+    olv_status s = generate_tokens(l, draft, out, start, err);
+    ol_draft_destroy(draft);
+    return s;
 }
 
 static olv_status fill_result(ol_loop *l, olv_generation *out, olv_error *err) {

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "compress/compress.h"
+#include "generate/draft.h"
 #include "graph/op.h"
 #include <stdlib.h>
 #include <string.h>
@@ -69,10 +70,10 @@ static ol_dtype default_kv_dtype(const olv_pipeline *p, const ol_graph *g) {
     return OL_F32;
 }
 
-/* Length beyond which a longrope model rotates with its other factors; 0: it has none. */
-static int64_t longrope_length(const ol_graph *g) {
+/* Length beyond which a model with this kind of rotation rotates otherwise; 0: it has none. */
+static int64_t rotation_length(const ol_graph *g, const char *mode) {
     for (const ol_node *n = g->first; n; n = n->next)
-        if (!strcmp(n->op->name, "RotaryTable") && ol_str_is(ol_node_string(n, "mode", ""), "longrope"))
+        if (!strcmp(n->op->name, "RotaryTable") && ol_str_is(ol_node_string(n, "mode", ""), mode))
             return ol_node_int(n, "original_length", 0);
     return 0;
 }
@@ -92,7 +93,8 @@ static olv_status compile(olv_pipeline *p, const olv_pipeline_options *o, olv_er
     }
     const char *level = ol_graph_get_meta(g, "accuracy_level");
     if (p->precision == OLK_DEFAULT && level && atoi(level) < 2) p->precision = OLK_F32; /* as onnxruntime runs it */
-    p->rope_switch = longrope_length(g);
+    p->rope_switch = rotation_length(g, "longrope");
+    p->dynamic_length = rotation_length(g, "dynamic");
     if (p->kv_dtype == OL_DTYPE_NONE) p->kv_dtype = default_kv_dtype(p, g);
     ol_plan_options po = {device, p->cpu, p->precision, p->kv_dtype};
     OL_TRY(ol_plan_create(g, &po, &p->plan, err));
@@ -109,18 +111,21 @@ static olv_status open_text(olv_pipeline *p, const olv_pipeline_options *o, olv_
     return s == OLV_NOMEM ? ol_fail(err, OLV_NOMEM, "no memory for the chat template") : OLV_OK;
 }
 
-olv_status olv_pipeline_open(const char *model, const olv_pipeline_options *opt, olv_pipeline **out, olv_error *err) {
-    olv_pipeline_options defaults;
-    olv_pipeline_options_init(&defaults);
-    if (!opt) opt = &defaults;
+static olv_status open_draft(olv_pipeline *p, const olv_pipeline_options *opt, olv_error *err);
+
+static olv_status open_on(ol_executor *executor, const char *model, const olv_pipeline_options *opt, olv_pipeline **out,
+                          olv_error *err) {
     double t0 = ol_now_ms();
     olv_pipeline *p = ol_calloc(1, sizeof *p);
     if (!p) return ol_fail(err, OLV_NOMEM, "no memory for a pipeline");
     olv_status s = read_options(p, opt, err);
-    if (s == OLV_OK) s = ol_executor_create(opt->threads, &p->executor, err);
+    p->executor = executor;
+    p->borrows_executor = executor != NULL;
+    if (s == OLV_OK && !executor) s = ol_executor_create(opt->threads, &p->executor, err);
     if (s == OLV_OK) s = ol_bundle_open(model, NULL, &p->bundle, err);
     if (s == OLV_OK) s = open_text(p, opt, err);
     if (s == OLV_OK) s = compile(p, opt, err);
+    if (s == OLV_OK && opt->draft_model) s = open_draft(p, opt, err);
     if (s == OLV_OK && p->bundle->generation.n_stop_strings) {
         size_t n = p->bundle->generation.n_stop_strings;
         p->stop_strings = ol_calloc(n, sizeof *p->stop_strings);
@@ -136,12 +141,26 @@ olv_status olv_pipeline_open(const char *model, const olv_pipeline_options *opt,
     return OLV_OK;
 }
 
+static olv_status open_draft(olv_pipeline *p, const olv_pipeline_options *opt, olv_error *err) {
+    olv_pipeline_options o = *opt;
+    o.draft_model = NULL;
+    olv_status s = open_on(p->executor, opt->draft_model, &o, &p->draft, err);
+    return s == OLV_OK ? ol_draft_check(p, p->draft, err) : s;
+}
+
+olv_status olv_pipeline_open(const char *model, const olv_pipeline_options *opt, olv_pipeline **out, olv_error *err) {
+    olv_pipeline_options defaults;
+    olv_pipeline_options_init(&defaults);
+    return open_on(NULL, model, opt ? opt : &defaults, out, err);
+}
+
 void olv_pipeline_close(olv_pipeline *p) {
     if (!p) return;
+    olv_pipeline_close(p->draft);
     ol_session_destroy(p->session);
     ol_state_pool_destroy(p->pool);
     ol_plan_destroy(p->plan);
-    ol_executor_destroy(p->executor);
+    if (!p->borrows_executor) ol_executor_destroy(p->executor);
     olv_template_destroy(p->chat);
     olv_tokenizer_close(p->tokenizer);
     ol_bundle_close(p->bundle);
@@ -163,6 +182,8 @@ void olv_generation_config_init(olv_generation_config *c) {
     c->top_k = 50;
     c->bos_token_id = c->pad_token_id = -1;
     c->skip_special_tokens = c->apply_chat_template = true;
+    c->max_ngram_size = 2;
+    c->num_assistant_tokens = 5;
     c->xtc_threshold = 0.1;
     c->dry_base = 1.75;
     c->dry_allowed_length = 2;
@@ -221,6 +242,9 @@ olv_status olv_generation_config_check(const olv_generation_config *c, olv_error
         {"dry_multiplier", c->dry_multiplier, 0, 1e6, false},
         {"xtc_probability", c->xtc_probability, 0, 1, false},
         {"xtc_threshold", c->xtc_threshold, 0, 1, true},
+        {"prompt_lookup_num_tokens", (double)c->prompt_lookup_num_tokens, 0, OL_DECODE_ROWS - 1, false},
+        {"num_assistant_tokens", (double)c->num_assistant_tokens, 0, OL_DECODE_ROWS - 1, false},
+        {"max_ngram_size", (double)c->max_ngram_size, 1, 1024, false},
         {"max_new_tokens", (double)c->max_new_tokens, -1, 1e15, false},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {

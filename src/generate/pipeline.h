@@ -23,6 +23,9 @@ struct olv_pipeline {
     olk_precision precision;
     ol_dtype kv_dtype;
     int64_t context_length, vocab_size;
+    olv_pipeline *draft;   /* shares the executor; NULL: none */
+    bool borrows_executor; /* this is somebody's draft */
+    int64_t dynamic_length; /* from there on, rotations depend on the sequence's length; 0: never */
     int64_t rope_switch; /* longrope: the cache is made anew when a sequence grows past it; 0: never */
     double load_ms;
     volatile bool cancel;
