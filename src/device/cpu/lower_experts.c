@@ -2,12 +2,13 @@
 /* ExpertLinear: y[t, a] = x[t] W[id[t, a]]^T + bias. Three steps, the first two shared by all ExpertLinear nodes that
  * read the same ids, or the same rows in the same packed form:
  *   group  sorts the R = T A choices by expert (stable, so the order depends on the ids alone);
- *   pack   packs the rows of each expert in chunks of 16;
- *   linear multiplies; a tile is (chosen expert, range of columns) and takes all chunks of its expert, while the
- *          weights' rows are in the cache.
+ *   pack   packs the rows of each expert, in units of 16;
+ *   linear multiplies; a tile is (chosen expert, range of columns) and takes all blocks of rows of its expert, while
+ *          the weights' rows are in the cache. A block is 16 rows in a decode run (GEMV family), 512 in a prefill run
+ *          (GEMM family).
  * Weights stay where the file has them: one weight per expert, also when the constant is put together from one
- * matrix per expert. Kernels are those of the GEMV family at any number of rows, so that a row's bits do not depend on
- * which rows share its expert. */
+ * matrix per expert. The family follows from the entry, never from how many rows chose an expert, so that a row's bits
+ * do not depend on which rows share its expert. */
 #include "base/checked.h"
 #include "base/error.h"
 #include "device/cpu/cpu.h"
@@ -21,7 +22,7 @@
 /* ---- grouping ---- */
 
 /* The grouping lies in one i32 buffer: number of chosen experts, then for each of them (at most E) the expert, its first
- * choice and its first chunk, with an end entry, then the R choices sorted. */
+ * choice and its first unit of packed rows, with an end entry, then the R choices sorted. */
 typedef struct group_args {
     int ids, out;
     int64_t experts;
@@ -87,7 +88,7 @@ static const ol_step_class group_class = {"expert_group", one_tile, NULL, NULL, 
 typedef struct expert {
     olk_weight w;
     ol_qconst q;
-    const olk_linear *kernel[CHUNK + 1]; /* by rows, from 1 */
+    const olk_linear *kernel[CHUNK + 1]; /* by rows; [0] for prefill */
 } expert;
 
 typedef struct expert_args {
@@ -96,12 +97,17 @@ typedef struct expert_args {
     int x, act, out;
     int64_t chosen; /* A when rows of x are shared by the choices of a token, else 1 */
     int64_t n, k, tile_rows;
-    size_t slot; /* bytes of a packed chunk */
+    int64_t block; /* rows multiplied at once */
+    size_t slot;   /* bytes of a unit: a block of m rows takes ceil(m / 16) of them */
     const float *bias;
     const olk_elementwise *elementwise;
 } expert_args;
 
-/* Most chosen experts, and most chunks, for R choices. */
+static const olk_linear *kernel_of(const expert_args *a, const expert *e, int64_t m) {
+    return e->kernel[a->block > CHUNK ? 0 : m];
+}
+
+/* Most chosen experts, and most units, for R choices. */
 static int64_t most_chosen(const expert_args *a, int64_t count) {
     return count < a->group->experts ? count : a->group->experts;
 }
@@ -134,14 +140,16 @@ static void pack_run(const ol_step *s, const ol_run *r, unsigned tile, void *scr
         if (g.chunk[mid] <= c) lo = mid;
         else hi = mid;
     }
-    int64_t i0 = g.start[lo] + (int64_t)(c - g.chunk[lo]) * CHUNK;
-    int64_t m = g.start[lo + 1] - i0 < CHUNK ? g.start[lo + 1] - i0 : CHUNK;
+    const expert *e = &a->experts[g.expert[lo]];
+    int64_t row = (int64_t)(c - g.chunk[lo]) * CHUNK, have = g.start[lo + 1] - g.start[lo];
+    int64_t first = row / a->block * a->block; /* of the block */
+    int64_t m = have - first < a->block ? have - first : a->block, m0 = row - first, m1 = m0 + CHUNK < m ? m0 + CHUNK : m;
     const float *x = ol_run_buffer(r, a->x);
     float *rows = scratch;
-    for (int64_t i = 0; i < m; i++)
-        memcpy(rows + i * a->k, x + g.order[i0 + i] / a->chosen * a->k, (size_t)a->k * sizeof *rows);
-    const expert *e = &a->experts[g.expert[lo]];
-    e->kernel[m]->pack(&e->w, rows, a->k, 0, m, m, (uint8_t *)ol_run_buffer(r, a->act) + a->slot * (size_t)c);
+    for (int64_t i = m0; i < m1; i++)
+        memcpy(rows + (i - m0) * a->k, x + g.order[g.start[lo] + first + i] / a->chosen * a->k, (size_t)a->k * sizeof *rows);
+    uint8_t *act = (uint8_t *)ol_run_buffer(r, a->act) + a->slot * (size_t)(g.chunk[lo] + first / CHUNK);
+    kernel_of(a, e, m)->pack(&e->w, rows - m0 * a->k, a->k, m0, m1, m, act);
 }
 static const ol_step_class pack_class = {"expert_pack", pack_tiles, pack_scratch, NULL, pack_run};
 
@@ -154,15 +162,15 @@ static unsigned linear_tiles(const ol_step *s, const ol_run *r) {
     return (unsigned)(most_chosen(a, ol_cpu_rows(r, a->group->count)) * column_tiles(a));
 }
 
-static size_t tile_bytes(const expert_args *a) { return ol_align_up((size_t)(CHUNK * a->tile_rows) * sizeof(float), 64); }
+static size_t tile_bytes(const expert_args *a) { return ol_align_up((size_t)(a->block * a->tile_rows) * sizeof(float), 64); }
 
 static size_t linear_scratch(const ol_step *s, const ol_run *r) {
     const expert_args *a = s->args;
     size_t kernel = 0;
     (void)r;
     for (int64_t e = 0; e < a->group->experts; e++)
-        for (int64_t m = 1; m <= CHUNK; m++) {
-            size_t need = a->experts[e].kernel[m]->scratch_bytes(&a->experts[e].w, m);
+        for (int64_t m = 1; m <= a->block; m = m < CHUNK ? m + 1 : a->block > m ? a->block : m + 1) {
+            size_t need = kernel_of(a, &a->experts[e], m)->scratch_bytes(&a->experts[e].w, m);
             if (need > kernel) kernel = need;
         }
     return tile_bytes(a) + kernel + 64;
@@ -177,10 +185,10 @@ static void linear_run(const ol_step *s, const ol_run *r, unsigned tile, void *s
     const expert *e = &a->experts[g.expert[j]];
     const uint8_t *act = (const uint8_t *)ol_run_buffer(r, a->act) + a->slot * (size_t)g.chunk[j];
     float *tmp = scratch, *out = ol_run_buffer(r, a->out);
-    for (int64_t i0 = g.start[j]; i0 < g.start[j + 1]; i0 += CHUNK, act += a->slot) {
-        int64_t m = g.start[j + 1] - i0 < CHUNK ? g.start[j + 1] - i0 : CHUNK;
+    for (int64_t i0 = g.start[j]; i0 < g.start[j + 1]; i0 += a->block, act += a->slot * (size_t)(a->block / CHUNK)) {
+        int64_t m = g.start[j + 1] - i0 < a->block ? g.start[j + 1] - i0 : a->block;
         olk_linear_args la = {&e->w, act, m, tmp - n0, width};
-        e->kernel[m]->run(&la, 0, m, n0, n1, (uint8_t *)scratch + tile_bytes(a));
+        kernel_of(a, e, m)->run(&la, 0, m, n0, n1, (uint8_t *)scratch + tile_bytes(a));
         for (int64_t i = 0; i < m; i++) {
             float *y = out + (int64_t)g.order[i0 + i] * a->n + n0;
             if (a->bias) a->elementwise->full(OLK_ADD, tmp + i * width, a->bias + g.expert[j] * a->n + n0, y, width);
@@ -222,18 +230,38 @@ static olv_status weight_of(ol_lowering *l, const ol_const *c, int64_t row, int6
     return s;
 }
 
+static olv_status choose_kernels(const ol_lowering *l, const expert_args *a, expert *e, olv_error *err) {
+    bool many = a->block > CHUNK;
+    for (int64_t m = many ? 0 : 1; m <= (many ? 0 : CHUNK); m++) {
+        e->kernel[m] = olk_linear_select(&e->w, many ? OL_PREFILL_ROWS : m, l->opt.precision, l->opt.cpu, NULL, 0);
+        if (!e->kernel[m]) return ol_fail(err, OLV_UNSUPPORTED, "no kernel takes this weight");
+    }
+    return OLV_OK;
+}
+
+/* Packed rows of both take the same room. */
+static bool same_form(const expert *p, const expert *q) {
+    return !memcmp(p->kernel, q->kernel, sizeof p->kernel) && p->w.k == q->w.k && p->w.dtype == q->w.dtype &&
+           (!p->w.q || (p->q.code == q->q.code && p->q.block == q->q.block && p->q.group == q->q.group));
+}
+
+/* Room of a unit, so that a block of any number of rows fits into its units. */
+static void measure_units(expert_args *a, const expert *e) {
+    for (int64_t m = 1; m <= a->block; m++) {
+        size_t units = (size_t)((m + CHUNK - 1) / CHUNK);
+        size_t need = ol_align_up((kernel_of(a, e, m)->act_bytes(&e->w, m) + units - 1) / units, 64);
+        if (need > a->slot) a->slot = need;
+    }
+}
+
 static olv_status load_experts(ol_lowering *l, const ol_value *w, expert_args *a, int64_t count, olv_error *err) {
     a->experts = ol_arena_calloc(l->arena, (size_t)count, sizeof *a->experts);
     if (!a->experts) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
     for (int64_t i = 0; i < count; i++) {
         expert *e = &a->experts[i];
         OL_TRY(weight_of(l, w->constant, i * a->n, a->n, e, err));
-        for (int64_t m = 1; m <= CHUNK; m++) {
-            e->kernel[m] = olk_linear_select(&e->w, m, l->opt.precision, l->opt.cpu, NULL, 0);
-            if (!e->kernel[m]) return ol_fail(err, OLV_UNSUPPORTED, "no kernel takes this weight");
-            size_t need = ol_align_up(e->kernel[m]->act_bytes(&e->w, m), 64);
-            if (need > a->slot) a->slot = need;
-        }
+        OL_TRY(choose_kernels(l, a, e, err));
+        if (i == 0 || !same_form(e, e - 1)) measure_units(a, e);
     }
     return OLV_OK;
 }
@@ -244,9 +272,9 @@ static void cut_tiles(expert_args *a) {
                         : e->w.row_bytes;
     int64_t unit = 1;
     for (int64_t m = 1; m <= CHUNK; m++)
-        if (e->kernel[m]->tile_n > unit) unit = e->kernel[m]->tile_n;
+        if (kernel_of(a, e, m)->tile_n > unit) unit = kernel_of(a, e, m)->tile_n;
     a->tile_rows = unit;
-    while ((size_t)(a->tile_rows + unit) * row <= TILE_BYTES) a->tile_rows += unit;
+    while (a->block == CHUNK && (size_t)(a->tile_rows + unit) * row <= TILE_BYTES) a->tile_rows += unit;
 }
 
 /* The grouping of these ids: made by an earlier step, or by a new one. */
@@ -274,8 +302,8 @@ static bool same_act(const expert_args *a, const expert_args *b) {
     for (int64_t i = 0; i < a->group->experts; i++)
         for (int64_t m = 1; m <= CHUNK; m++) {
             const expert *p = &a->experts[i], *q = &b->experts[i];
-            if (p->kernel[m]->pack != q->kernel[m]->pack || p->kernel[m]->act_key(&p->w) != q->kernel[m]->act_key(&q->w))
-                return false;
+            const olk_linear *kp = kernel_of(a, p, m), *kq = kernel_of(b, q, m);
+            if (kp->pack != kq->pack || kp->act_key(&p->w) != kq->act_key(&q->w)) return false;
         }
     return true;
 }
@@ -290,7 +318,7 @@ static olv_status emit_pack(ol_lowering *l, const ol_node *n, expert_args *a) {
     ol_step *s = ol_lower_step(l, &pack_class, n->name, 0);
     if (!s) return OLV_OK; /* latched */
     s->args = a;
-    s->kernel = a->experts[0].kernel[1]->name;
+    s->kernel = kernel_of(a, &a->experts[0], 1)->name;
     ol_step_reads(s, a->x);
     ol_step_reads(s, a->group->out);
     ol_step_writes(s, a->act);
@@ -307,6 +335,7 @@ olv_status ol_lower_expert_linear(ol_lowering *l, ol_node *n, olv_error *err) {
     int64_t experts = ol_const_dims(w->constant)[0];
     a->n = ol_const_dims(w->constant)[1];
     a->k = ol_const_dims(w->constant)[2];
+    a->block = l->entry == OL_ENTRY_DECODE ? CHUNK : OL_PREFILL_ROWS;
     a->chosen = x->type.rank == 3 ? 1 : ids->type.dims[1];
     if (experts < 1 || a->n < 1 || a->k < 1 || a->chosen < 1 || ol_lower_width(x) != a->k)
         return ol_fail(err, OLV_SHAPE, "rows of %lld for %lld experts of %lld columns", (long long)ol_lower_width(x),
@@ -326,7 +355,7 @@ olv_status ol_lower_expert_linear(ol_lowering *l, ol_node *n, olv_error *err) {
     ol_step *s = ol_lower_step(l, &linear_class, n->name, 0);
     if (!s) return OLV_OK; /* latched */
     s->args = a;
-    s->kernel = a->experts[0].kernel[1]->name;
+    s->kernel = kernel_of(a, &a->experts[0], 1)->name;
     ol_step_reads(s, a->act);
     ol_step_reads(s, a->group->out);
     ol_step_writes(s, a->out);
