@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "compress/round.h"
+#include <stdio.h>
 #include <string.h>
 
 #define BATCH_FLOATS 65536 /* of source rows read at once: well within the second-level cache */
@@ -21,6 +22,8 @@ typedef struct producer {
     ol_qconst form;
     int64_t padded; /* floats of a group, a multiple of 16 */
     row_stats *stats;
+    bool renewed; /* then the sums are those of an earlier run */
+    double error, energy;
 } producer;
 
 static void destroy(void *ctx) {
@@ -151,7 +154,7 @@ static ol_const *lazy_const(ol_const *src, const olv_weight_spec *spec, uint64_t
         ol_fail(err, OLV_NOMEM, "no memory for a compressed constant");
         return NULL;
     }
-    *p = (producer){ol_const_retain(src), *spec, cpu, form_of(spec, rows, k), 0, stats};
+    *p = (producer){ol_const_retain(src), *spec, cpu, form_of(spec, rows, k), 0, stats, false, 0, 0};
     p->padded = (p->form.group + 15) / 16 * 16;
     ol_lazy_quant lazy = {fill, destroy, p, p->form};
     ol_const *c = ol_const_lazy_quant(ol_const_rank(src), ol_const_dims(src), &lazy, err);
@@ -174,6 +177,10 @@ bool ol_compress_const_stats(const ol_const *c, ol_compress_stats *out) {
     if (!lazy || lazy->fill != fill) return false;
     const producer *p = lazy->ctx;
     *out = (ol_compress_stats){.rows = p->form.rows};
+    if (p->renewed) {
+        *out = (ol_compress_stats){p->form.rows, p->form.rows, p->error, p->energy};
+        return true;
+    }
     for (int64_t r = 0; r < p->form.rows; r++) {
         if (!p->stats[r].done) continue;
         out->rows_done++;
@@ -181,4 +188,20 @@ bool ol_compress_const_stats(const ol_const *c, ol_compress_stats *out) {
         out->energy += (double)p->stats[r].energy;
     }
     return true;
+}
+
+void ol_compress_stats_note(const ol_const *c, char *text, size_t size) {
+    ol_compress_stats s;
+    *text = 0;
+    if (ol_compress_const_stats(c, &s) && s.rows_done == s.rows) snprintf(text, size, "stats %a %a", s.error, s.energy);
+}
+
+void ol_compress_stats_renew(ol_const *c, const char *text) {
+    const ol_lazy_quant *lazy = ol_const_lazy(c);
+    double error, energy;
+    if (!lazy || lazy->fill != fill || sscanf(text, "stats %la %la", &error, &energy) != 2) return;
+    producer *p = lazy->ctx;
+    p->error = error;
+    p->energy = energy;
+    p->renewed = true;
 }

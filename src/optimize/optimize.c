@@ -108,12 +108,29 @@ static void make_key(const char *hash, const olv_optimize_options *o, char out[2
     snprintf(out, 24, "%016llx", (unsigned long long)ol_hash64(text, (size_t)n, 0));
 }
 
+/* The sums of errors of a finished table, for the manifest of a continued run. */
+static bool note_stats(void *ctx, size_t i, char text[OL_ORTGENAI_NOTE]) {
+    const ol_manifest *m = ctx;
+    const ol_const *c = m->report->entries[i].result;
+    *text = 0;
+    if (c && !m->noted[i]) ol_compress_stats_note(c, text, OL_ORTGENAI_NOTE);
+    return *text ? (m->noted[i] = true) : false;
+}
+
+static void renew_stats(void *ctx, size_t i, const char *text) {
+    const ol_manifest *m = ctx;
+    ol_const *c = m->report->entries[i].result;
+    if (c) ol_compress_stats_renew(c, text);
+    m->noted[i] = true;
+}
+
 static olv_status write_job(job *j, const olv_optimize_options *o, const char *out_dir, olv_progress_fn *progress, void *ctx,
                             olv_error *err) {
     char hash[65], key[24];
     OL_TRY(ol_manifest_source_hash(j->bundle->path, j->executor, hash, err));
     make_key(hash, o, key);
-    ol_manifest manifest = {j->bundle->name, hash, o, &j->report};
+    ol_manifest manifest = {j->bundle->name, hash, o, &j->report, ol_calloc(j->report.n + 1, sizeof(bool))};
+    if (!manifest.noted) return ol_fail(err, OLV_NOMEM, "no memory for %zu tables", j->report.n);
     ol_ortgenai_options w;
     ol_ortgenai_options_init(&w);
     w.target = (ol_ortgenai_target)o->target;
@@ -124,8 +141,13 @@ static olv_status write_job(job *j, const olv_optimize_options *o, const char *o
     w.executor = j->executor;
     w.manifest = ol_manifest_write;
     w.manifest_ctx = &manifest;
+    w.note = note_stats;
+    w.renew = renew_stats;
+    w.n_notes = j->report.n;
     ol_ortgenai_info info = {j->bundle->folder, j->bundle->chat_template, &j->bundle->generation};
-    return ol_ortgenai_write(j->graph, &info, &w, out_dir, progress, ctx, err);
+    olv_status s = ol_ortgenai_write(j->graph, &info, &w, out_dir, progress, ctx, err);
+    ol_free(manifest.noted);
+    return s;
 }
 
 olv_status olv_optimize(const char *model, const olv_optimize_options *opt, const char *out_dir, olv_progress_fn *progress,

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <fcntl.h>
 #include <math.h>
 #include <unistd.h>
@@ -272,14 +273,36 @@ static olv_status write_batch(const ol_og_data *d, size_t from, size_t to, ol_ou
     return j.error.status;
 }
 
-static olv_status fill(const ol_og_data *d, ol_output *out, int fd, ol_executor *e, ol_ortgenai_progress *progress,
-                       void *ctx, olv_error *err) {
+/* The journal's name of a note; the final dot tells it from a torn one. */
+static void note_name(size_t i, char name[40]) { snprintf(name, 40, "note %zu.", i); }
+
+static olv_status write_notes(ol_output *out, const ol_ortgenai_options *opt, olv_error *err) {
+    char note[OL_ORTGENAI_NOTE], name[40];
+    for (size_t i = 0; i < opt->n_notes; i++) {
+        note_name(i, name);
+        if (opt->note(opt->manifest_ctx, i, note)) OL_TRY(ol_output_mark_note(out, name, note, err));
+    }
+    return OLV_OK;
+}
+
+static void renew_notes(const ol_output *out, const ol_ortgenai_options *opt) {
+    char name[40];
+    for (size_t i = 0; i < opt->n_notes; i++) {
+        note_name(i, name);
+        const char *note = ol_output_note(out, name);
+        if (note) opt->renew(opt->manifest_ctx, i, note);
+    }
+}
+
+static olv_status fill(const ol_og_data *d, ol_output *out, int fd, const ol_ortgenai_options *opt,
+                       ol_ortgenai_progress *progress, void *ctx, olv_error *err) {
     uint64_t done = 0, total = 0;
     for (size_t i = 0; i < d->n; i++) total += tensor_bytes(&d->tensors[i]);
     for (size_t from = 0, to; from < d->n; from = to) {
         uint64_t batch = 0;
         for (to = from; to < d->n && (to == from || batch < BATCH_BYTES); to++) batch += tensor_bytes(&d->tensors[to]);
-        OL_TRY(write_batch(d, from, to, out, fd, e, err));
+        OL_TRY(write_batch(d, from, to, out, fd, opt->executor, err));
+        OL_TRY(write_notes(out, opt, err));
         for (size_t i = from; i < to; i++)
             if (!ol_output_is_done(out, d->tensors[i].name)) OL_TRY(ol_output_mark(out, d->tensors[i].name, err));
         done += batch;
@@ -288,13 +311,14 @@ static olv_status fill(const ol_og_data *d, ol_output *out, int fd, ol_executor 
     return fdatasync(fd) == 0 ? OLV_OK : ol_fail_errno(err, OL_OG_DATA_NAME);
 }
 
-olv_status ol_og_data_write(const ol_og_data *d, ol_output *out, ol_executor *e, ol_ortgenai_progress *progress,
-                            void *ctx, olv_error *err) {
+olv_status ol_og_data_write(const ol_og_data *d, ol_output *out, const ol_ortgenai_options *opt,
+                            ol_ortgenai_progress *progress, void *ctx, olv_error *err) {
+    renew_notes(out, opt);
     char *path = ol_path_join(out->part, OL_OG_DATA_NAME);
     if (!path) return ol_fail(err, OLV_NOMEM, "out of memory");
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     olv_status s = fd < 0 || ftruncate(fd, (off_t)d->size) != 0 ? ol_fail_errno(err, "%s", path) : OLV_OK;
-    if (s == OLV_OK) s = fill(d, out, fd, e, progress, ctx, err);
+    if (s == OLV_OK) s = fill(d, out, fd, opt, progress, ctx, err);
     if (fd >= 0) close(fd);
     ol_free(path);
     return s;

@@ -47,8 +47,9 @@ ol_og_tensor *ol_og_data_quant(ol_og_data *d, const char *name, ol_const *c, ol_
                                int64_t block);
 void ol_og_data_deinit(ol_og_data *d);
 uint64_t ol_og_data_layout(const ol_og_data *d); /* hash of names, types and places */
-/* Fills the file in the output folder; tensors that the journal names are left as they are. */
-OLV_MUST_USE olv_status ol_og_data_write(const ol_og_data *d, ol_output *out, ol_executor *e,
+/* Fills the file in the output folder; tensors that the journal names are left as they are, and the notes that
+ * came with them go to opt->renew. */
+OLV_MUST_USE olv_status ol_og_data_write(const ol_og_data *d, ol_output *out, const ol_ortgenai_options *opt,
                                          ol_ortgenai_progress *progress, void *ctx, olv_error *err);
 
 #endif

@@ -40,6 +40,8 @@ typedef struct ol_ortgenai_info {
     const ol_gen_config *generation;
 } ol_ortgenai_info;
 
+#define OL_ORTGENAI_NOTE 128
+
 typedef struct ol_ortgenai_options {
     ol_ortgenai_target target;
     int accuracy_level;  /* of MatMulNBits: 0 leaves it out; -1: 4 on CPU, else left out */
@@ -50,6 +52,11 @@ typedef struct ol_ortgenai_options {
     /* Makes olivine.json of the finished files in FOLDER; NULL: none is written. */
     olv_status (*manifest)(void *ctx, const char *folder, ol_buf *out, olv_error *err);
     void *manifest_ctx;
+    /* Notes that the journal keeps for the manifest of a continued run. note(manifest_ctx, i, text): true when note i has
+     * become known since the last call, in one line without tabs; renew gives it back. */
+    size_t n_notes;
+    bool (*note)(void *ctx, size_t i, char text[OL_ORTGENAI_NOTE]);
+    void (*renew)(void *ctx, size_t i, const char *text);
 } ol_ortgenai_options;
 void ol_ortgenai_options_init(ol_ortgenai_options *o);
 

@@ -70,7 +70,9 @@ static olv_status read_journal(ol_output *o, const char *path, const char *head,
     if (strncmp(line, head, n) != 0 || line[n] != '\n') return OLV_OK;
     for (char *end; (end = strchr(line, '\n')); line = end + 1) {
         *end = 0;
-        if (ol_map_put(&o->done, ol_str_of(line), 1) < 0) return ol_fail(err, OLV_NOMEM, "out of memory");
+        char *tab = strchr(line, '\t'); /* note, tab, name: a torn line has no name, or no whole one */
+        if (tab) *tab = 0;
+        if (ol_map_put(&o->done, ol_str_of(tab ? tab + 1 : line), (uint64_t)(uintptr_t)(tab ? line : NULL)) < 0) return ol_fail(err, OLV_NOMEM, "out of memory");
     }
     return OLV_OK;
 }
@@ -145,9 +147,16 @@ olv_status ol_output_begin(ol_output *o, const char *out, const char *key, bool 
 
 bool ol_output_is_done(const ol_output *o, const char *name) { return ol_map_get(&o->done, ol_str_of(name)) != NULL; }
 
-olv_status ol_output_mark(ol_output *o, const char *name, olv_error *err) {
+const char *ol_output_note(const ol_output *o, const char *name) {
+    const uint64_t *found = ol_map_get(&o->done, ol_str_of(name));
+    return found ? (const char *)(uintptr_t)*found : NULL;
+}
+
+olv_status ol_output_mark(ol_output *o, const char *name, olv_error *err) { return ol_output_mark_note(o, name, "", err); }
+
+olv_status ol_output_mark_note(ol_output *o, const char *name, const char *note, olv_error *err) {
     char line[1024];
-    int n = snprintf(line, sizeof line, "%s\n", name);
+    int n = snprintf(line, sizeof line, "%s%s%s\n", note, *note ? "\t" : "", name);
     if (n < 0 || (size_t)n >= sizeof line) return OLV_OK; /* such a part is done again */
     if (write(o->journal_fd, line, (size_t)n) != n) return ol_fail_errno(err, "%s/" JOURNAL, o->part);
     return OLV_OK;

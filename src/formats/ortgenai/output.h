@@ -11,7 +11,7 @@ typedef struct ol_output {
     char *out, *part;  /* folders */
     bool replace;      /* OUT may be replaced */
     int lock_fd, journal_fd;
-    ol_map done;       /* names in the journal (into journal_text) */
+    ol_map done;       /* names in the journal, and their notes (char *, may be NULL; both into journal_text) */
     char *journal_text;
 } ol_output;
 
@@ -24,6 +24,9 @@ OLV_MUST_USE olv_status ol_output_begin(ol_output *o, const char *out, const cha
 bool ol_output_is_done(const ol_output *o, const char *name);
 /* Adds a name to the journal; what it names must be on the disk. */
 OLV_MUST_USE olv_status ol_output_mark(ol_output *o, const char *name, olv_error *err);
+/* The same with a note of one line (no tab) that ol_output_note gives back in a later run; NULL when there is none. */
+OLV_MUST_USE olv_status ol_output_mark_note(ol_output *o, const char *name, const char *note, olv_error *err);
+const char *ol_output_note(const ol_output *o, const char *name);
 /* Writes a small file of the folder. */
 OLV_MUST_USE olv_status ol_output_file(ol_output *o, const char *name, const void *data, size_t len, olv_error *err);
 OLV_MUST_USE olv_status ol_output_copy(ol_output *o, const char *from_dir, const char *name, olv_error *err);

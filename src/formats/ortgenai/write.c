@@ -131,7 +131,7 @@ static olv_status write_folder(ol_og_writer *w, const ol_ortgenai_info *info, co
     const char *key = w->opt->key ? w->opt->key : "ort-genai";
     olv_status s = ol_output_begin(&o, out_dir, key, w->opt->force, w->opt->fresh, w->d.size + SLACK,
                                    ol_og_data_layout(&w->d), err);
-    if (s == OLV_OK) s = ol_og_data_write(&w->d, &o, w->opt->executor, progress, ctx, err);
+    if (s == OLV_OK) s = ol_og_data_write(&w->d, &o, w->opt, progress, ctx, err);
     if (s == OLV_OK) s = write_small_files(w, &o, info, err);
     if (s == OLV_OK) s = ol_output_finish(&o, err);
     ol_output_close(&o);
