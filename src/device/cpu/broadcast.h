@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Elementwise work on tensors of any rank with broadcasting, in buffers of f32 and i64 (bool: 0 and 1). */
+/* Elementwise work on tensors of any rank with broadcasting, in buffers of f32 and i64 (bool: 0 and
+ * 1). */
 #ifndef OL_DEVICE_CPU_BROADCAST_H
 #define OL_DEVICE_CPU_BROADCAST_H
 
@@ -10,7 +11,8 @@
 /* y[i] = f(in[0][i * step[0]], ...) for i < n; a step is 0 or 1. */
 typedef void ol_cpu_inner(const void *const *in, const int64_t *step, void *y, int64_t n);
 
-/* The function of an operator on inputs of these element classes ('f' float, 's' i64 or bool); NULL when there is none. */
+/* The function of an operator on inputs of these element classes ('f' float, 's' i64 or bool); NULL
+ * when there is none. */
 ol_cpu_inner *ol_cpu_inner_of(const ol_node *n);
 
 /* Any elementwise operator that has such a function. OLV_UNSUPPORTED for others. */

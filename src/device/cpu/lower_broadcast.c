@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Elementwise operators with broadcasting over any axes. A tile is a range of the output's elements, walked in runs along
- * the last axis; sizes are those of the run, so that symbolic axes broadcast too. */
+/* Elementwise operators with broadcasting over any axes. A tile is a range of the output's
+ * elements, walked in runs along the last axis; sizes are those of the run, so that symbolic axes
+ * broadcast too. */
 #include "device/cpu/broadcast.h"
 #include "base/error.h"
 #include "graph/op.h"
@@ -17,12 +18,14 @@ typedef struct broadcast_args {
     size_t in_bytes[OL_CPU_OPERANDS], out_bytes; /* of an element */
     int rank;
     ol_dim count;
-    ol_dim out_dims[OL_MAX_RANK], in_dims[OL_CPU_OPERANDS][OL_MAX_RANK]; /* of equal rank, ones in front */
+    ol_dim out_dims[OL_MAX_RANK],
+        in_dims[OL_CPU_OPERANDS][OL_MAX_RANK]; /* of equal rank, ones in front */
 } broadcast_args;
 
 /* Sizes and steps of one run. */
 typedef struct walk {
-    int64_t dims[OL_MAX_RANK], step[OL_CPU_OPERANDS][OL_MAX_RANK], index[OL_MAX_RANK], at[OL_CPU_OPERANDS];
+    int64_t dims[OL_MAX_RANK], step[OL_CPU_OPERANDS][OL_MAX_RANK], index[OL_MAX_RANK],
+        at[OL_CPU_OPERANDS];
 } walk;
 
 static int64_t size_of(const ol_run *r, ol_dim d) {
@@ -61,16 +64,22 @@ static void walk_on(walk *w, const broadcast_args *a, int64_t n) {
     for (int k = 0; k < a->n_in; k++) w->at[k] += n * w->step[k][d];
     for (; d > 0 && w->index[d] == w->dims[d]; d--) {
         w->index[d - 1]++;
-        for (int k = 0; k < a->n_in; k++) w->at[k] += w->step[k][d - 1] - w->dims[d] * w->step[k][d];
+        for (int k = 0; k < a->n_in; k++)
+            w->at[k] += w->step[k][d - 1] - w->dims[d] * w->step[k][d];
         w->index[d] = 0;
     }
 }
 
-static void one_run(const broadcast_args *a, const void *const *in, const int64_t *step, void *y, int64_t n) {
-    if (a->fast >= 0 && step[0] && step[1]) a->kernel->full((olk_binary)a->fast, in[0], in[1], y, n);
-    else if (a->fast >= 0 && step[0]) a->kernel->right((olk_binary)a->fast, in[0], *(const float *)in[1], y, n);
-    else if (a->fast >= 0 && step[1]) a->kernel->left((olk_binary)a->fast, *(const float *)in[0], in[1], y, n);
-    else a->f(in, step, y, n);
+static void one_run(const broadcast_args *a, const void *const *in, const int64_t *step, void *y,
+                    int64_t n) {
+    if (a->fast >= 0 && step[0] && step[1])
+        a->kernel->full((olk_binary)a->fast, in[0], in[1], y, n);
+    else if (a->fast >= 0 && step[0])
+        a->kernel->right((olk_binary)a->fast, in[0], *(const float *)in[1], y, n);
+    else if (a->fast >= 0 && step[1])
+        a->kernel->left((olk_binary)a->fast, *(const float *)in[0], in[1], y, n);
+    else
+        a->f(in, step, y, n);
 }
 
 static void run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch) {
@@ -82,7 +91,8 @@ static void run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch)
     uint8_t *y = ol_run_buffer(r, a->out);
     if (!walk_init(&w, a, r, i)) {
         olv_error *err = ol_run_claim_failure(r);
-        if (err) ol_fail(err, OLV_SHAPE, "node '%.200s': the inputs' sizes do not broadcast", s->name);
+        if (err)
+            ol_fail(err, OLV_SHAPE, "node '%.200s': the inputs' sizes do not broadcast", s->name);
         memset(y + (size_t)i * a->out_bytes, 0, (size_t)(end - i) * a->out_bytes);
         return;
     }
@@ -127,16 +137,19 @@ static void align_axes(const ol_node *n, broadcast_args *a) {
 
 olv_status ol_cpu_lower_broadcast(ol_lowering *l, ol_node *n, olv_error *err) {
     static const char *const fast[] = {"Add", "Sub", "Mul", "Div", "Max", "Min"};
-    broadcast_args a = {.fast = -1, .n_in = strcmp(n->op->name, "Expand") ? n->n_inputs : 1, .count = 1};
+    broadcast_args a = {
+        .fast = -1, .n_in = strcmp(n->op->name, "Expand") ? n->n_inputs : 1, .count = 1};
     const ol_type *out = &n->outputs[0]->type;
     if (a.n_in < 1 || a.n_in > OL_CPU_OPERANDS || (a.n_in == 3 && strcmp(n->op->name, "Where")))
         return ol_fail(err, OLV_UNSUPPORTED, "%d operands", n->n_inputs);
     for (int k = 0; k < a.n_in; k++)
         if (!n->inputs[k] || n->inputs[k]->type.rank < 0 || n->inputs[k]->type.rank > out->rank)
             return ol_fail(err, OLV_UNSUPPORTED, "the rank of an operand is not known");
-    if (a.n_in == 1 && n->n_inputs == 1 && (!strcmp(n->op->name, "Max") || !strcmp(n->op->name, "Min") || !strcmp(n->op->name, "Sum")))
+    if (a.n_in == 1 && n->n_inputs == 1 &&
+        (!strcmp(n->op->name, "Max") || !strcmp(n->op->name, "Min") || !strcmp(n->op->name, "Sum")))
         return ol_fail(err, OLV_UNSUPPORTED, "one operand");
-    if (!(a.f = ol_cpu_inner_of(n))) return ol_fail(err, OLV_UNSUPPORTED, "no kernel for these element types");
+    if (!(a.f = ol_cpu_inner_of(n)))
+        return ol_fail(err, OLV_UNSUPPORTED, "no kernel for these element types");
     if (ol_dtype_class(out->dtype) == 'f' && n->n_inputs == 2)
         for (int i = 0; i < 6; i++)
             if (!strcmp(fast[i], n->op->name)) a.fast = i;
@@ -144,7 +157,8 @@ olv_status ol_cpu_lower_broadcast(ol_lowering *l, ol_node *n, olv_error *err) {
     align_axes(n, &a);
     for (int d = 0; d < a.rank; d++) a.count = ol_dim_mul(l->graph->dims, a.count, a.out_dims[d]);
     for (int k = 0; k < a.n_in; k++) {
-        if ((a.in[k] = ol_lower_input(l, n->inputs[k], err)) < 0) return err ? err->status : OLV_INTERNAL;
+        if ((a.in[k] = ol_lower_input(l, n->inputs[k], err)) < 0)
+            return err ? err->status : OLV_INTERNAL;
         a.in_bytes[k] = element_bytes(n->inputs[k]);
     }
     a.out = ol_lower_output(l, n->outputs[0]);
@@ -156,4 +170,6 @@ olv_status ol_cpu_lower_broadcast(ol_lowering *l, ol_node *n, olv_error *err) {
     ol_step_writes(s, a.out);
     return OLV_OK;
 }
-olv_status ol_lower_broadcast(ol_lowering *l, ol_node *n, olv_error *err) { return ol_cpu_lower_broadcast(l, n, err); }
+olv_status ol_lower_broadcast(ol_lowering *l, ol_node *n, olv_error *err) {
+    return ol_cpu_lower_broadcast(l, n, err);
+}

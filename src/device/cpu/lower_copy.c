@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Operators that move elements: Concat, Split, Slice (one axis, step 1) as copies of blocks, and Transpose. Sizes are
- * those of the run. */
+/* Operators that move elements: Concat, Split, Slice (one axis, step 1) as copies of blocks, and
+ * Transpose. Sizes are those of the run. */
 #include "base/error.h"
 #include "device/cpu/cpu.h"
 #include "graph/op.h"
@@ -42,7 +42,8 @@ static void block_run(const ol_step *s, const ol_run *r, unsigned tile, void *sc
     const block_args *a = s->args;
     (void)scratch;
     int64_t per = rows_per_tile(a, r), rows = size_of(r, a->rows), r0 = (int64_t)tile * per;
-    int64_t r1 = r0 + per < rows ? r0 + per : rows, xr = size_of(r, a->x_row), yr = size_of(r, a->y_row);
+    int64_t r1 = r0 + per < rows ? r0 + per : rows, xr = size_of(r, a->x_row),
+            yr = size_of(r, a->y_row);
     int64_t xa = size_of(r, a->x_at), ya = size_of(r, a->y_at), n = size_of(r, a->count);
     const uint8_t *x = ol_run_buffer(r, a->x);
     uint8_t *y = ol_run_buffer(r, a->y);
@@ -52,7 +53,8 @@ static void block_run(const ol_step *s, const ol_run *r, unsigned tile, void *sc
         return;
     }
     for (int64_t i = r0; i < r1; i++)
-        memcpy(y + (size_t)(i * yr + ya) * a->element, x + (size_t)(i * xr + xa) * a->element, (size_t)n * a->element);
+        memcpy(y + (size_t)(i * yr + ya) * a->element, x + (size_t)(i * xr + xa) * a->element,
+               (size_t)n * a->element);
 }
 static const ol_step_class block_class = {"copy", block_tiles, NULL, NULL, block_run};
 
@@ -81,14 +83,19 @@ static bool equal_but(const ol_type *a, const ol_type *b, int axis) {
 olv_status ol_lower_concat(ol_lowering *l, ol_node *n, olv_error *err) {
     int axis;
     const ol_type *out = &n->outputs[0]->type;
-    if (!axis_of(n, ol_node_int(n, "axis", 0), &axis)) return ol_fail(err, OLV_UNSUPPORTED, "the rank is not known");
+    if (!axis_of(n, ol_node_int(n, "axis", 0), &axis))
+        return ol_fail(err, OLV_UNSUPPORTED, "the rank is not known");
     for (int i = 0; i < n->n_inputs; i++)
         if (!n->inputs[i] || !equal_but(&n->inputs[i]->type, out, axis))
-            return ol_fail(err, OLV_UNSUPPORTED, "the sizes of the inputs are not known to be equal");
-    block_args a = {.rows = product(l, out, 0, axis), .y_row = product(l, out, axis, out->rank), .y_at = 0,
+            return ol_fail(err, OLV_UNSUPPORTED,
+                           "the sizes of the inputs are not known to be equal");
+    block_args a = {.rows = product(l, out, 0, axis),
+                    .y_row = product(l, out, axis, out->rank),
+                    .y_at = 0,
                     .element = element_bytes(n->outputs[0])};
     for (int i = 0; i < n->n_inputs; i++) {
-        if ((a.x = ol_lower_input(l, n->inputs[i], err)) < 0) return err ? err->status : OLV_INTERNAL;
+        if ((a.x = ol_lower_input(l, n->inputs[i], err)) < 0)
+            return err ? err->status : OLV_INTERNAL;
         a.x_row = a.count = product(l, &n->inputs[i]->type, axis, out->rank);
         a.y = ol_lower_output(l, n->outputs[0]);
         OL_TRY(emit_block(l, n, &a));
@@ -100,11 +107,15 @@ olv_status ol_lower_concat(ol_lowering *l, ol_node *n, olv_error *err) {
 olv_status ol_lower_split(ol_lowering *l, ol_node *n, olv_error *err) {
     int axis;
     const ol_type *x = &n->inputs[0]->type;
-    if (!axis_of(n, ol_node_int(n, "axis", 0), &axis)) return ol_fail(err, OLV_UNSUPPORTED, "the rank is not known");
+    if (!axis_of(n, ol_node_int(n, "axis", 0), &axis))
+        return ol_fail(err, OLV_UNSUPPORTED, "the rank is not known");
     for (int i = 0; i < n->n_outputs; i++)
-        if (!n->outputs[i] || !equal_but(&n->outputs[i]->type, x, axis) || !ol_dim_known(n->outputs[i]->type.dims[axis]))
+        if (!n->outputs[i] || !equal_but(&n->outputs[i]->type, x, axis) ||
+            !ol_dim_known(n->outputs[i]->type.dims[axis]))
             return ol_fail(err, OLV_UNSUPPORTED, "the sizes of the parts are not known");
-    block_args a = {.rows = product(l, x, 0, axis), .x_row = product(l, x, axis, x->rank), .x_at = 0,
+    block_args a = {.rows = product(l, x, 0, axis),
+                    .x_row = product(l, x, axis, x->rank),
+                    .x_at = 0,
                     .element = element_bytes(n->inputs[0])};
     if ((a.x = ol_lower_input(l, n->inputs[0], err)) < 0) return err ? err->status : OLV_INTERNAL;
     for (int i = 0; i < n->n_outputs; i++) {
@@ -132,15 +143,19 @@ olv_status ol_lower_slice(ol_lowering *l, ol_node *n, olv_error *err) {
     int64_t start, along, step;
     int axis;
     const ol_type *x = &n->inputs[0]->type, *y = &n->outputs[0]->type;
-    if (!constant_int(n, 1, 0, &start) || !constant_int(n, 3, 0, &along) || !constant_int(n, 4, 1, &step) || step != 1 ||
-        !axis_of(n, along, &axis) || !equal_but(x, y, axis) || !ol_dim_known(x->dims[axis]) || !ol_dim_known(y->dims[axis]))
+    if (!constant_int(n, 1, 0, &start) || !constant_int(n, 3, 0, &along) ||
+        !constant_int(n, 4, 1, &step) || step != 1 || !axis_of(n, along, &axis) ||
+        !equal_but(x, y, axis) || !ol_dim_known(x->dims[axis]) || !ol_dim_known(y->dims[axis]))
         return ol_fail(err, OLV_UNSUPPORTED, "only one range of an axis of known size");
     if (start < 0) start += x->dims[axis];
     if (start < 0) start = 0;
     if (start > x->dims[axis]) start = x->dims[axis];
     ol_dim inner = product(l, x, axis + 1, x->rank);
-    block_args a = {.rows = product(l, x, 0, axis), .x_row = product(l, x, axis, x->rank), .y_at = 0,
-                    .x_at = ol_dim_mul(l->graph->dims, start, inner), .element = element_bytes(n->inputs[0])};
+    block_args a = {.rows = product(l, x, 0, axis),
+                    .x_row = product(l, x, axis, x->rank),
+                    .y_at = 0,
+                    .x_at = ol_dim_mul(l->graph->dims, start, inner),
+                    .element = element_bytes(n->inputs[0])};
     a.y_row = a.count = product(l, y, axis, y->rank);
     if ((a.x = ol_lower_input(l, n->inputs[0], err)) < 0) return err ? err->status : OLV_INTERNAL;
     a.y = ol_lower_output(l, n->outputs[0]);
@@ -164,7 +179,8 @@ static unsigned transpose_tiles(const ol_step *s, const ol_run *r) {
 
 /* One row of the output: elements of x that lie `step` apart. */
 static void copy_strided(const uint8_t *x, int64_t step, uint8_t *y, int64_t n, size_t element) {
-    if (step == 1) memcpy(y, x, (size_t)n * element);
+    if (step == 1)
+        memcpy(y, x, (size_t)n * element);
     else if (element == sizeof(float))
         for (int64_t i = 0; i < n; i++) memcpy(y + (size_t)i * 4, x + (size_t)(i * step) * 4, 4);
     else
@@ -173,7 +189,8 @@ static void copy_strided(const uint8_t *x, int64_t step, uint8_t *y, int64_t n, 
 
 static void transpose_run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch) {
     const transpose_args *a = s->args;
-    int64_t step[OL_MAX_RANK], dims[OL_MAX_RANK], rows = size_of(r, a->outer), last = a->rank - 1, n = 1;
+    int64_t step[OL_MAX_RANK], dims[OL_MAX_RANK], rows = size_of(r, a->outer), last = a->rank - 1,
+                                                  n = 1;
     (void)scratch;
     for (int d = a->rank - 1; d >= 0; d--) {
         step[d] = n;
@@ -189,20 +206,24 @@ static void transpose_run(const ol_step *s, const ol_run *r, unsigned tile, void
             at += left % dims[a->from[d]] * step[a->from[d]];
             left /= dims[a->from[d]];
         }
-        copy_strided(x + (size_t)at * a->element, step[a->from[last]], y + (size_t)(row * width) * a->element, width, a->element);
+        copy_strided(x + (size_t)at * a->element, step[a->from[last]],
+                     y + (size_t)(row * width) * a->element, width, a->element);
     }
 }
-static const ol_step_class transpose_class = {"transpose", transpose_tiles, NULL, NULL, transpose_run};
+static const ol_step_class transpose_class = {"transpose", transpose_tiles, NULL, NULL,
+                                              transpose_run};
 
 olv_status ol_lower_transpose(ol_lowering *l, ol_node *n, olv_error *err) {
     const ol_value *x = n->inputs[0];
     size_t given;
     const int64_t *perm = ol_node_ints(n, "perm", &given);
     transpose_args a = {.rank = x->type.rank, .element = element_bytes(x)};
-    if (a.rank < 1 || (perm && given != (size_t)a.rank)) return ol_fail(err, OLV_UNSUPPORTED, "the rank is not known");
+    if (a.rank < 1 || (perm && given != (size_t)a.rank))
+        return ol_fail(err, OLV_UNSUPPORTED, "the rank is not known");
     for (int d = 0; d < a.rank; d++) {
         a.from[d] = perm ? (int)perm[d] : a.rank - 1 - d;
-        if (a.from[d] < 0 || a.from[d] >= a.rank) return ol_fail(err, OLV_UNSUPPORTED, "a permutation with negative axes");
+        if (a.from[d] < 0 || a.from[d] >= a.rank)
+            return ol_fail(err, OLV_UNSUPPORTED, "a permutation with negative axes");
         a.x_dims[d] = x->type.dims[d];
     }
     a.outer = ol_lower_rows(l, n->outputs[0]);

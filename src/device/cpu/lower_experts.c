@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ExpertLinear: y[t, a] = x[t] W[id[t, a]]^T + bias. Three steps, the first two shared by all ExpertLinear nodes that
- * read the same ids, or the same rows in the same packed form:
- *   group  sorts the R = T A choices by expert (stable, so the order depends on the ids alone);
- *   pack   packs the rows of each expert, in units of 16;
- *   linear multiplies; a tile is (chosen expert, range of columns) and takes all blocks of rows of its expert, while
- *          the weights' rows are in the cache. A block is 16 rows in a decode run (GEMV family), 512 in a prefill run
- *          (GEMM family).
- * Weights stay where the file has them: one weight per expert, also when the constant is put together from one
- * matrix per expert. The family follows from the entry, never from how many rows chose an expert, so that a row's bits
- * do not depend on which rows share its expert. */
+/* ExpertLinear: y[t, a] = x[t] W[id[t, a]]^T + bias. Three steps, the first two shared by all
+ * ExpertLinear nodes that read the same ids, or the same rows in the same packed form: group  sorts
+ * the R = T A choices by expert (stable, so the order depends on the ids alone); pack   packs the
+ * rows of each expert, in units of 16; linear multiplies; a tile is (chosen expert, range of
+ * columns) and takes all blocks of rows of its expert, while the weights' rows are in the cache. A
+ * block is 16 rows in a decode run (GEMV family), 512 in a prefill run (GEMM family). Weights stay
+ * where the file has them: one weight per expert, also when the constant is put together from one
+ * matrix per expert. The family follows from the entry, never from how many rows chose an expert,
+ * so that a row's bits do not depend on which rows share its expert. */
 #include "base/checked.h"
 #include "base/error.h"
 #include "device/cpu/cpu.h"
@@ -21,8 +20,9 @@
 
 /* ---- grouping ---- */
 
-/* The grouping lies in one i32 buffer: number of chosen experts, then for each of them (at most E) the expert, its first
- * choice and its first unit of packed rows, with an end entry, then the R choices sorted. */
+/* The grouping lies in one i32 buffer: number of chosen experts, then for each of them (at most E)
+ * the expert, its first choice and its first unit of packed rows, with an end entry, then the R
+ * choices sorted. */
 typedef struct group_args {
     int ids, out;
     int64_t experts;
@@ -53,7 +53,8 @@ static int64_t expert_of(const group_args *a, const ol_step *s, const ol_run *r,
     if (e >= 0 && e < a->experts) return e;
     olv_error *err = ol_run_claim_failure(r);
     if (err)
-        ol_fail(err, OLV_ARG, "node '%.200s' (ExpertLinear): expert %lld of %lld", s->name, (long long)e, (long long)a->experts);
+        ol_fail(err, OLV_ARG, "node '%.200s' (ExpertLinear): expert %lld of %lld", s->name,
+                (long long)e, (long long)a->experts);
     return 0;
 }
 
@@ -137,39 +138,50 @@ static void pack_run(const ol_step *s, const ol_run *r, unsigned tile, void *scr
     if (c >= g.chunk[hi]) return;
     while (hi - lo > 1) { /* the expert whose chunks hold c */
         int32_t mid = lo + (hi - lo) / 2;
-        if (g.chunk[mid] <= c) lo = mid;
-        else hi = mid;
+        if (g.chunk[mid] <= c)
+            lo = mid;
+        else
+            hi = mid;
     }
     const expert *e = &a->experts[g.expert[lo]];
     int64_t row = (int64_t)(c - g.chunk[lo]) * CHUNK, have = g.start[lo + 1] - g.start[lo];
     int64_t first = row / a->block * a->block; /* of the block */
-    int64_t m = have - first < a->block ? have - first : a->block, m0 = row - first, m1 = m0 + CHUNK < m ? m0 + CHUNK : m;
+    int64_t m = have - first < a->block ? have - first : a->block, m0 = row - first,
+            m1 = m0 + CHUNK < m ? m0 + CHUNK : m;
     const float *x = ol_run_buffer(r, a->x);
     float *rows = scratch;
     for (int64_t i = m0; i < m1; i++)
-        memcpy(rows + (i - m0) * a->k, x + g.order[g.start[lo] + first + i] / a->chosen * a->k, (size_t)a->k * sizeof *rows);
-    uint8_t *act = (uint8_t *)ol_run_buffer(r, a->act) + a->slot * (size_t)(g.chunk[lo] + first / CHUNK);
+        memcpy(rows + (i - m0) * a->k, x + g.order[g.start[lo] + first + i] / a->chosen * a->k,
+               (size_t)a->k * sizeof *rows);
+    uint8_t *act =
+        (uint8_t *)ol_run_buffer(r, a->act) + a->slot * (size_t)(g.chunk[lo] + first / CHUNK);
     kernel_of(a, e, m)->pack(&e->w, rows - m0 * a->k, a->k, m0, m1, m, act);
 }
 static const ol_step_class pack_class = {"expert_pack", pack_tiles, pack_scratch, NULL, pack_run};
 
 /* ---- multiplying ---- */
 
-static int64_t column_tiles(const expert_args *a) { return (a->n + a->tile_rows - 1) / a->tile_rows; }
+static int64_t column_tiles(const expert_args *a) {
+    return (a->n + a->tile_rows - 1) / a->tile_rows;
+}
 
 static unsigned linear_tiles(const ol_step *s, const ol_run *r) {
     const expert_args *a = s->args;
     return (unsigned)(most_chosen(a, ol_cpu_rows(r, a->group->count)) * column_tiles(a));
 }
 
-static size_t tile_bytes(const expert_args *a) { return ol_align_up((size_t)(a->block * a->tile_rows) * sizeof(float), 64); }
+static size_t tile_bytes(const expert_args *a) {
+    return ol_align_up((size_t)(a->block * a->tile_rows) * sizeof(float), 64);
+}
 
 static size_t linear_scratch(const ol_step *s, const ol_run *r) {
     const expert_args *a = s->args;
     size_t kernel = 0;
     (void)r;
     for (int64_t e = 0; e < a->group->experts; e++)
-        for (int64_t m = 1; m <= a->block; m = m < CHUNK ? m + 1 : a->block > m ? a->block : m + 1) {
+        for (int64_t m = 1; m <= a->block; m = m < CHUNK      ? m + 1
+                                               : a->block > m ? a->block
+                                                              : m + 1) {
             size_t need = kernel_of(a, &a->experts[e], m)->scratch_bytes(&a->experts[e].w, m);
             if (need > kernel) kernel = need;
         }
@@ -185,27 +197,34 @@ static void linear_run(const ol_step *s, const ol_run *r, unsigned tile, void *s
     const expert *e = &a->experts[g.expert[j]];
     const uint8_t *act = (const uint8_t *)ol_run_buffer(r, a->act) + a->slot * (size_t)g.chunk[j];
     float *tmp = scratch, *out = ol_run_buffer(r, a->out);
-    for (int64_t i0 = g.start[j]; i0 < g.start[j + 1]; i0 += a->block, act += a->slot * (size_t)(a->block / CHUNK)) {
+    for (int64_t i0 = g.start[j]; i0 < g.start[j + 1];
+         i0 += a->block, act += a->slot * (size_t)(a->block / CHUNK)) {
         int64_t m = g.start[j + 1] - i0 < a->block ? g.start[j + 1] - i0 : a->block;
         olk_linear_args la = {&e->w, act, m, tmp - n0, width};
         kernel_of(a, e, m)->run(&la, 0, m, n0, n1, (uint8_t *)scratch + tile_bytes(a));
         for (int64_t i = 0; i < m; i++) {
             float *y = out + (int64_t)g.order[i0 + i] * a->n + n0;
-            if (a->bias) a->elementwise->full(OLK_ADD, tmp + i * width, a->bias + g.expert[j] * a->n + n0, y, width);
-            else memcpy(y, tmp + i * width, (size_t)width * sizeof *y);
+            if (a->bias)
+                a->elementwise->full(OLK_ADD, tmp + i * width, a->bias + g.expert[j] * a->n + n0, y,
+                                     width);
+            else
+                memcpy(y, tmp + i * width, (size_t)width * sizeof *y);
         }
     }
 }
-static const ol_step_class linear_class = {"expert_linear", linear_tiles, linear_scratch, NULL, linear_run};
+static const ol_step_class linear_class = {"expert_linear", linear_tiles, linear_scratch, NULL,
+                                           linear_run};
 
 /* ---- lowering ---- */
 
 /* Rows [row, row + n) as a weight: in place where the file's form allows, else a copy in f32. */
-static olv_status weight_of(ol_lowering *l, const ol_const *c, int64_t row, int64_t n, expert *e, olv_error *err) {
+static olv_status weight_of(ol_lowering *l, const ol_const *c, int64_t row, int64_t n, expert *e,
+                            olv_error *err) {
     int64_t at;
     const ol_const *src = ol_const_source_rows(c, row, n, &at);
-    ol_const *flat = ol_const_reshape((ol_const *)(uintptr_t)src, 2,
-                                      (const int64_t[]){ol_const_rows(src), ol_const_width(src)}, err);
+    ol_const *flat =
+        ol_const_reshape((ol_const *)(uintptr_t)src, 2,
+                         (const int64_t[]){ol_const_rows(src), ol_const_width(src)}, err);
     ol_const *part = flat ? ol_const_slice_rows(flat, at, n, err) : NULL;
     ol_dtype t = ol_const_dtype(src);
     size_t bytes;
@@ -219,7 +238,8 @@ static olv_status weight_of(ol_lowering *l, const ol_const *c, int64_t row, int6
         if (t == OL_F32 || t == OL_F16 || t == OL_BF16) e->w.data = ol_const_data(part, &bytes);
         if (!e->w.data) {
             float *copy = ol_arena_calloc(l->arena, (size_t)(n * e->w.k) + 16, sizeof *copy);
-            s = copy ? ol_const_rows_f32(c, row, n, copy, err) : ol_fail(err, OLV_NOMEM, "no memory for an expert's weight");
+            s = copy ? ol_const_rows_f32(c, row, n, copy, err)
+                     : ol_fail(err, OLV_NOMEM, "no memory for an expert's weight");
             e->w.data = copy;
             e->w.dtype = OL_F32;
         }
@@ -230,10 +250,12 @@ static olv_status weight_of(ol_lowering *l, const ol_const *c, int64_t row, int6
     return s;
 }
 
-static olv_status choose_kernels(const ol_lowering *l, const expert_args *a, expert *e, olv_error *err) {
+static olv_status choose_kernels(const ol_lowering *l, const expert_args *a, expert *e,
+                                 olv_error *err) {
     bool many = a->block > CHUNK;
     for (int64_t m = many ? 0 : 1; m <= (many ? 0 : CHUNK); m++) {
-        e->kernel[m] = olk_linear_select(&e->w, many ? OL_PREFILL_ROWS : m, l->opt.precision, l->opt.cpu, NULL, 0);
+        e->kernel[m] = olk_linear_select(&e->w, many ? OL_PREFILL_ROWS : m, l->opt.precision,
+                                         l->opt.cpu, NULL, 0);
         if (!e->kernel[m]) return ol_fail(err, OLV_UNSUPPORTED, "no kernel takes this weight");
     }
     return OLV_OK;
@@ -241,20 +263,24 @@ static olv_status choose_kernels(const ol_lowering *l, const expert_args *a, exp
 
 /* Packed rows of both take the same room. */
 static bool same_form(const expert *p, const expert *q) {
-    return !memcmp(p->kernel, q->kernel, sizeof p->kernel) && p->w.k == q->w.k && p->w.dtype == q->w.dtype &&
-           (!p->w.q || (p->q.code == q->q.code && p->q.block == q->q.block && p->q.group == q->q.group));
+    return !memcmp(p->kernel, q->kernel, sizeof p->kernel) && p->w.k == q->w.k &&
+           p->w.dtype == q->w.dtype &&
+           (!p->w.q ||
+            (p->q.code == q->q.code && p->q.block == q->q.block && p->q.group == q->q.group));
 }
 
 /* Room of a unit, so that a block of any number of rows fits into its units. */
 static void measure_units(expert_args *a, const expert *e) {
     for (int64_t m = 1; m <= a->block; m++) {
         size_t units = (size_t)((m + CHUNK - 1) / CHUNK);
-        size_t need = ol_align_up((kernel_of(a, e, m)->act_bytes(&e->w, m) + units - 1) / units, 64);
+        size_t need =
+            ol_align_up((kernel_of(a, e, m)->act_bytes(&e->w, m) + units - 1) / units, 64);
         if (need > a->slot) a->slot = need;
     }
 }
 
-static olv_status load_experts(ol_lowering *l, const ol_value *w, expert_args *a, int64_t count, olv_error *err) {
+static olv_status load_experts(ol_lowering *l, const ol_value *w, expert_args *a, int64_t count,
+                               olv_error *err) {
     a->experts = ol_arena_calloc(l->arena, (size_t)count, sizeof *a->experts);
     if (!a->experts) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
     for (int64_t i = 0; i < count; i++) {
@@ -268,13 +294,15 @@ static olv_status load_experts(ol_lowering *l, const ol_value *w, expert_args *a
 
 static void cut_tiles(expert_args *a) {
     const expert *e = &a->experts[0];
-    size_t row = e->w.q ? e->q.row_bytes + (size_t)e->q.n_groups * (size_t)ol_dtype_bits(e->q.scale_dtype) / 8
+    size_t row = e->w.q ? e->q.row_bytes +
+                              (size_t)e->q.n_groups * (size_t)ol_dtype_bits(e->q.scale_dtype) / 8
                         : e->w.row_bytes;
     int64_t unit = 1;
     for (int64_t m = 1; m <= CHUNK; m++)
         if (kernel_of(a, e, m)->tile_n > unit) unit = kernel_of(a, e, m)->tile_n;
     a->tile_rows = unit;
-    while (a->block == CHUNK && (size_t)(a->tile_rows + unit) * row <= TILE_BYTES) a->tile_rows += unit;
+    while (a->block == CHUNK && (size_t)(a->tile_rows + unit) * row <= TILE_BYTES)
+        a->tile_rows += unit;
 }
 
 /* The grouping of these ids: made by an earlier step, or by a new one. */
@@ -298,7 +326,9 @@ static const group_args *group_of(ol_lowering *l, const ol_node *n, int ids, int
 
 /* Both pack the same rows into the same bytes. */
 static bool same_act(const expert_args *a, const expert_args *b) {
-    if (a->x != b->x || a->group != b->group || a->chosen != b->chosen || a->k != b->k || a->slot != b->slot) return false;
+    if (a->x != b->x || a->group != b->group || a->chosen != b->chosen || a->k != b->k ||
+        a->slot != b->slot)
+        return false;
     for (int64_t i = 0; i < a->group->experts; i++)
         for (int64_t m = 1; m <= CHUNK; m++) {
             const expert *p = &a->experts[i], *q = &b->experts[i];
@@ -329,8 +359,9 @@ olv_status ol_lower_expert_linear(ol_lowering *l, ol_node *n, olv_error *err) {
     const ol_value *x = n->inputs[0], *w = n->inputs[1], *ids = n->inputs[2];
     expert_args *a = ol_arena_calloc(l->arena, 1, sizeof *a);
     if (!a) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
-    if (!w->constant || ol_const_rank(w->constant) != 3 || ids->type.rank != 2 || !ol_dim_known(ids->type.dims[1]) ||
-        (x->type.rank != 2 && x->type.rank != 3) || ol_dtype_class(ids->type.dtype) == 'f')
+    if (!w->constant || ol_const_rank(w->constant) != 3 || ids->type.rank != 2 ||
+        !ol_dim_known(ids->type.dims[1]) || (x->type.rank != 2 && x->type.rank != 3) ||
+        ol_dtype_class(ids->type.dtype) == 'f')
         return ol_fail(err, OLV_UNSUPPORTED, "only constant weights [E,N,K] with ids [T,A]");
     int64_t experts = ol_const_dims(w->constant)[0];
     a->n = ol_const_dims(w->constant)[1];
@@ -338,12 +369,14 @@ olv_status ol_lower_expert_linear(ol_lowering *l, ol_node *n, olv_error *err) {
     a->block = l->entry == OL_ENTRY_DECODE ? CHUNK : OL_PREFILL_ROWS;
     a->chosen = x->type.rank == 3 ? 1 : ids->type.dims[1];
     if (experts < 1 || a->n < 1 || a->k < 1 || a->chosen < 1 || ol_lower_width(x) != a->k)
-        return ol_fail(err, OLV_SHAPE, "rows of %lld for %lld experts of %lld columns", (long long)ol_lower_width(x),
-                       (long long)experts, (long long)a->k);
-    if (x->type.dims[0] != ids->type.dims[0] || (x->type.rank == 3 && x->type.dims[1] != ids->type.dims[1]))
+        return ol_fail(err, OLV_SHAPE, "rows of %lld for %lld experts of %lld columns",
+                       (long long)ol_lower_width(x), (long long)experts, (long long)a->k);
+    if (x->type.dims[0] != ids->type.dims[0] ||
+        (x->type.rank == 3 && x->type.dims[1] != ids->type.dims[1]))
         return ol_fail(err, OLV_SHAPE, "rows and ids are not of the same number");
     OL_TRY(load_experts(l, w, a, experts, err));
-    if (n->n_inputs > 3 && n->inputs[3] && !(a->bias = ol_lower_f32(l, n->inputs[3], err))) return err ? err->status : OLV_NOMEM;
+    if (n->n_inputs > 3 && n->inputs[3] && !(a->bias = ol_lower_f32(l, n->inputs[3], err)))
+        return err ? err->status : OLV_NOMEM;
     cut_tiles(a);
     a->elementwise = olk_elementwise_select(l->opt.cpu);
     int id_buffer = ol_lower_input(l, n->inputs[2], err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ReduceSum, Mean, Max and Min of floats over neighbouring axes. Sums run in double, in the order of the elements. */
+/* ReduceSum, Mean, Max and Min of floats over neighbouring axes. Sums run in double, in the order
+ * of the elements. */
 #include "base/error.h"
 #include "device/cpu/cpu.h"
 #include "graph/op.h"
@@ -22,7 +23,9 @@ static int64_t size_of(const ol_run *r, ol_dim d) {
     return ol_dim_known(d) ? d : ol_dim_eval(r->dims, d, r->symbols, ol_dim_n_symbols(r->dims));
 }
 
-static double start_of(reduction k) { return k == MAX ? -INFINITY : k == MIN ? INFINITY : 0; }
+static double start_of(reduction k) {
+    return k == MAX ? -INFINITY : k == MIN ? INFINITY : 0;
+}
 
 static double combine(reduction k, double acc, double v) {
     if (k == MAX) return isnan(acc) || acc > v ? acc : v;
@@ -30,8 +33,12 @@ static double combine(reduction k, double acc, double v) {
     return acc + v;
 }
 
-static int64_t column_tiles(int64_t inner) { return (inner + COLUMNS - 1) / COLUMNS; }
-static int64_t row_tiles(int64_t outer, int64_t inner) { return inner > 1 ? outer : (outer + ROWS - 1) / ROWS; }
+static int64_t column_tiles(int64_t inner) {
+    return (inner + COLUMNS - 1) / COLUMNS;
+}
+static int64_t row_tiles(int64_t outer, int64_t inner) {
+    return inner > 1 ? outer : (outer + ROWS - 1) / ROWS;
+}
 
 static unsigned tiles(const ol_step *s, const ol_run *r) {
     const reduce_args *a = s->args;
@@ -47,7 +54,8 @@ static void reduce_rows(const reduce_args *a, const float *x, float *y, int64_t 
     }
 }
 
-static void reduce_columns(const reduce_args *a, const float *x, int64_t ld, float *y, int64_t columns, int64_t n) {
+static void reduce_columns(const reduce_args *a, const float *x, int64_t ld, float *y,
+                           int64_t columns, int64_t n) {
     double acc[COLUMNS];
     for (int64_t c = 0; c < columns; c++) acc[c] = start_of(a->kind);
     for (int64_t j = 0; j < n; j++, x += ld) {
@@ -56,13 +64,15 @@ static void reduce_columns(const reduce_args *a, const float *x, int64_t ld, flo
         else
             for (int64_t c = 0; c < columns; c++) acc[c] = combine(a->kind, acc[c], (double)x[c]);
     }
-    for (int64_t c = 0; c < columns; c++) y[c] = (float)(a->kind == MEAN ? acc[c] / (double)n : acc[c]);
+    for (int64_t c = 0; c < columns; c++)
+        y[c] = (float)(a->kind == MEAN ? acc[c] / (double)n : acc[c]);
 }
 
 static void run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch) {
     const reduce_args *a = s->args;
     (void)scratch;
-    int64_t outer = size_of(r, a->outer), n = size_of(r, a->n), inner = size_of(r, a->inner), across = column_tiles(inner);
+    int64_t outer = size_of(r, a->outer), n = size_of(r, a->n), inner = size_of(r, a->inner),
+            across = column_tiles(inner);
     const float *x = ol_run_buffer(r, a->x);
     float *y = ol_run_buffer(r, a->y);
     if (inner == 1) {
@@ -70,12 +80,14 @@ static void run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch)
         reduce_rows(a, x + r0 * n, y + r0, r1 - r0, n);
         return;
     }
-    int64_t o = tile / across, c0 = tile % across * COLUMNS, c1 = c0 + COLUMNS < inner ? c0 + COLUMNS : inner;
+    int64_t o = tile / across, c0 = tile % across * COLUMNS,
+            c1 = c0 + COLUMNS < inner ? c0 + COLUMNS : inner;
     reduce_columns(a, x + o * n * inner + c0, inner, y + o * inner + c0, c1 - c0, n);
 }
 static const ol_step_class reduce_class = {"reduce", tiles, NULL, NULL, run};
 
-/* The reduced axes [from, to) of rank; false unless they are given by a constant and lie side by side. */
+/* The reduced axes [from, to) of rank; false unless they are given by a constant and lie side by
+ * side. */
 static bool reduced_range(const ol_node *n, int rank, int *from, int *to) {
     ol_tensor t;
     bool marked[OL_MAX_RANK] = {false};
@@ -95,8 +107,10 @@ static bool reduced_range(const ol_node *n, int rank, int *from, int *to) {
     }
     ol_tensor_deinit(&t);
     if (!ok) return false;
-    for (*from = 0; *from < rank && !marked[*from]; ++*from) {}
-    for (*to = *from; *to < rank && marked[*to]; ++*to) {}
+    for (*from = 0; *from < rank && !marked[*from]; ++*from) {
+    }
+    for (*to = *from; *to < rank && marked[*to]; ++*to) {
+    }
     for (int i = *to; i < rank; i++)
         if (marked[i]) return false;
     return true;
@@ -110,7 +124,8 @@ olv_status ol_lower_reduce(ol_lowering *l, ol_node *n, olv_error *err) {
     for (int i = 0; i < 4; i++)
         if (!strcmp(names[i], n->op->name)) a.kind = (reduction)i;
     if (x->rank < 1 || ol_dtype_class(x->dtype) != 'f' || !reduced_range(n, x->rank, &from, &to))
-        return ol_fail(err, OLV_UNSUPPORTED, "only floats, and axes side by side that a constant gives");
+        return ol_fail(err, OLV_UNSUPPORTED,
+                       "only floats, and axes side by side that a constant gives");
     for (int d = 0; d < x->rank; d++) {
         ol_dim *part = d < from ? &a.outer : d < to ? &a.n : &a.inner;
         *part = ol_dim_mul(l->graph->dims, *part, x->dims[d]);

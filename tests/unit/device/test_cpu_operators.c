@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Operators planned for the CPU against their reference evaluation: the same graph text runs through a plan (decode and
- * prefill entries, one lane and three) and on the reference device. */
+/* Operators planned for the CPU against their reference evaluation: the same graph text runs
+ * through a plan (decode and prefill entries, one lane and three) and on the reference device. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +21,8 @@
 static ol_graph *parse(const char *text) {
     ol_graph *g = NULL;
     olv_error err;
-    if (ol_graph_parse(text, strlen(text), &g, &err) != OLV_OK) fail_msg("%s\n%s", err.message, text);
+    if (ol_graph_parse(text, strlen(text), &g, &err) != OLV_OK)
+        fail_msg("%s\n%s", err.message, text);
     return g;
 }
 
@@ -36,7 +37,10 @@ typedef struct bench {
 
 static void bench_open(bench *b, ol_graph *g /* taken */, int lanes) {
     olv_error err;
-    ol_plan_options o = {.device = ol_device_find("CPU"), .cpu = ol_cpu_probe(), .precision = OLK_F32, .kv_dtype = OL_F32};
+    ol_plan_options o = {.device = ol_device_find("CPU"),
+                         .cpu = ol_cpu_probe(),
+                         .precision = OLK_F32,
+                         .kv_dtype = OL_F32};
     if (ol_plan_create(g, &o, &b->plan, &err) != OLV_OK) fail_msg("%s", err.message);
     assert_int_equal(ol_executor_create(lanes, &b->executor, &err), OLV_OK);
     assert_int_equal(ol_session_create(b->plan, b->executor, &b->session, &err), OLV_OK);
@@ -50,8 +54,8 @@ static void bench_close(bench *b) {
     ol_plan_destroy(b->plan);
 }
 
-static olv_status bench_run(bench *b, ol_entry e, const int64_t *ids, int64_t n, const float **out, int64_t *width,
-                            olv_error *err) {
+static olv_status bench_run(bench *b, ol_entry e, const int64_t *ids, int64_t n, const float **out,
+                            int64_t *width, olv_error *err) {
     ol_sequence *seq;
     assert_int_equal(ol_sequence_create(b->pool, &seq, err), OLV_OK);
     ol_run_item it = {.sequence = seq, .ids = ids, .count = n, .n_outputs = n};
@@ -67,7 +71,8 @@ static bool has_step(const bench *b, const char *cls) {
     return false;
 }
 
-static void check_rows(const ol_graph *g, bench *b, ol_entry e, const int64_t *ids, int64_t n, double tolerance) {
+static void check_rows(const ol_graph *g, bench *b, ol_entry e, const int64_t *ids, int64_t n,
+                       double tolerance) {
     const char *name = "input_ids";
     ol_datum in = {.present = true}, out = {.present = false};
     olv_error err = {.status = OLV_OK};
@@ -80,15 +85,20 @@ static void check_rows(const ol_graph *g, bench *b, ol_entry e, const int64_t *i
     assert_int_equal(out.tensor.dtype, OL_F32);
     const float *want = out.tensor.data;
     for (int64_t i = 0; i < ol_tensor_count(&out.tensor); i++) {
-        bool same = isnan(want[i]) ? isnan(have[i]) : fabs((double)want[i] - (double)have[i]) <= tolerance * (1 + fabs((double)want[i]));
-        if (!same) fail_msg("%d rows, element %d: %g, %g expected", (int)n, (int)i, (double)have[i], (double)want[i]);
+        bool same = isnan(want[i]) ? isnan(have[i])
+                                   : fabs((double)want[i] - (double)have[i]) <=
+                                         tolerance * (1 + fabs((double)want[i]));
+        if (!same)
+            fail_msg("%d rows, element %d: %g, %g expected", (int)n, (int)i, (double)have[i],
+                     (double)want[i]);
     }
     ol_datum_deinit(&in);
     ol_datum_deinit(&out);
 }
 
 /* `cls`: a step class that the plan must have. */
-static void check_graph(ol_graph *(*make)(const char *), const char *text, const char *cls, double tolerance) {
+static void check_graph(ol_graph *(*make)(const char *), const char *text, const char *cls,
+                        double tolerance) {
     int64_t ids[MOST_ROWS];
     for (int i = 0; i < MOST_ROWS; i++) ids[i] = i * 7 % 23;
     ol_graph *g = make(text);
@@ -108,59 +118,82 @@ static void check_graph(ol_graph *(*make)(const char *), const char *text, const
 /* ---- elementwise, movements, choices ---- */
 
 /* x f32[T, 6] out of the ids; the rest is given. */
-#define BODY(rest)                                                                                 \
-    "graph \"\" { input input_ids: i64[T]\n const a: i64[2] {-1, 1}\n const c: f32[6] {0.5, -1.0, 2.0, 0.25, -3.0, 1.5}\n"  \
-    " f = Cast(input_ids) to=1\n col = Reshape(f, a)\n s = Mul(col, c)\n x = Sin(s)\n" rest "\n output y }"
+#define BODY(rest)                                                                            \
+    "graph \"\" { input input_ids: i64[T]\n const a: i64[2] {-1, 1}\n const c: f32[6] {0.5, " \
+    "-1.0, 2.0, 0.25, -3.0, 1.5}\n"                                                           \
+    " f = Cast(input_ids) to=1\n col = Reshape(f, a)\n s = Mul(col, c)\n x = Sin(s)\n" rest   \
+    "\n output y }"
 
 static const struct {
     const char *text, *cls;
 } cases[] = {
     /* broadcasting over the middle, of both operands, of scalars */
-    {BODY("const r: i64[3] {0, 2, 3}\n const w: f32[2, 1] {2.0, -1.0}\n v = Reshape(x, r)\n y = Mul(v, w)"), "broadcast"},
+    {BODY("const r: i64[3] {0, 2, 3}\n const w: f32[2, 1] {2.0, -1.0}\n v = Reshape(x, r)\n y = "
+          "Mul(v, w)"),
+     "broadcast"},
     {BODY("k = Div(col, c)\n y = Add(k, x)"), "broadcast"},
     {BODY("y = Sub(c, col)"), "broadcast"},
     {BODY("const e: f32[] {2.0}\n y = Pow(x, e)"), "broadcast"},
     {BODY("const e: f32[6] {0.3, -0.4, 0.3, -0.7, 1.0, 0.3}\n y = Mod(x, e) fmod=1"), "broadcast"},
     {BODY("const one: i64[3] {2, 1, 1}\n y = Expand(x, one)"), "broadcast"},
-    {BODY("const z: f32[] {0.0}\n p = Greater(x, z)\n n = Not(p)\n q = Or(n, p)\n r = Xor(q, p)\n y = Where(r, x, z)"), "broadcast"},
+    {BODY("const z: f32[] {0.0}\n p = Greater(x, z)\n n = Not(p)\n q = Or(n, p)\n r = Xor(q, p)\n "
+          "y = Where(r, x, z)"),
+     "broadcast"},
     /* integers */
-    {BODY("const two: i64[] {2}\n const four: i64[1] {4}\n i = Add(input_ids, two)\n m = Mod(i, four)\n d = Div(i, four)\n"
-          " e = Mul(m, d)\n k = Max(e, two)\n p = Pow(k, two)\n g = Less(p, four)\n h = Where(g, p, i)\n n = Neg(h)\n"
+    {BODY("const two: i64[] {2}\n const four: i64[1] {4}\n i = Add(input_ids, two)\n m = Mod(i, "
+          "four)\n d = Div(i, four)\n"
+          " e = Mul(m, d)\n k = Max(e, two)\n p = Pow(k, two)\n g = Less(p, four)\n h = Where(g, "
+          "p, i)\n n = Neg(h)\n"
           " y0 = Cast(n) to=1\n y = Reshape(y0, a)"),
      "broadcast"},
-    {BODY("i = Cast(s) to=7\n b = Cast(i) to=9\n j = Cast(b) to=7\n k = Sub(i, j)\n y = Cast(k) to=1"), "broadcast"},
+    {BODY("i = Cast(s) to=7\n b = Cast(i) to=9\n j = Cast(b) to=7\n k = Sub(i, j)\n y = Cast(k) "
+          "to=1"),
+     "broadcast"},
     /* reductions */
     {BODY("const m: i64[1] {1}\n y = ReduceSum(x, m) keepdims=1"), "reduce"},
     {BODY("const m: i64[1] {-1}\n y = ReduceMean(x, m)"), "reduce"},
-    {BODY("const r: i64[3] {0, 3, 2}\n const m: i64[1] {-2}\n v = Reshape(x, r)\n y = ReduceMean(v, m) keepdims=0"), "reduce"},
-    {BODY("const r: i64[3] {0, 3, 2}\n const m: i64[2] {1, 2}\n v = Reshape(x, r)\n y = ReduceMax(v, m)"), "reduce"},
-    {BODY("const r: i64[3] {0, 3, 2}\n const m: i64[1] {1}\n v = Reshape(x, r)\n y = ReduceMin(v, m)"), "reduce"},
+    {BODY("const r: i64[3] {0, 3, 2}\n const m: i64[1] {-2}\n v = Reshape(x, r)\n y = "
+          "ReduceMean(v, m) keepdims=0"),
+     "reduce"},
+    {BODY("const r: i64[3] {0, 3, 2}\n const m: i64[2] {1, 2}\n v = Reshape(x, r)\n y = "
+          "ReduceMax(v, m)"),
+     "reduce"},
+    {BODY("const r: i64[3] {0, 3, 2}\n const m: i64[1] {1}\n v = Reshape(x, r)\n y = ReduceMin(v, "
+          "m)"),
+     "reduce"},
     /* choices: equal values too (columns 0 and 1 of u are the same) */
-    {BODY("const i: i64[6] {0, 0, 2, 3, 4, 5}\n u = Gather(x, i) axis=1\n const k: i64[1] {4}\n v, ix = TopK(u, k) axis=-1\n"
+    {BODY("const i: i64[6] {0, 0, 2, 3, 4, 5}\n u = Gather(x, i) axis=1\n const k: i64[1] {4}\n v, "
+          "ix = TopK(u, k) axis=-1\n"
           " fx = Cast(ix) to=1\n y = Add(v, fx)"),
      "topk"},
-    {BODY("const k: i64[1] {2}\n v, ix = TopK(x, k) largest=0\n g = GatherElements(s, ix) axis=1\n z = Sub(v, g)\n"
+    {BODY("const k: i64[1] {2}\n v, ix = TopK(x, k) largest=0\n g = GatherElements(s, ix) axis=1\n "
+          "z = Sub(v, g)\n"
           " y = ScatterElements(x, ix, z) axis=1"),
      "scatter_elements"},
     /* movements */
     {BODY("y = Concat(x, col, s) axis=1"), "copy"},
     {BODY("const n: i64[2] {2, 4}\n p, q = Split(x, n) axis=1\n y = Concat(q, p) axis=-1"), "copy"},
-    {BODY("const b: i64[1] {-5}\n const e: i64[1] {5}\n const m: i64[1] {1}\n y = Slice(x, b, e, m)"), "copy"},
-    {BODY("const r: i64[3] {0, 2, 3}\n v = Reshape(x, r)\n y = Transpose(v) perm=ints[2, 0, 1]"), "transpose"},
+    {BODY("const b: i64[1] {-5}\n const e: i64[1] {5}\n const m: i64[1] {1}\n y = Slice(x, b, e, "
+          "m)"),
+     "copy"},
+    {BODY("const r: i64[3] {0, 2, 3}\n v = Reshape(x, r)\n y = Transpose(v) perm=ints[2, 0, 1]"),
+     "transpose"},
     {BODY("y = Transpose(x)"), "transpose"},
     /* what has no kernel */
     {BODY("const m: i64[1] {1}\n y = ReduceLogSumExp(x, m)"), "reference"},
     {BODY("const z: i64[] {1}\n y = CumSum(x, z)"), "reference"},
     {BODY("y = Softmax(x) axis=0"), "reference"},
     {BODY("i = Cast(s) to=6\n j = Add(i, i)\n y = Cast(j) to=1"), "reference"},
-    {BODY("const b: i64[1] {5}\n const e: i64[1] {-9223372036854775807}\n const m: i64[1] {1}\n const d: i64[1] {-2}\n"
+    {BODY("const b: i64[1] {5}\n const e: i64[1] {-9223372036854775807}\n const m: i64[1] {1}\n "
+          "const d: i64[1] {-2}\n"
           " y = Slice(x, b, e, m, d)"),
      "reference"},
 };
 
 static void test_operators(void **state) {
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) check_graph(parse, cases[i].text, cases[i].cls, 2e-6);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check_graph(parse, cases[i].text, cases[i].cls, 2e-6);
 }
 
 /* ---- experts ---- */
@@ -192,8 +225,16 @@ static ol_const *quantized_matrix(uint32_t seed, int64_t n, int64_t k) {
     float *scales = (float *)(void *)(p + codes);
     for (size_t i = 0; i < codes; i++) p[i] = (uint8_t)(int8_t)(noise(&seed) * 100);
     for (int64_t i = 0; i < n; i++) scales[i] = 0.01f + 0.005f * noise(&seed);
-    ol_qconst q = {.code = OL_Q_I8, .rows = n, .k = k, .group = k, .n_groups = 1, .codes = p, .row_bytes = (size_t)k,
-                   .scale_dtype = OL_F32, .scales = scales, .global_scale = 1};
+    ol_qconst q = {.code = OL_Q_I8,
+                   .rows = n,
+                   .k = k,
+                   .group = k,
+                   .n_groups = 1,
+                   .codes = p,
+                   .row_bytes = (size_t)k,
+                   .scale_dtype = OL_F32,
+                   .scales = scales,
+                   .global_scale = 1};
     ol_const *c = ol_const_quant(2, (const int64_t[]){n, k}, &q, NULL, 0, ol_free, p, &err);
     assert_non_null(c);
     return c;
@@ -214,7 +255,8 @@ static ol_const *expert_weights(bool quantized, int64_t n, int64_t k) {
     return shaped;
 }
 
-/* Rows of K values by id, experts by TopK over a table of scores; two layers that read the same choice. */
+/* Rows of K values by id, experts by TopK over a table of scores; two layers that read the same
+ * choice. */
 static ol_graph *expert_graph(const char *kind) {
     ol_graph *g = parse("graph \"\" { input input_ids: i64[T]\n output input_ids }");
     g->n_outputs = 0;
@@ -227,23 +269,40 @@ static ol_graph *expert_graph(const char *kind) {
     ol_value *bias = ol_graph_add_constant(g, "bias", float_matrix(79, EXPERTS, N), &err);
     const int64_t two = 2;
     ol_value *k = ol_graph_add_i64(g, "k", &two, 1, &err);
-    const ol_op *gather = ol_op_find("", "Gather"), *topk = ol_op_find("", "TopK"), *mul = ol_op_find("", "Mul");
+    const ol_op *gather = ol_op_find("", "Gather"), *topk = ol_op_find("", "TopK"),
+                *mul = ol_op_find("", "Mul");
     const ol_op *linear = ol_op_find("olivine", "ExpertLinear");
-    ol_value *x = ol_graph_add_node(g, NULL, gather, NULL, (ol_value *[]){table, g->inputs[0]}, 2, NULL, 1, NULL, 0, &err)->outputs[0];
-    ol_value *s = ol_graph_add_node(g, NULL, gather, NULL, (ol_value *[]){scores, g->inputs[0]}, 2, NULL, 1, NULL, 0, &err)->outputs[0];
-    ol_value *id = ol_graph_add_node(g, NULL, topk, NULL, (ol_value *[]){s, k}, 2, NULL, 2, NULL, 0, &err)->outputs[1];
-    ol_value *u = ol_graph_add_node(g, NULL, linear, NULL, (ol_value *[]){x, w, id}, 3, NULL, 1, NULL, 0, &err)->outputs[0];
-    ol_value *v = ol_graph_add_node(g, NULL, linear, NULL, (ol_value *[]){x, w, id, bias}, 4, NULL, 1, NULL, 0, &err)->outputs[0];
-    ol_value *y = ol_graph_add_node(g, NULL, mul, NULL, (ol_value *[]){u, v}, 2, NULL, 1, NULL, 0, &err)->outputs[0];
-    ol_value *down = ol_graph_add_constant(g, "down", expert_weights(quantized, K, N), &err); /* rows of [T, A, N] */
-    y = ol_graph_add_node(g, NULL, linear, NULL, (ol_value *[]){y, down, id}, 3, NULL, 1, NULL, 0, &err)->outputs[0];
+    ol_value *x = ol_graph_add_node(g, NULL, gather, NULL, (ol_value *[]){table, g->inputs[0]}, 2,
+                                    NULL, 1, NULL, 0, &err)
+                      ->outputs[0];
+    ol_value *s = ol_graph_add_node(g, NULL, gather, NULL, (ol_value *[]){scores, g->inputs[0]}, 2,
+                                    NULL, 1, NULL, 0, &err)
+                      ->outputs[0];
+    ol_value *id =
+        ol_graph_add_node(g, NULL, topk, NULL, (ol_value *[]){s, k}, 2, NULL, 2, NULL, 0, &err)
+            ->outputs[1];
+    ol_value *u = ol_graph_add_node(g, NULL, linear, NULL, (ol_value *[]){x, w, id}, 3, NULL, 1,
+                                    NULL, 0, &err)
+                      ->outputs[0];
+    ol_value *v = ol_graph_add_node(g, NULL, linear, NULL, (ol_value *[]){x, w, id, bias}, 4, NULL,
+                                    1, NULL, 0, &err)
+                      ->outputs[0];
+    ol_value *y =
+        ol_graph_add_node(g, NULL, mul, NULL, (ol_value *[]){u, v}, 2, NULL, 1, NULL, 0, &err)
+            ->outputs[0];
+    ol_value *down = ol_graph_add_constant(g, "down", expert_weights(quantized, K, N),
+                                           &err); /* rows of [T, A, N] */
+    y = ol_graph_add_node(g, NULL, linear, NULL, (ol_value *[]){y, down, id}, 3, NULL, 1, NULL, 0,
+                          &err)
+            ->outputs[0];
     assert_int_equal(ol_graph_add_output(g, y, &err), OLV_OK);
     return g;
 }
 
 static void test_experts(void **state) {
     (void)state;
-    /* sums of 48 products of products of sums: terms near 10 that cancel, rounded to f32 on the way */
+    /* sums of 48 products of products of sums: terms near 10 that cancel, rounded to f32 on the way
+     */
     check_graph(expert_graph, "float", "expert_linear", 2e-4);
     check_graph(expert_graph, "quantized", "expert_linear", 2e-4);
 }
@@ -262,14 +321,17 @@ static void test_experts_stay_in_place(void **state) {
             assert_int_equal(ol_const_rows_f32(src, at, 1, a, NULL), OLV_OK);
             assert_int_equal(ol_const_rows_f32(w, e * N + 3, 1, b, NULL), OLV_OK);
             assert_memory_equal(a, b, sizeof a);
-            if (e + 1 < EXPERTS) assert_ptr_not_equal(ol_const_source_rows(w, e * N + 3, N, &at), src); /* lies in two */
+            if (e + 1 < EXPERTS)
+                assert_ptr_not_equal(ol_const_source_rows(w, e * N + 3, N, &at),
+                                     src); /* lies in two */
         }
         ol_const_release(w);
     }
 }
 
 /* Feeds all rows in runs of the given sizes, in turn. */
-static float *run_in_parts(bench *b, ol_entry e, const int64_t *ids, const int64_t *sizes, int n_sizes, size_t row) {
+static float *run_in_parts(bench *b, ol_entry e, const int64_t *ids, const int64_t *sizes,
+                           int n_sizes, size_t row) {
     float *all = ol_calloc(MOST_ROWS * row, sizeof *all);
     const float *out;
     int64_t width;
@@ -287,7 +349,8 @@ static float *run_in_parts(bench *b, ol_entry e, const int64_t *ids, const int64
 static void test_expert_rows_are_independent(void **state) {
     (void)state;
     static const char *const kinds[] = {"float", "quantized"};
-    static const int64_t ones[] = {1}, mixed[] = {16, 3, 7, 1, 12, 2}, whole[] = {MOST_ROWS}, parts[] = {33, 1, 20};
+    static const int64_t ones[] = {1}, mixed[] = {16, 3, 7, 1, 12, 2}, whole[] = {MOST_ROWS},
+                         parts[] = {33, 1, 20};
     const size_t row = 2 * K;
     int64_t ids[MOST_ROWS];
     for (int i = 0; i < MOST_ROWS; i++) ids[i] = i * 5 % 23;
@@ -313,12 +376,17 @@ static void test_expert_rows_are_independent(void **state) {
 static void test_bad_indices(void **state) {
     (void)state;
     static const char *const graphs[] = {
-        "graph \"\" { input input_ids: i64[T]\n const w: f32[4, 1] {1.0, 2.0, 3.0, 4.0}\n y = Gather(w, input_ids)\n output y }",
-        "graph \"\" { input input_ids: i64[T]\n const a: i64[2] {-1, 1}\n f = Cast(input_ids) to=1\n x = Reshape(f, a)\n"
+        "graph \"\" { input input_ids: i64[T]\n const w: f32[4, 1] {1.0, 2.0, 3.0, 4.0}\n y = "
+        "Gather(w, input_ids)\n output y }",
+        "graph \"\" { input input_ids: i64[T]\n const a: i64[2] {-1, 1}\n f = Cast(input_ids) "
+        "to=1\n x = Reshape(f, a)\n"
         " i = Reshape(input_ids, a)\n y = GatherElements(x, i) axis=1\n output y }",
-        "graph \"\" { input input_ids: i64[T]\n const a: i64[2] {-1, 1}\n const w: f32[2, 1, 1] {1.0, 2.0}\n f = Cast(input_ids) to=1\n"
-        " x = Reshape(f, a)\n i = Reshape(input_ids, a)\n y = olivine::ExpertLinear(x, w, i)\n output y }",
-        "graph \"\" { input input_ids: i64[T]\n const w: f32[3, 1] {1.0, 2.0, 3.0}\n const a: i64[2] {-1, 1}\n"
+        "graph \"\" { input input_ids: i64[T]\n const a: i64[2] {-1, 1}\n const w: f32[2, 1, 1] "
+        "{1.0, 2.0}\n f = Cast(input_ids) to=1\n"
+        " x = Reshape(f, a)\n i = Reshape(input_ids, a)\n y = olivine::ExpertLinear(x, w, i)\n "
+        "output y }",
+        "graph \"\" { input input_ids: i64[T]\n const w: f32[3, 1] {1.0, 2.0, 3.0}\n const a: "
+        "i64[2] {-1, 1}\n"
         " i = Reshape(input_ids, a)\n y = GatherND(w, i)\n output y }"};
     for (size_t i = 0; i < sizeof graphs / sizeof graphs[0]; i++) {
         bench b;
@@ -338,22 +406,29 @@ static void test_bad_indices(void **state) {
 static void test_refusals(void **state) {
     (void)state;
     static const char *const graphs[][2] = {
-        {"graph \"\" { input input_ids: i64[T]\n y = NonZero(input_ids)\n output y }", "depends on data"},
-        {"graph \"\" { input input_ids: i64[T]\n s = SequenceConstruct(input_ids)\n y = ConcatFromSequence(s) axis=0\n output y }",
+        {"graph \"\" { input input_ids: i64[T]\n y = NonZero(input_ids)\n output y }",
+         "depends on data"},
+        {"graph \"\" { input input_ids: i64[T]\n s = SequenceConstruct(input_ids)\n y = "
+         "ConcatFromSequence(s) axis=0\n output y }",
          "no tensor"}};
     for (size_t i = 0; i < sizeof graphs / sizeof graphs[0]; i++) {
         ol_plan *p;
         olv_error err = {.status = OLV_OK};
-        ol_plan_options o = {.device = ol_device_find("CPU"), .cpu = ol_cpu_probe(), .precision = OLK_F32, .kv_dtype = OL_F32};
+        ol_plan_options o = {.device = ol_device_find("CPU"),
+                             .cpu = ol_cpu_probe(),
+                             .precision = OLK_F32,
+                             .kv_dtype = OL_F32};
         assert_int_equal(ol_plan_create(parse(graphs[i][0]), &o, &p, &err), OLV_UNSUPPORTED);
         if (!strstr(err.message, graphs[i][1])) fail_msg("%s", err.message);
     }
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_operators), cmocka_unit_test(test_experts),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_operators),
+                                       cmocka_unit_test(test_experts),
                                        cmocka_unit_test(test_experts_stay_in_place),
-                                       cmocka_unit_test(test_expert_rows_are_independent), cmocka_unit_test(test_bad_indices),
+                                       cmocka_unit_test(test_expert_rows_are_independent),
+                                       cmocka_unit_test(test_bad_indices),
                                        cmocka_unit_test(test_refusals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
