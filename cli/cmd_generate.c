@@ -31,6 +31,19 @@ static json_t *result_json(const olv_generation *g) {
     json_object_set_new(o, "ttft_ms", json_real(g->ttft_ms));
     json_object_set_new(o, "prefill_tokens_per_s", json_real(g->prefill_tokens_per_s));
     json_object_set_new(o, "tokens_per_s", json_real(g->decode_tokens_per_s));
+    if (g->n_beams) {
+        json_t *all = json_array();
+        for (size_t i = 0; i < g->n_beams; i++) {
+            const olv_beam *b = &g->beams[i];
+            json_t *one = json_object();
+            json_object_set_new(one, "ids", json_ids(b->ids, b->n_ids));
+            if (b->text) json_object_set_new(one, "text", json_string(b->text));
+            json_object_set_new(one, "score", json_real(b->score));
+            json_object_set_new(one, "finish_reason", json_string(olv_finish_reason_name(b->finish_reason)));
+            json_array_append_new(all, one);
+        }
+        json_object_set_new(o, "sequences", all);
+    }
     if (!g->n_drafted) return o;
     json_object_set_new(o, "drafted_tokens", json_integer((json_int_t)g->n_drafted));
     json_object_set_new(o, "accepted_tokens", json_integer((json_int_t)g->n_accepted));
@@ -121,7 +134,8 @@ int cmd_generate(int argc, char **argv) {
     const char *model = take_model(&positionals);
     if (!model) code = 2;
     else code = load_generation_options();
-    if (!code && !prompt && positionals.count) prompt = positionals.items[0];
+    if (!code && !prompt && positionals.count) prompt = positionals.items[--positionals.count];
+    if (!code && positionals.count) code = usage_error("'generate' takes one prompt; '%s' is too much", positionals.items[0]);
     if (!code && !prompt && !common.jsonl) code = usage_error("no prompt; give -p TEXT, or --jsonl and lines on standard input");
     if (!code) p = open_named_model(model, false, &code);
     if (p) code = common.jsonl ? jsonl_run(answer, p) : generate_one(p, prompt);

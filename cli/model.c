@@ -89,7 +89,17 @@ static char *read_text(const char *path) {
     return text;
 }
 
+/* -1: none of the words. */
+static int early_stopping(const char *word) {
+    static const char *const words[] = {"false", "true", "never"};
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(word, words[i])) return i;
+    return -1;
+}
+
 int load_generation_options(void) {
+    if (gen.early_stopping && early_stopping(gen.early_stopping) < 0)
+        return usage_error("--early-stopping %s: expected true, false or never", gen.early_stopping);
     if (gen.grammar) {
         const char *path = gen.grammar;
         if (!(gen.grammar = read_text(path))) return usage_error("--grammar %s: cannot read that file", path);
@@ -136,6 +146,10 @@ void apply_generation_options(olv_generation_config *c) {
     if (g[22]) c->num_assistant_tokens = gen.num_assistant_tokens;
     if (g[23]) c->prompt_lookup_num_tokens = gen.prompt_lookup_num_tokens;
     if (g[24]) c->max_ngram_size = gen.max_ngram_size;
+    if (g[25]) c->num_beams = gen.num_beams;
+    if (g[26]) c->num_return_sequences = gen.num_return_sequences;
+    if (g[27]) c->length_penalty = gen.length_penalty;
+    if (gen.early_stopping) c->early_stopping = early_stopping(gen.early_stopping);
     c->json_schema = gen.json_schema;
     c->regex = gen.regex;
     c->grammar = gen.grammar;
@@ -276,6 +290,13 @@ static olv_status set_structured(const char *key, const json_t *v, olv_generatio
                                  olv_error *err) {
     if (!strcmp(key, "eos_token_id")) return set_eos(v, c, err);
     if (!strcmp(key, "stop_strings") || !strcmp(key, "stop")) return set_stop(v, c, &r->strings, err);
+    if (!strcmp(key, "early_stopping")) {
+        const char *word = json_is_boolean(v) ? (json_is_true(v) ? "true" : "false") : json_string_value(v);
+        if (!word || early_stopping(word) < 0)
+            return cli_fail(err, OLV_ARG, "\"early_stopping\" must be true, false or \"never\"");
+        c->early_stopping = early_stopping(word);
+        return OLV_OK;
+    }
     if (!strcmp(key, "logit_bias")) return set_bias(v, c, r, err);
     if (!strcmp(key, "dry_breakers")) return set_breakers(v, c, r, err);
     if (!strcmp(key, "json_schema")) return set_schema(v, c, r, err);
@@ -306,6 +327,8 @@ olv_status apply_generation_fields(const json_t *item, olv_generation_config *c,
                   {"prompt_lookup_num_tokens", INT, &c->prompt_lookup_num_tokens}, {"max_ngram_size", INT, &c->max_ngram_size},
                   {"max_matching_ngram_size", INT, &c->max_ngram_size},
                   {"num_assistant_tokens", INT, &c->num_assistant_tokens},
+                  {"num_beams", INT, &c->num_beams}, {"num_return_sequences", INT, &c->num_return_sequences},
+                  {"length_penalty", REAL, &c->length_penalty},
                   {"include_stop_str_in_output", BOOL, &c->include_stop_str_in_output}};
     const char *key;
     json_t *v;

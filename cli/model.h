@@ -21,6 +21,9 @@ typedef struct generation_options {
     int64_t dry_allowed_length, mirostat;
     const char *json_schema, *regex, *grammar;
     bool json_object;
+    int64_t num_beams, num_return_sequences;
+    double length_penalty;
+    const char *early_stopping;
     int64_t prompt_lookup_num_tokens, max_ngram_size, num_assistant_tokens;
     bool given[32];
 } generation_options;
@@ -59,6 +62,10 @@ extern generation_options gen;
     {"prompt-lookup-num-tokens", ARG_INT, &gen.prompt_lookup_num_tokens, "N", "guess from the text; same text",       \
      &gen.given[23]},                                                                                                  \
     {"max-ngram-size", ARG_INT, &gen.max_ngram_size, "N", "tokens that must agree for that", &gen.given[24]},          \
+    {"num-beams", ARG_INT, &gen.num_beams, "N", "beam search", &gen.given[25]},                                        \
+    {"num-return-sequences", ARG_INT, &gen.num_return_sequences, "N", "texts of beam search to give", &gen.given[26]}, \
+    {"length-penalty", ARG_REAL, &gen.length_penalty, "R", "above 0: beam search likes long texts", &gen.given[27]},   \
+    {"early-stopping", ARG_STRING, &gen.early_stopping, "HOW", "true, false, never", NULL},                            \
     {"stop", ARG_LIST, &gen.stop, "TEXT", "ends the generation", NULL}
 /* Reads the files that generation options name, once, after the arguments were parsed; exit code, 0: all is well. */
 int load_generation_options(void);

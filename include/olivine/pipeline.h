@@ -93,6 +93,10 @@ typedef struct olv_generation_config {
     int64_t prompt_lookup_num_tokens; /* guesses from the text so far, at most 15; 0: off */
     int64_t max_ngram_size;           /* tokens that must agree for that, at most; 2 */
     int64_t num_assistant_tokens;     /* guesses of the draft model, at most 15; 5 */
+    /* Beam search, as transformers does it; not with do_sample, constraints and stop strings. */
+    int64_t num_beams, num_return_sequences; /* 1 to 16; 1 */
+    double length_penalty;                   /* 1 */
+    int early_stopping;                      /* 0: false, 1: true, 2: "never" */
 } olv_generation_config;
 OLV_API void olv_generation_config_init(olv_generation_config *cfg);
 /* The model's own defaults (generation_config.json, genai_config.json). */
@@ -111,6 +115,15 @@ typedef struct olv_prompt {
 typedef enum olv_finish_reason { OLV_FINISH_NONE, OLV_FINISH_STOP, OLV_FINISH_LENGTH, OLV_FINISH_CANCELLED } olv_finish_reason;
 OLV_API const char *olv_finish_reason_name(olv_finish_reason r); /* "stop", "length", ... */
 
+/* One of several texts that beam search found. */
+typedef struct olv_beam {
+    int64_t *ids;
+    size_t n_ids;
+    char *text; /* NUL-terminated; NULL without a tokenizer */
+    double score; /* sum of log-probabilities / length ^ length_penalty */
+    olv_finish_reason finish_reason;
+} olv_beam;
+
 typedef struct olv_generation {
     int64_t *ids; /* new tokens */
     size_t n_ids;
@@ -121,6 +134,8 @@ typedef struct olv_generation {
     double ttft_ms;       /* from the call to the first token */
     double prefill_tokens_per_s, decode_tokens_per_s;
     size_t n_steps, n_drafted, n_accepted; /* runs after the prompt; tokens guessed; guesses that were right */
+    olv_beam *beams; /* num_return_sequences texts, best first, with num_beams > 1 */
+    size_t n_beams;
 } olv_generation;
 OLV_API void olv_generation_deinit(olv_generation *g);
 

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "generate/beam.h"
 #include "generate/draft.h"
 #include <string.h>
 
@@ -14,6 +15,11 @@ const char *olv_finish_reason_name(olv_finish_reason r) {
 void olv_generation_deinit(olv_generation *g) {
     ol_free(g->ids);
     ol_free(g->text);
+    for (size_t i = 0; i < g->n_beams; i++) {
+        ol_free(g->beams[i].ids);
+        ol_free(g->beams[i].text);
+    }
+    ol_free(g->beams);
     memset(g, 0, sizeof *g);
 }
 
@@ -102,6 +108,12 @@ static olv_status generate_tokens(ol_loop *l, ol_draft *draft, olv_generation *o
     OL_TRY(ol_session_prompt(p->session, l->seq, ol_loop_ids(l), l->n_prompt, &p->cancel, &scores, &width, err));
     double t1 = ol_now_ms();
     out->prefill_tokens_per_s = 1e3 * (double)l->n_prompt / (t1 - t0);
+    if (l->cfg->num_beams > 1) {
+        OL_TRY(ol_beam_search(l, scores, out, err));
+        out->ttft_ms = ol_now_ms() - start;
+        out->decode_tokens_per_s = 1e3 * (double)ol_loop_made(l) / (ol_now_ms() - t1);
+        return OLV_OK;
+    }
     if (l->limit > 0) OL_TRY(ol_loop_draw(l, scores, &token, err));
     out->ttft_ms = ol_now_ms() - start;
     while (l->reason == OLV_FINISH_NONE && ol_loop_made(l) < l->limit) {
@@ -123,6 +135,7 @@ static olv_status run_loop(ol_loop *l, const int64_t *prompt, size_t n, olv_gene
     OL_TRY(ol_loop_start(l, prompt, (int64_t)n, err));
     OL_TRY(ol_sequence_create(p->pool, &l->seq, err));
     ol_draft *draft;
+    if (l->cfg->num_beams > 1) OL_TRY(ol_beam_check(l, err));
     OL_TRY(ol_draft_create(l, &draft, err));
     olv_status s = generate_tokens(l, draft, out, start, err);
     ol_draft_destroy(draft);

@@ -182,6 +182,8 @@ void olv_generation_config_init(olv_generation_config *c) {
     c->top_k = 50;
     c->bos_token_id = c->pad_token_id = -1;
     c->skip_special_tokens = c->apply_chat_template = true;
+    c->num_beams = c->num_return_sequences = 1;
+    c->length_penalty = 1;
     c->max_ngram_size = 2;
     c->num_assistant_tokens = 5;
     c->xtc_threshold = 0.1;
@@ -244,6 +246,10 @@ olv_status olv_generation_config_check(const olv_generation_config *c, olv_error
         {"xtc_threshold", c->xtc_threshold, 0, 1, true},
         {"prompt_lookup_num_tokens", (double)c->prompt_lookup_num_tokens, 0, OL_DECODE_ROWS - 1, false},
         {"num_assistant_tokens", (double)c->num_assistant_tokens, 0, OL_DECODE_ROWS - 1, false},
+        {"num_beams", (double)c->num_beams, 1, OL_DECODE_ROWS, false},
+        {"num_return_sequences", (double)c->num_return_sequences, 1, (double)c->num_beams, false},
+        {"length_penalty", c->length_penalty, -100, 100, false},
+        {"early_stopping", (double)c->early_stopping, 0, 2, false},
         {"max_ngram_size", (double)c->max_ngram_size, 1, 1024, false},
         {"max_new_tokens", (double)c->max_new_tokens, -1, 1e15, false},
     };
@@ -256,6 +262,8 @@ olv_status olv_generation_config_check(const olv_generation_config *c, olv_error
     if (c->max_new_tokens >= 0 && c->min_new_tokens > c->max_new_tokens)
         return ol_fail(err, OLV_ARG, "min_new_tokens %lld is more than max_new_tokens %lld", (long long)c->min_new_tokens,
                        (long long)c->max_new_tokens);
+    if (c->num_beams > 1 && c->do_sample)
+        return ol_fail(err, OLV_ARG, "num_beams is %lld with do_sample; beam search does not sample", (long long)c->num_beams);
     if (c->mirostat != 0 && c->mirostat != 2)
         return ol_fail(err, OLV_ARG, "mirostat is %lld, expected 0 (off) or 2", (long long)c->mirostat);
     if ((c->json_schema != NULL) + (c->regex != NULL) + (c->grammar != NULL) + c->json_object > 1)

@@ -179,6 +179,8 @@ static const float *run_row(ol_sampler *s, const float *scores) {
     return s->row;
 }
 
+const float *ol_sampler_row(ol_sampler *s, const float *scores) { return run_row(s, scores); }
+
 static bool is_greedy(const ol_sampler *s) { return !s->p.do_sample || s->p.temperature == 0; }
 
 /* Leaves weighed candidates; false when every token is ruled out. */

@@ -74,6 +74,8 @@ void ol_sampler_accept(ol_sampler *s, int64_t token);
 /* Takes back all but the first n generated tokens (mirostat keeps its state). */
 void ol_sampler_truncate(ol_sampler *s, size_t n);
 size_t ol_sampler_generated(const ol_sampler *s);
+/* The scores after penalties, biases and mask, before any cut: `scores` itself or a row valid until the next call. */
+const float *ol_sampler_row(ol_sampler *s, const float *scores);
 /* Tokens allowed from now on: bit i of word i / 32; NULL allows all. Borrowed. */
 void ol_sampler_set_mask(ol_sampler *s, const uint32_t *mask);
 /* The distribution that a draw would use (probs [vocab], zeros elsewhere); randomized stages use this step's draw. */
