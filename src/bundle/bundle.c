@@ -186,8 +186,14 @@ static olv_status read_config(ol_bundle *b, olv_error *err) {
 
 static olv_status open_hf(ol_bundle *b, const ol_bundle_options *o, olv_error *err) {
     char *config = path_of(b->folder, "config.json");
-    if (!config) return ol_fail(err, OLV_NOT_FOUND, "%s: config.json is missing", b->folder);
     ol_free(config);
+    if (!config) { /* it is missing, or there is no memory for its name */
+        char *again = ol_path_join(b->folder, "config.json");
+        bool there = !again || ol_file_exists(again);
+        ol_free(again);
+        if (there) return ol_fail(err, OLV_NOMEM, "no memory to open '%s'", b->folder);
+        return ol_fail(err, OLV_NOT_FOUND, "%s: config.json is missing", b->folder);
+    }
     OL_TRY(read_config(b, err));
     OL_TRY(read_generation(b, "generation_config.json", err));
     return o->no_graph ? OLV_OK : ol_hf_read(b->folder, &b->graph, err);

@@ -58,6 +58,7 @@ typedef struct adder {
 } adder;
 
 static olv_status unknown(adder *a, ol_str s) {
+    if (a->joined.failed) return ol_fail(a->err, OLV_NOMEM, "no memory for merge %u", a->rank);
     return ol_fail(a->err, OLV_FORMAT, "merge %u: '%.*s' is not in the vocabulary", a->rank,
                    (int)(s.len < 80 ? s.len : 80), s.ptr);
 }
