@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rows of 4- and 8-bit codes times f32 activations, for 1 to 16 rows of x, straight from the file's layout; the including
- * file defines W, the vectors vf and vi with their operations, and MAX_ROWS.
+ * file defines W, the vectors vf and vi with their operations, MAX_ROWS (4)
+ * and SUMS (1 or 2 partial sums a row).
  *
  * A row is cut into chunks. 4 bits: W words of 8 codes; lane l of step j holds k = 8 l + j of the chunk, so that x is packed
  * in that order. 8 bits: 4 W codes in natural order. Codes less the code's own zero are exact floats; those of a group
@@ -58,6 +59,7 @@ typedef struct gemv {
     int64_t ldx, ldy, chunk, codes_bytes;
     int64_t groups; /* in a chunk, at least 1 */
     int shift;      /* group = k >> shift; 62: one group a row */
+    vi flip;        /* makes codes what vload_words and vbytes want */
     vi lane_group;  /* 4 bits: group of a lane within the chunk */
     float bias;     /* minus the code's own zero */
 } gemv;
@@ -82,16 +84,25 @@ static float zero_at(const gemv *c, int64_t row, int64_t g) {
     return (float)ol_elem_get(c->q->zero_dtype, z, (uint64_t)g) + c->bias;
 }
 
-/* Per lane of a chunk of 4-bit codes, from group g on. */
-INLINE vf lane_scales(const gemv *c, int64_t row, int64_t g, const bool f32) {
+/* Per lane of a chunk of 4-bit codes, from group g on; whole: all of the chunk's groups exist. */
+INLINE vf lane_scales(const gemv *c, int64_t row, int64_t g, const bool f32, const bool whole) {
     if (c->groups == 1) return vset1(scale_at(c, row, g, f32));
-    int64_t n = c->q->n_groups - g < c->groups ? c->q->n_groups - g : c->groups;
+    int64_t n = whole || c->q->n_groups - g > c->groups ? c->groups : c->q->n_groups - g;
     if (f32) return vpermute(vload_part((const float *)c->q->scales + row * c->q->n_groups + g, n), c->lane_group);
     _Alignas(64) float s[W] = {0};
     for (int64_t j = 0; j < n; j++) s[j] = scale_at(c, row, g + j, false);
     return vpermute(vload(s), c->lane_group);
 }
-static vf lane_zeros(const gemv *c, int64_t row, int64_t g) {
+INLINE vf lane_zeros(const gemv *c, int64_t row, int64_t g) {
+    ol_dtype t = c->q->zero_dtype;
+    if (t == OL_U4 || t == OL_I4) { /* at most 8 groups: a word of nibbles, from an odd group only if it is the only one */
+        uint32_t bits = 0;
+        size_t at = (size_t)g / 2, left = c->q->zero_row_bytes - at;
+        memcpy(&bits, (const uint8_t *)c->q->zeros + (size_t)row * c->q->zero_row_bytes + at, left < 4 ? left : 4);
+        bits >>= g % 2 * 4;
+        return vlane_nibbles(t == OL_I4 ? bits ^ 0x88888888u : bits, c->lane_group, c->bias - (t == OL_I4 ? 8 : 0));
+    }
+    if (c->groups == 1) return vset1(zero_at(c, row, g));
     _Alignas(64) float z[W] = {0};
     for (int64_t j = 0; j < c->groups && g + j < c->q->n_groups; j++) z[j] = zero_at(c, row, g + j);
     return vpermute(vload(z), c->lane_group);
@@ -99,55 +110,77 @@ static vf lane_zeros(const gemv *c, int64_t row, int64_t g) {
 
 /* ---- one chunk of one weight row for MR rows of x ---- */
 
-INLINE void chunk4(const gemv *c, int64_t row, const uint8_t *p, int64_t k, const float *x, const int MR, const bool zp,
-                   const bool f32, vf *acc) {
-    vi words = vload_words(p, c->q->code);
-    vf zero = zp ? lane_zeros(c, row, k >> c->shift) : vzero();
-    vf sum[MAX_ROWS];
+/* Constants of a loop over chunks. */
+typedef struct form {
+    bool nibbles, zp, f32;
+} form;
+
+INLINE void chunk4(const gemv *c, int64_t row, const uint8_t *p, int64_t k, const float *x, const int MR, const form f,
+                   const bool whole, vf *acc) {
+    vi words = vload_words(p, c->flip);
+    vf zero = f.zp ? lane_zeros(c, row, k >> c->shift) : vzero();
+    vf sum[MAX_ROWS][SUMS];
 #pragma GCC unroll 8
     for (int j = 0; j < 8; j++) {
         vf v = vnibbles(words, j);
-        if (zp) v = vsub(v, zero);
+        if (f.zp) v = vsub(v, zero);
 #pragma GCC unroll 8
         for (int i = 0; i < MR; i++) {
             vf xi = vload(x + i * c->ldx + j * W);
-            sum[i] = j == 0 ? vmul(v, xi) : vfma(v, xi, sum[i]);
+            sum[i][j % SUMS] = j < SUMS ? vmul(v, xi) : vfma(v, xi, sum[i][j % SUMS]);
         }
     }
-    vf scale = lane_scales(c, row, k >> c->shift, f32);
+    vf scale = lane_scales(c, row, k >> c->shift, f.f32, whole);
 #pragma GCC unroll 8
-    for (int i = 0; i < MR; i++) acc[i] = vfma(sum[i], scale, acc[i]);
+    for (int i = 0; i < MR; i++) acc[i] = vfma(SUMS == 2 ? vadd(sum[i][0], sum[i][SUMS - 1]) : sum[i][0], scale, acc[i]);
 }
 
-INLINE void chunk8(const gemv *c, int64_t row, const uint8_t *p, int64_t k, const float *x, const int MR, const bool zp,
-                   const bool f32, vf *acc) {
-    int64_t per = (int64_t)1 << c->shift; /* k of a group */
-    vf sum[MAX_ROWS], zero = zp ? vset1(zero_at(c, row, k >> c->shift)) : vzero();
+INLINE vf bytes_less(const gemv *c, const uint8_t *p, const bool zp, vf zero) {
+    vf v = vbytes(p, c->flip);
+    return zp ? vsub(v, zero) : v;
+}
+
+INLINE void chunk8(const gemv *c, int64_t row, const uint8_t *p, int64_t k, const float *x, const int MR, const form f,
+                   vf *acc) {
+    vf sum[MAX_ROWS], zero = vzero();
+    if (c->groups == 1) {
+        if (f.zp) zero = vset1(zero_at(c, row, k >> c->shift));
 #pragma GCC unroll 4
-    for (int j = 0; j < 4; j++) {
-        int64_t at = k + j * W, g = at >> c->shift;
-        bool starts = j == 0 || (at & (per - 1)) == 0, ends = j == 3 || ((at + W) & (per - 1)) == 0;
-        if (g >= c->q->n_groups) return;
-        if (zp && starts) zero = vset1(zero_at(c, row, g));
-        vf v = vbytes(p + j * W, c->q->code);
-        if (zp) v = vsub(v, zero);
+        for (int j = 0; j < 4; j++) {
+            vf v = bytes_less(c, p + j * W, f.zp, zero);
 #pragma GCC unroll 8
-        for (int i = 0; i < MR; i++) {
-            vf xi = vload(x + i * c->ldx + j * W);
-            sum[i] = starts ? vmul(v, xi) : vfma(v, xi, sum[i]);
+            for (int i = 0; i < MR; i++) {
+                vf xi = vload(x + i * c->ldx + j * W);
+                sum[i] = j == 0 ? vmul(v, xi) : vfma(v, xi, sum[i]);
+            }
         }
-        if (!ends) continue;
-        vf scale = vset1(scale_at(c, row, g, f32));
+        vf scale = vset1(scale_at(c, row, k >> c->shift, f.f32));
 #pragma GCC unroll 8
         for (int i = 0; i < MR; i++) acc[i] = vfma(sum[i], scale, acc[i]);
+        return;
     }
+    for (int j = 0; j < 4; j++) { /* a vector lies in one group */
+        int64_t g = (k + j * W) >> c->shift;
+        if (g >= c->q->n_groups) return;
+        if (f.zp) zero = vset1(zero_at(c, row, g));
+        vf v = bytes_less(c, p + j * W, f.zp, zero), scale = vset1(scale_at(c, row, g, f.f32));
+#pragma GCC unroll 8
+        for (int i = 0; i < MR; i++) acc[i] = vfma(vmul(v, vload(x + i * c->ldx + j * W)), scale, acc[i]);
+    }
+}
+
+INLINE void chunk(const gemv *c, int64_t row, const uint8_t *p, int64_t k, const float *x, const int MR, const form f,
+                  const bool whole, vf *acc) {
+    if (f.nibbles)
+        chunk4(c, row, p, k, x, MR, f, whole, acc);
+    else
+        chunk8(c, row, p, k, x, MR, f, acc);
 }
 
 /* ---- NR weight rows, whose chunks alternate, times MR rows of x ---- */
 
-INLINE void rows(const gemv *c, int64_t n, int64_t i0, const int NR, const int MR, const bool nibbles, const bool zp,
-                 const bool f32) {
-    const int64_t step = nibbles ? 8 * W : 4 * W, bytes = 4 * W;
+INLINE void rows(const gemv *c, int64_t n, int64_t i0, const int NR, const int MR, const form f) {
+    const int64_t step = f.nibbles ? 8 * W : 4 * W, bytes = 4 * W;
     const uint8_t *w[2];
     const float *x = c->x + i0 * c->ldx;
     vf acc[2][MAX_ROWS];
@@ -163,22 +196,16 @@ INLINE void rows(const gemv *c, int64_t n, int64_t i0, const int NR, const int M
 #pragma GCC unroll 2
         for (int r = 0; r < NR; r++) {
             _mm_prefetch((const char *)ahead + r * bytes, _MM_HINT_T0);
-            if (nibbles)
-                chunk4(c, n + r, w[r] + k / 2, k, x, MR, zp, f32, acc[r]);
-            else
-                chunk8(c, n + r, w[r] + k, k, x, MR, zp, f32, acc[r]);
+            chunk(c, n + r, w[r] + (f.nibbles ? k / 2 : k), k, x, MR, f, true, acc[r]);
         }
     }
     if (k < c->q->k)
 #pragma GCC unroll 2
         for (int r = 0; r < NR; r++) {
             uint8_t part[4 * W] = {0};
-            int64_t at = nibbles ? k / 2 : k;
+            int64_t at = f.nibbles ? k / 2 : k;
             memcpy(part, w[r] + at, (size_t)(c->codes_bytes - at));
-            if (nibbles)
-                chunk4(c, n + r, part, k, x, MR, zp, f32, acc[r]);
-            else
-                chunk8(c, n + r, part, k, x, MR, zp, f32, acc[r]);
+            chunk(c, n + r, part, k, x, MR, f, false, acc[r]);
         }
 #pragma GCC unroll 2
     for (int r = 0; r < NR; r++)
@@ -189,24 +216,21 @@ INLINE void rows(const gemv *c, int64_t n, int64_t i0, const int NR, const int M
 #define ROWS(NR, MR)                                                                                                 \
     __attribute__((noinline)) static void rows4_##NR##x##MR(const gemv *c, int64_t n, int64_t i) {                   \
         if (c->q->zero_dtype != OL_DTYPE_NONE)                                                                       \
-            rows(c, n, i, NR, MR, true, true, false);                                                                \
+            rows(c, n, i, NR, MR, (form){true, true, false});                                                        \
         else if (c->q->scale_dtype == OL_F32)                                                                        \
-            rows(c, n, i, NR, MR, true, false, true);                                                                \
+            rows(c, n, i, NR, MR, (form){true, false, true});                                                        \
         else                                                                                                         \
-            rows(c, n, i, NR, MR, true, false, false);                                                               \
+            rows(c, n, i, NR, MR, (form){true, false, false});                                                       \
     }                                                                                                                \
     __attribute__((noinline)) static void rows8_##NR##x##MR(const gemv *c, int64_t n, int64_t i) {                   \
         if (c->q->zero_dtype != OL_DTYPE_NONE)                                                                       \
-            rows(c, n, i, NR, MR, false, true, false);                                                               \
+            rows(c, n, i, NR, MR, (form){false, true, false});                                                       \
         else if (c->q->scale_dtype == OL_F32)                                                                        \
-            rows(c, n, i, NR, MR, false, false, true);                                                               \
+            rows(c, n, i, NR, MR, (form){false, false, true});                                                       \
         else                                                                                                         \
-            rows(c, n, i, NR, MR, false, false, false);                                                              \
+            rows(c, n, i, NR, MR, (form){false, false, false});                                                      \
     }
 ROWS(1, 1) ROWS(2, 1) ROWS(1, 2) ROWS(1, 4)
-#if MAX_ROWS == 8
-ROWS(1, 8)
-#endif
 
 typedef void rows_fn(const gemv *, int64_t, int64_t);
 
@@ -219,16 +243,14 @@ static void run(const olk_linear_args *a, int64_t m0, int64_t m1, int64_t n0, in
     c.shift = q->n_groups == 1 ? 62 : __builtin_ctzll((uint64_t)q->group);
     c.groups = c.chunk >> c.shift ? c.chunk >> c.shift : 1;
     c.lane_group = vlane_groups(c.groups == 1 ? 31 : c.shift - 3);
+    c.flip = vflip(q->code);
     c.bias = q->code == OL_Q_U4 ? -8 : q->code == OL_Q_U8 ? -128 : 0;
     for (int64_t i = m0, step; i < m1; i += step) {
         int64_t left = m1 - i;
-        step = left >= MAX_ROWS ? MAX_ROWS : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        step = left >= MAX_ROWS ? MAX_ROWS : left >= 2 ? 2 : 1;
         rows_fn *f = step == 1 ? (nibbles ? rows4_1x1 : rows8_1x1)
                    : step == 2 ? (nibbles ? rows4_1x2 : rows8_1x2)
                                : (nibbles ? rows4_1x4 : rows8_1x4);
-#if MAX_ROWS == 8
-        if (step == 8) f = nibbles ? rows4_1x8 : rows8_1x8;
-#endif
         int64_t n = n0;
         for (; step == 1 && n + 1 < n1; n += 2) (nibbles ? rows4_2x1 : rows8_2x1)(&c, n, i);
         for (; n < n1; n++) f(&c, n, i);

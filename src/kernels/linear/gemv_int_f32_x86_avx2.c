@@ -5,6 +5,7 @@
 
 #define W 8
 #define MAX_ROWS 4
+#define SUMS 1
 
 typedef __m256 vf;
 typedef __m256i vi;
@@ -12,6 +13,7 @@ typedef __m256i vi;
 #define vset1 _mm256_set1_ps
 #define vload(p) _mm256_loadu_ps(p)
 #define vfma _mm256_fmadd_ps
+#define vadd _mm256_add_ps
 #define vsub _mm256_sub_ps
 #define vmul _mm256_mul_ps
 #define vpermute(v, i) _mm256_permutevar8x32_ps(v, i)
@@ -25,16 +27,22 @@ static inline vi vlane_groups(int shift) {
     return _mm256_srl_epi32(lane, _mm_cvtsi32_si128(shift));
 }
 /* Words of 8 codes, in two's complement. */
-static inline vi vload_words(const uint8_t *p, ol_qcode code) {
-    __m256i flip = _mm256_set1_epi8(code == OL_Q_U4 ? (char)0x88 : 0);
+static inline vi vflip(ol_qcode code) {
+    return _mm256_set1_epi8(code == OL_Q_U4 ? (char)0x88 : code == OL_Q_U8 ? (char)0x80 : 0);
+}
+static inline vi vload_words(const uint8_t *p, vi flip) {
     return _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(const void *)p), flip);
 }
 static inline vf vnibbles(vi words, const int j) {
     return _mm256_cvtepi32_ps(_mm256_srai_epi32(j < 7 ? _mm256_slli_epi32(words, 28 - 4 * j) : words, 28));
 }
-static inline vf vbytes(const uint8_t *p, ol_qcode code) {
-    __m128i flip = _mm_set1_epi8(code == OL_Q_U8 ? (char)0x80 : 0);
-    __m128i b = _mm_xor_si128(_mm_loadl_epi64((const __m128i *)(const void *)p), flip);
+/* Nibble `group` of a word, plus bias. */
+static inline vf vlane_nibbles(uint32_t bits, vi group, float bias) {
+    __m256i v = _mm256_srlv_epi32(_mm256_set1_epi32((int)bits), _mm256_slli_epi32(group, 2));
+    return _mm256_add_ps(_mm256_cvtepi32_ps(_mm256_and_si256(v, _mm256_set1_epi32(15))), _mm256_set1_ps(bias));
+}
+static inline vf vbytes(const uint8_t *p, vi flip) {
+    __m128i b = _mm_xor_si128(_mm_loadl_epi64((const __m128i *)(const void *)p), _mm256_castsi256_si128(flip));
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(b));
 }
 static inline float vsum(vf v) {

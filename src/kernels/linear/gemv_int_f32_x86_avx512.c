@@ -4,7 +4,8 @@
 #include <immintrin.h>
 
 #define W 16
-#define MAX_ROWS 8
+#define MAX_ROWS 4
+#define SUMS 2
 
 typedef __m512 vf;
 typedef __m512i vi;
@@ -12,6 +13,7 @@ typedef __m512i vi;
 #define vset1 _mm512_set1_ps
 #define vload(p) _mm512_loadu_ps(p)
 #define vfma _mm512_fmadd_ps
+#define vadd _mm512_add_ps
 #define vsub _mm512_sub_ps
 #define vmul _mm512_mul_ps
 #define vpermute(v, i) _mm512_permutexvar_ps(i, v)
@@ -24,16 +26,21 @@ static inline vi vlane_groups(int shift) {
     return _mm512_srl_epi32(lane, _mm_cvtsi32_si128(shift));
 }
 /* Words of 8 codes, as unsigned ones whose zero is 8. */
-static inline vi vload_words(const uint8_t *p, ol_qcode code) {
-    return _mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(code == OL_Q_I4 ? (char)0x88 : 0));
+static inline vi vload_words(const uint8_t *p, vi flip) { return _mm512_xor_si512(_mm512_loadu_si512(p), flip); }
+static inline vi vflip(ol_qcode code) {
+    return _mm512_set1_epi8(code == OL_Q_I4 ? (char)0x88 : code == OL_Q_U8 ? (char)0x80 : 0);
+}
+/* Nibble `group` of a word, plus bias. */
+static inline vf vlane_nibbles(uint32_t bits, vi group, float bias) {
+    __m512i v = _mm512_srlv_epi32(_mm512_set1_epi32((int)bits), _mm512_slli_epi32(group, 2));
+    return _mm512_add_ps(_mm512_cvtepi32_ps(_mm512_and_si512(v, _mm512_set1_epi32(15))), _mm512_set1_ps(bias));
 }
 static inline vf vnibbles(vi words, const int j) {
     const __m512 value = _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7);
     return _mm512_permutexvar_ps(j ? _mm512_srli_epi32(words, (unsigned)(4 * j)) : words, value);
 }
-static inline vf vbytes(const uint8_t *p, ol_qcode code) {
-    __m128i flip = _mm_set1_epi8(code == OL_Q_U8 ? (char)0x80 : 0);
-    __m128i b = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(const void *)p), flip);
+static inline vf vbytes(const uint8_t *p, vi flip) {
+    __m128i b = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(const void *)p), _mm512_castsi512_si128(flip));
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(b));
 }
 static inline float vsum(vf v) {
