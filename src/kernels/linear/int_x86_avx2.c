@@ -120,12 +120,11 @@ typedef struct product {
     float *y;
     int64_t ldy;
     int64_t codes_bytes;
-    int64_t groups, group_units; /* groups in a unit, or (if 1) units in a group */
-    __m256i flip, lane_group;
+    int64_t groups; /* in a unit, at least 1 */
+    int shift;      /* if 1: group = unit >> shift */
+    __m256i flip;   /* makes codes unsigned nibbles, or signed bytes */
     float bias; /* minus the code's own zero */
 } product;
-
-static float float_at(ol_dtype t, const void *p, int64_t at) { return (float)ol_elem_get(t, p, (uint64_t)at); }
 
 INLINE float scale_at(const product *c, int64_t row, int64_t g) {
     int64_t at = row * c->q->n_groups + g;
@@ -140,20 +139,22 @@ INLINE float scale_at(const product *c, int64_t row, int64_t g) {
     return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128((int)((uint32_t)h << 16))));
 }
 
-/* Scale, or zero point less the code's own, of every lane of unit u. */
-INLINE __m256 lane_scales(const product *c, int64_t row, int64_t u) {
-    if (c->groups == 1) return _mm256_set1_ps(scale_at(c, row, u / c->group_units));
-    float s[8] = {0};
-    for (int64_t j = 0, g = u * c->groups; j < c->groups && g + j < c->q->n_groups; j++) s[j] = scale_at(c, row, g + j);
-    return _mm256_permutevar8x32_ps(_mm256_loadu_ps(s), c->lane_group);
-}
-static __m256 lane_zeros(const product *c, int64_t row, int64_t u) {
+INLINE float zero_at(const product *c, int64_t row, int64_t g) {
     const uint8_t *z = (const uint8_t *)c->q->zeros + (size_t)row * c->q->zero_row_bytes;
-    float s[8] = {0};
-    int64_t g = c->groups == 1 ? u / c->group_units : u * c->groups;
-    for (int64_t j = 0; j < c->groups && g + j < c->q->n_groups; j++)
-        s[j] = float_at(c->q->zero_dtype, z, g + j) + c->bias;
-    return _mm256_permutevar8x32_ps(_mm256_loadu_ps(s), c->lane_group);
+    if (c->q->zero_dtype == OL_U4) return (float)(z[g / 2] >> (g & 1) * 4 & 15) + c->bias;
+    if (c->q->zero_dtype == OL_U8) return (float)z[g] + c->bias;
+    return (float)ol_elem_get(c->q->zero_dtype, z, (uint64_t)g) + c->bias;
+}
+
+/* Scale, or zero point less the code's own, of every lane of unit u: of 1, 2 or 4 groups. */
+INLINE __m256 lane_values(const product *c, int64_t row, int64_t u, float (*at)(const product *, int64_t, int64_t)) {
+    if (c->groups == 1) return _mm256_set1_ps(at(c, row, u >> c->shift));
+    int64_t g = u * c->groups, last = c->q->n_groups - 1; /* past the end x is 0 */
+    __m128 lo = _mm_set1_ps(at(c, row, g)), hi = _mm_set1_ps(at(c, row, g < last ? g + 1 : last));
+    if (c->groups == 2) return _mm256_insertf128_ps(_mm256_castps128_ps256(lo), hi, 1);
+    __m128 lo2 = _mm_set1_ps(at(c, row, g + 2 < last ? g + 2 : last));
+    __m128 hi2 = _mm_set1_ps(at(c, row, g + 3 < last ? g + 3 : last));
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_blend_ps(lo, hi, 12)), _mm_blend_ps(lo2, hi2, 12), 1);
 }
 
 /* 16-bit sums of pairs of products. */
@@ -180,7 +181,8 @@ INLINE void unit(const product *c, int64_t row, int64_t u, const uint8_t *p, con
         w[0] = v;
     }
     size[0] = _mm256_abs_epi8(w[0]);
-    __m256 scale = lane_scales(c, row, u), zero = zp ? lane_zeros(c, row, u) : _mm256_setzero_ps();
+    __m256 scale = lane_values(c, row, u, scale_at);
+    __m256 zero = zp ? lane_values(c, row, u, zero_at) : _mm256_setzero_ps();
 #pragma GCC unroll 4
     for (int i = 0; i < MR; i++, x += c->f.row_bytes) {
         __m256i s = pairs(w[0], size[0], x);
@@ -234,10 +236,7 @@ static void run(const olk_linear_args *a, int64_t m0, int64_t m1, int64_t n0, in
     product c = {.q = q, .f = form_of(a->w), .act = a->act, .y = a->y, .ldy = a->ldy};
     c.codes_bytes = c.f.nibbles ? (q->k + 1) / 2 : q->k;
     c.groups = q->n_groups == 1 || q->group >= c.f.unit_k ? 1 : c.f.unit_k / q->group;
-    c.group_units = q->n_groups == 1 ? INT64_MAX : c.groups == 1 ? q->group / c.f.unit_k : 1;
-    int group_lanes = (int)(8 / c.groups);
-    c.lane_group = _mm256_srl_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
-                                    _mm_cvtsi32_si128(__builtin_ctz((unsigned)group_lanes)));
+    c.shift = q->n_groups == 1 ? 62 : c.groups == 1 ? __builtin_ctzll((uint64_t)(q->group / c.f.unit_k)) : 0;
     c.flip = _mm256_set1_epi8(q->code == OL_Q_I4 ? (char)0x88 : q->code == OL_Q_U8 ? (char)0x80 : 0);
     c.bias = q->code == OL_Q_U4 ? -8 : q->code == OL_Q_U8 ? -128 : 0;
     for (int64_t i = m0; i < m1; i += MAX_MR) /* these rows of x stay in the first-level cache */
