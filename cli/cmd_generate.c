@@ -31,6 +31,7 @@ static json_t *result_json(const olv_generation *g) {
     json_object_set_new(o, "ttft_ms", json_real(g->ttft_ms));
     json_object_set_new(o, "prefill_tokens_per_s", json_real(g->prefill_tokens_per_s));
     json_object_set_new(o, "tokens_per_s", json_real(g->decode_tokens_per_s));
+    if (g->n_reused) json_object_set_new(o, "reused_tokens", json_integer((json_int_t)g->n_reused));
     if (g->n_beams) {
         json_t *all = json_array();
         for (size_t i = 0; i < g->n_beams; i++) {

@@ -150,6 +150,8 @@ void apply_generation_options(olv_generation_config *c) {
     if (g[26]) c->num_return_sequences = gen.num_return_sequences;
     if (g[27]) c->length_penalty = gen.length_penalty;
     if (gen.early_stopping) c->early_stopping = early_stopping(gen.early_stopping);
+    c->prompt_cache = gen.prompt_cache;
+    c->no_prompt_reuse = gen.no_prompt_reuse;
     c->json_schema = gen.json_schema;
     c->regex = gen.regex;
     c->grammar = gen.grammar;

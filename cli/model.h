@@ -21,6 +21,8 @@ typedef struct generation_options {
     int64_t dry_allowed_length, mirostat;
     const char *json_schema, *regex, *grammar;
     bool json_object;
+    const char *prompt_cache;
+    bool no_prompt_reuse;
     int64_t num_beams, num_return_sequences;
     double length_penalty;
     const char *early_stopping;
@@ -66,6 +68,8 @@ extern generation_options gen;
     {"num-return-sequences", ARG_INT, &gen.num_return_sequences, "N", "texts of beam search to give", &gen.given[26]}, \
     {"length-penalty", ARG_REAL, &gen.length_penalty, "R", "above 0: beam search likes long texts", &gen.given[27]},   \
     {"early-stopping", ARG_STRING, &gen.early_stopping, "HOW", "true, false, never", NULL},                            \
+    {"prompt-cache", ARG_STRING, &gen.prompt_cache, "FILE", "read and save the prompt's state there", NULL},           \
+    {"no-prompt-reuse", ARG_FLAG, &gen.no_prompt_reuse, NULL, "compute every prompt whole", NULL},                     \
     {"stop", ARG_LIST, &gen.stop, "TEXT", "ends the generation", NULL}
 /* Reads the files that generation options name, once, after the arguments were parsed; exit code, 0: all is well. */
 int load_generation_options(void);

@@ -97,6 +97,9 @@ typedef struct olv_generation_config {
     int64_t num_beams, num_return_sequences; /* 1 to 16; 1 */
     double length_penalty;                   /* 1 */
     int early_stopping;                      /* 0: false, 1: true, 2: "never" */
+    /* The last prompt stays in memory, and the next one that begins alike computes only the rest; the text is the same. */
+    bool no_prompt_reuse;
+    const char *prompt_cache; /* borrowed path: the prompt's state is read from there and saved there; NULL: no file */
 } olv_generation_config;
 OLV_API void olv_generation_config_init(olv_generation_config *cfg);
 /* The model's own defaults (generation_config.json, genai_config.json). */
@@ -134,6 +137,7 @@ typedef struct olv_generation {
     double ttft_ms;       /* from the call to the first token */
     double prefill_tokens_per_s, decode_tokens_per_s;
     size_t n_steps, n_drafted, n_accepted; /* runs after the prompt; tokens guessed; guesses that were right */
+    size_t n_reused; /* prompt tokens that were not computed again */
     olv_beam *beams; /* num_return_sequences texts, best first, with num_beams > 1 */
     size_t n_beams;
 } olv_generation;

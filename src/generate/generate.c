@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "generate/beam.h"
 #include "generate/draft.h"
+#include "generate/prompt_cache.h"
 #include <string.h>
 
 const char *olv_finish_reason_name(olv_finish_reason r) {
@@ -103,11 +104,12 @@ static olv_status advance(ol_loop *l, ol_draft *draft, olv_generation *out, olv_
 static olv_status generate_tokens(ol_loop *l, ol_draft *draft, olv_generation *out, double start, olv_error *err) {
     olv_pipeline *p = l->p;
     const float *scores;
-    int64_t width, token;
+    int64_t width, token, reused;
     double t0 = ol_now_ms();
-    OL_TRY(ol_session_prompt(p->session, l->seq, ol_loop_ids(l), l->n_prompt, &p->cancel, &scores, &width, err));
+    OL_TRY(ol_prompt_run(l, &scores, &width, &reused, err));
     double t1 = ol_now_ms();
-    out->prefill_tokens_per_s = 1e3 * (double)l->n_prompt / (t1 - t0);
+    out->prefill_tokens_per_s = 1e3 * (double)(l->n_prompt - reused) / (t1 - t0);
+    out->n_reused = (size_t)reused;
     if (l->cfg->num_beams > 1) {
         OL_TRY(ol_beam_search(l, scores, out, err));
         out->ttft_ms = ol_now_ms() - start;
@@ -133,12 +135,12 @@ static olv_status run_loop(ol_loop *l, const int64_t *prompt, size_t n, olv_gene
         return ol_fail(err, OLV_LIMIT, "the prompt has %zu tokens, the model's context holds %lld; shorten the prompt", n,
                        (long long)p->context_length);
     OL_TRY(ol_loop_start(l, prompt, (int64_t)n, err));
-    OL_TRY(ol_sequence_create(p->pool, &l->seq, err));
     ol_draft *draft;
     if (l->cfg->num_beams > 1) OL_TRY(ol_beam_check(l, err));
     OL_TRY(ol_draft_create(l, &draft, err));
     olv_status s = generate_tokens(l, draft, out, start, err);
     ol_draft_destroy(draft);
+    if (s == OLV_OK) ol_prompt_keep(l);
     return s;
 }
 

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "compress/compress.h"
 #include "generate/draft.h"
+#include "generate/prompt_cache.h"
 #include "graph/op.h"
 #include <stdlib.h>
 #include <string.h>
@@ -107,7 +108,7 @@ static olv_status open_text(olv_pipeline *p, const olv_pipeline_options *o, olv_
     OL_TRY(olv_tokenizer_open(p->bundle->tokenizer, &p->tokenizer, err));
     if (!p->bundle->chat_template) return OLV_OK;
     /* A model whose template cannot be read still completes plain prompts: the error comes when messages are given. */
-    olv_status s = olv_template_open(p->bundle->folder, &p->chat, NULL);
+    olv_status s = olv_template_open(p->bundle->kind == OL_BUNDLE_GGUF ? p->bundle->path : p->bundle->folder, &p->chat, NULL);
     return s == OLV_NOMEM ? ol_fail(err, OLV_NOMEM, "no memory for the chat template") : OLV_OK;
 }
 
@@ -157,6 +158,7 @@ olv_status olv_pipeline_open(const char *model, const olv_pipeline_options *opt,
 void olv_pipeline_close(olv_pipeline *p) {
     if (!p) return;
     olv_pipeline_close(p->draft);
+    ol_prompt_forget(p);
     ol_session_destroy(p->session);
     ol_state_pool_destroy(p->pool);
     ol_plan_destroy(p->plan);

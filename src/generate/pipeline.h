@@ -29,6 +29,9 @@ struct olv_pipeline {
     int64_t rope_switch; /* longrope: the cache is made anew when a sequence grows past it; 0: never */
     double load_ms;
     volatile bool cancel;
+    ol_sequence *kept; /* of the last prompt; NULL: none */
+    ol_buf kept_ids;   /* int64: its tokens */
+    uint64_t kept_file; /* hash of the path of a prompt_cache file that holds it, or more; 0: none */
     const char **stop_strings; /* borrowed views for the default config */
     ol_grammar_vocab *grammar_vocab; /* made by the first constrained generation */
     int64_t grammar_eos[16];         /* the end tokens that it was made with */

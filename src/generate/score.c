@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "generate/pipeline.h"
+#include "generate/prompt_cache.h"
 #include <string.h>
 
 #define SCORE_ROWS 64 /* rows a run: bounds the buffer of scores at large vocabularies */
@@ -41,6 +42,7 @@ olv_status olv_logits(olv_pipeline *p, const int64_t *ids, const int64_t *mask, 
                       olv_error *err) {
     if ((int64_t)n > p->context_length)
         return ol_fail(err, OLV_LIMIT, "%zu tokens are more than the context length %lld", n, (long long)p->context_length);
+    ol_prompt_forget(p);
     int64_t *kept = ol_calloc(n + 1, sizeof *kept);
     size_t *row_of = ol_calloc(n + 1, sizeof *row_of), m = 0;
     ol_sequence *seq = NULL;
@@ -105,6 +107,7 @@ olv_status olv_pipeline_benchmark(olv_pipeline *p, size_t n_prompt, size_t n_new
     if (n_prompt < 1 || n_prompt + n_new > (size_t)p->context_length)
         return ol_fail(err, OLV_LIMIT, "%zu + %zu tokens do not fit the context length %lld", n_prompt, n_new,
                        (long long)p->context_length);
+    ol_prompt_forget(p);
     int64_t *ids = ol_calloc(n_prompt, sizeof *ids);
     if (!ids) return ol_fail(err, OLV_NOMEM, "no memory for %zu tokens", n_prompt);
     for (size_t i = 0; i < n_prompt; i++) ids[i] = (int64_t)(next_random(&seed) % (uint64_t)p->vocab_size);
