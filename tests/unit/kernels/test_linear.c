@@ -38,10 +38,9 @@ static void run(const olk_linear *v, const olk_weight *w, int64_t m, float *y) {
 
 static const uint64_t levels[] = {0, OL_ISA_AVX2, OL_ISA_AVX512, OL_ISA_VNNI, OL_ISA_BF16};
 
-static void test_decode_rows_keep_their_bits(void **state) {
-    (void)state;
-    ol_qconst q = make_qconst();
-    olk_weight w = {.n = N, .k = K, .q = &q};
+/* With every precision, CPU level and number of rows the same bits as among 16 rows. */
+static void check_decode_rows(const ol_qconst *q) {
+    olk_weight w = {.n = N, .k = q->k, .q = q};
     static const olk_precision precisions[] = {OLK_DEFAULT, OLK_F32, OLK_BF16};
     static float full[M * N], some[M * N];
     for (size_t l = 0; l < sizeof levels / sizeof *levels; l++) {
@@ -57,6 +56,33 @@ static void test_decode_rows_keep_their_bits(void **state) {
             }
         }
     }
+}
+
+static void test_decode_rows_keep_their_bits(void **state) {
+    (void)state;
+    ol_qconst q = make_qconst();
+    check_decode_rows(&q);
+    q.code = OL_Q_I8; /* half the columns, a byte each */
+    q.k = K / 2;
+    q.n_groups = q.k / GROUP;
+    check_decode_rows(&q);
+}
+
+/* No level with vectors falls back to portable code, or to float activations where int8 ones are allowed. */
+static void test_each_level_has_its_own(void **state) {
+    (void)state;
+    ol_qconst q = make_qconst();
+    olk_weight w = {.n = N, .k = K, .q = &q};
+#if defined(__x86_64__)
+    for (int64_t m = 1; m < 40; m += 19) {
+        const olk_linear *v = olk_linear_select(&w, m, OLK_DEFAULT, OL_ISA_AVX2, NULL, 0);
+        assert_string_equal(v->name, "olk_linear_int_i8__avx2");
+    }
+    assert_string_equal(olk_linear_select(&w, 1, OLK_F32, OL_ISA_AVX2, NULL, 0)->name, "olk_linear_int_f32__avx2_gemv");
+    assert_string_equal(olk_linear_select(&w, 1, OLK_F32, OL_ISA_AVX512, NULL, 0)->name,
+                        "olk_linear_int_f32__avx512_gemv");
+#endif
+    assert_string_equal(olk_linear_select(&w, 1, OLK_F32, 0, NULL, 0)->name, "olk_linear_any_f32__scalar");
 }
 
 static void test_f32_precision_means_f32(void **state) {
@@ -102,6 +128,7 @@ static void test_unsupported_weights_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_decode_rows_keep_their_bits),
+        cmocka_unit_test(test_each_level_has_its_own),
         cmocka_unit_test(test_f32_precision_means_f32),
         cmocka_unit_test(test_reasons_name_the_missing_feature),
         cmocka_unit_test(test_packed_rows_are_shared_by_alike_weights),
