@@ -84,14 +84,30 @@ static float zero_at(const gemv *c, int64_t row, int64_t g) {
     return (float)ol_elem_get(c->q->zero_dtype, z, (uint64_t)g) + c->bias;
 }
 
+/* n <= 8 halves of type t. */
+INLINE __m256 eight_halves(ol_dtype t, const uint8_t *p, int64_t n) {
+    __m128i h;
+    if (n == 4) {
+        h = _mm_loadl_epi64((const __m128i *)(const void *)p);
+    } else if (n == 8) {
+        h = _mm_loadu_si128((const __m128i *)(const void *)p);
+    } else {
+        uint64_t part[2] = {0};
+        memcpy(part, p, (size_t)n * 2);
+        h = _mm_set_epi64x((long long)part[1], (long long)part[0]);
+    }
+    if (t == OL_F16) return _mm256_cvtph_ps(h);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
+}
+
 /* Per lane of a chunk of 4-bit codes, from group g on; whole: all of the chunk's groups exist. */
 INLINE vf lane_scales(const gemv *c, int64_t row, int64_t g, const bool f32, const bool whole) {
     if (c->groups == 1) return vset1(scale_at(c, row, g, f32));
     int64_t n = whole || c->q->n_groups - g > c->groups ? c->groups : c->q->n_groups - g;
-    if (f32) return vpermute(vload_part((const float *)c->q->scales + row * c->q->n_groups + g, n), c->lane_group);
-    _Alignas(64) float s[W] = {0};
-    for (int64_t j = 0; j < n; j++) s[j] = scale_at(c, row, g + j, false);
-    return vpermute(vload(s), c->lane_group);
+    if (f32 || c->q->scale_dtype == OL_F32)
+        return vpermute(vload_part((const float *)c->q->scales + row * c->q->n_groups + g, n), c->lane_group);
+    const uint8_t *p = (const uint8_t *)c->q->scales + (row * c->q->n_groups + g) * 2;
+    return vpermute(vwiden(eight_halves(c->q->scale_dtype, p, n)), c->lane_group);
 }
 INLINE vf lane_zeros(const gemv *c, int64_t row, int64_t g) {
     ol_dtype t = c->q->zero_dtype;

@@ -16,6 +16,7 @@ typedef __m256i vi;
 #define vadd _mm256_add_ps
 #define vsub _mm256_sub_ps
 #define vmul _mm256_mul_ps
+#define vwiden(v) (v)
 #define vpermute(v, i) _mm256_permutevar8x32_ps(v, i)
 
 static inline vf vload_part(const float *p, int64_t n) {

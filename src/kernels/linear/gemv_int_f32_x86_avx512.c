@@ -16,6 +16,7 @@ typedef __m512i vi;
 #define vadd _mm512_add_ps
 #define vsub _mm512_sub_ps
 #define vmul _mm512_mul_ps
+#define vwiden _mm512_castps256_ps512 /* lanes 8 to 15 are not read */
 #define vpermute(v, i) _mm512_permutexvar_ps(i, v)
 
 static inline vf vload_part(const float *p, int64_t n) {
