@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "formats/gguf/gguf.h"
 #include "formats/huggingface/huggingface.h"
 #include "formats/ortgenai/ortgenai.h"
 
@@ -218,12 +219,36 @@ static olv_status open_ortgenai(ol_bundle *b, const ol_bundle_options *o, olv_er
     return o->no_graph ? OLV_OK : ol_ortgenai_read(b->folder, &c, &b->graph, err);
 }
 
+static char *copy_text(const char *s, size_t n);
+
+/* Graph, token ids and template of a file that holds everything. */
+static olv_status open_gguf(ol_bundle *b, const ol_bundle_options *o, olv_error *err) {
+    ol_gguf_info i;
+    OL_TRY(ol_gguf_read(b->path, o->no_graph ? NULL : &b->graph, &i, err));
+    snprintf(b->info.model_type, sizeof b->info.model_type, "%s", i.architecture);
+    json_t *ids = json_object();
+    bool ok = ids != NULL;
+    if (ok && i.n_eos) {
+        json_t *list = json_array();
+        for (int k = 0; k < i.n_eos; k++) ok = ok && json_array_append_new(list, json_integer(i.eos[k])) == 0;
+        ok = json_object_set_new(ids, "eos_token_id", list) == 0 && ok;
+    }
+    if (ok && i.bos >= 0) ok = json_object_set_new(ids, "bos_token_id", json_integer(i.bos)) == 0;
+    if (ok && i.pad >= 0) ok = json_object_set_new(ids, "pad_token_id", json_integer(i.pad)) == 0;
+    olv_status s = ok ? ol_gen_config_read(&b->generation, ids, err) : ol_fail(err, OLV_NOMEM, "out of memory");
+    json_decref(ids);
+    b->tokenizer = i.has_tokenizer ? copy_text(b->path, strlen(b->path)) : NULL;
+    b->chat_template = i.chat_template; /* moved */
+    if (s == OLV_OK && i.has_tokenizer && !b->tokenizer) s = ol_fail(err, OLV_NOMEM, "out of memory");
+    return s;
+}
+
 static olv_status open_kind(ol_bundle *b, const ol_bundle_options *o, olv_error *err) {
     switch (b->kind) {
     case OL_BUNDLE_HF: return open_hf(b, o, err);
     case OL_BUNDLE_ORT_GENAI: return open_ortgenai(b, o, err);
+    case OL_BUNDLE_GGUF: return open_gguf(b, o, err);
     case OL_BUNDLE_OPENVINO:
-    case OL_BUNDLE_GGUF:
     case OL_BUNDLE_ONNX:
         OL_TRY(read_config(b, err));
         OL_TRY(read_generation(b, "generation_config.json", err));
@@ -277,8 +302,7 @@ static olv_status open_resolved(ol_bundle *b, const char *model, const ol_bundle
         ol_free(config);
     }
     OL_TRY(open_kind(b, o, err));
-    OL_TRY(find_companions(b, err));
-    if (b->kind == OL_BUNDLE_GGUF && !b->tokenizer) b->tokenizer = copy_text(b->path, strlen(b->path));
+    if (b->kind != OL_BUNDLE_GGUF) OL_TRY(find_companions(b, err));
     if (b->graph) info_from_graph(b);
     return OLV_OK;
 }

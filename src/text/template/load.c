@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/wire/gguf.h"
 #include "text/template.h"
 
 enum { CONFIG_MAX = 64 << 20, TEMPLATE_MAX = 16 << 20 };
@@ -109,8 +110,62 @@ static olv_status tokens_of(const char *dir, olv_template *t, olv_error *err) {
     return OLV_OK;
 }
 
+/* ---- GGUF ---- */
+
+static olv_status set_gguf_token(olv_template *t, const ol_gguf *g, const char *name, const char *key, olv_error *err) {
+    const ol_gguf_pair *tokens = ol_gguf_find(g, "tokenizer.ggml.tokens");
+    int64_t id;
+    if (!ol_gguf_int(ol_gguf_find(g, key), &id) || !tokens || tokens->kind != OL_GGUF_ARRAY ||
+        tokens->item_kind != OL_GGUF_STRING || id < 0 || (uint64_t)id >= tokens->count)
+        return OLV_OK;
+    ol_bytes r = ol_gguf_strings(tokens);
+    for (int64_t i = 0; i < id; i++) (void)ol_gguf_next_string(&r);
+    ol_str s = ol_gguf_next_string(&r);
+    char *text = ol_alloc(s.len + 1);
+    if (!text) return ol_fail(err, OLV_NOMEM, "out of memory");
+    memcpy(text, s.ptr, s.len);
+    text[s.len] = 0;
+    olv_status st = ol_template_set_default(t, name, text, err);
+    ol_free(text);
+    return st;
+}
+
+static olv_status from_gguf(const ol_gguf *g, olv_template **out, olv_error *err) {
+    ol_str text;
+    olv_template *t;
+    if (!ol_gguf_string(ol_gguf_find(g, "tokenizer.chat_template"), &text))
+        return ol_fail(err, OLV_NOT_FOUND, "no chat template (key 'tokenizer.chat_template')");
+    if (text.len > TEMPLATE_MAX) return ol_fail(err, OLV_LIMIT, "chat template of %zu bytes", text.len);
+    OL_TRY(olv_template_parse(text.ptr, text.len, &t, err));
+    olv_status st = set_gguf_token(t, g, "bos_token", "tokenizer.ggml.bos_token_id", err);
+    if (st == OLV_OK) st = set_gguf_token(t, g, "eos_token", "tokenizer.ggml.eos_token_id", err);
+    if (st == OLV_OK) st = set_gguf_token(t, g, "unk_token", "tokenizer.ggml.unknown_token_id", err);
+    if (st == OLV_OK) st = set_gguf_token(t, g, "pad_token", "tokenizer.ggml.padding_token_id", err);
+    if (st == OLV_OK)
+        *out = t;
+    else
+        olv_template_destroy(t);
+    return st;
+}
+
+/* A file: GGUF by its content, else the text of a template. */
+static olv_status open_file(const char *path, olv_template **out, olv_error *err) {
+    ol_file *f;
+    ol_gguf *g = NULL;
+    OL_TRY(ol_file_open(path, &f, err));
+    if (f->size < 8 || memcmp(f->data, "GGUF", 4) != 0) {
+        ol_file_release(f);
+        return parse_file(path, out, err);
+    }
+    olv_status st = ol_gguf_parse(f->data, (size_t)f->size, path, &g, err);
+    if (st == OLV_OK && (st = from_gguf(g, out, err)) != OLV_OK) (void)ol_error_at(err, "%s", path);
+    ol_gguf_destroy(g);
+    ol_file_release(f);
+    return st;
+}
+
 olv_status olv_template_open(const char *path, olv_template **out, olv_error *err) {
-    if (!ol_dir_exists(path)) return parse_file(path, out, err);
+    if (!ol_dir_exists(path)) return open_file(path, out, err);
     olv_template *t = NULL;
     olv_status st = find_template(path, &t, err);
     if (st == OLV_OK) st = tokens_of(path, t, err);

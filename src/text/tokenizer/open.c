@@ -64,11 +64,12 @@ static size_t size_of(const ol_file *f) {
 static olv_status load_file(olv_tokenizer *t, const ol_file *f, const char *dir, olv_error *err);
 
 /* What a file is, by its content. */
-typedef enum file_kind { TOKENIZER_JSON, VOCAB_JSON, SPM, RANKS, VOCAB_TXT, UNKNOWN } file_kind;
+typedef enum file_kind { TOKENIZER_JSON, VOCAB_JSON, SPM, RANKS, VOCAB_TXT, GGUF, UNKNOWN } file_kind;
 
 static file_kind recognize(const ol_file *f) {
     ol_str s = {text_of(f), size_of(f)}, name = ol_str_of(ol_path_name(f->path));
     size_t i = 0;
+    if (s.len >= 8 && memcmp(s.ptr, "GGUF", 4) == 0) return GGUF;
     while (i < s.len &&
            (s.ptr[i] == ' ' || s.ptr[i] == '\n' || s.ptr[i] == '\r' || s.ptr[i] == '\t'))
         i++;
@@ -112,6 +113,7 @@ static olv_status load_file(olv_tokenizer *t, const ol_file *f, const char *dir,
     case SPM: return ol_tk_load_spm(t, text_of(f), size_of(f), f->path, err);
     case RANKS: return load_ranks(t, f, dir, err);
     case VOCAB_TXT: return ol_tk_load_wordpiece(t, text_of(f), size_of(f), f->path, err);
+    case GGUF: return ol_tk_load_gguf(t, text_of(f), size_of(f), f->path, err);
     default: break;
     }
     return ol_fail(err, OLV_UNSUPPORTED,

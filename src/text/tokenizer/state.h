@@ -208,6 +208,8 @@ struct olv_tokenizer {
 };
 
 /* Loading, one function per kind of file. name is used in messages. */
+/* The metadata of a GGUF file. */
+olv_status ol_tk_load_gguf(olv_tokenizer *t, const char *data, size_t len, const char *name, olv_error *err);
 olv_status ol_tk_load_json(olv_tokenizer *t, const char *text, size_t len, const char *name,
                            olv_error *err);
 olv_status ol_tk_load_spm(olv_tokenizer *t, const void *data, size_t len, const char *name,
