@@ -45,12 +45,12 @@ const ol_st_tensor *ol_hf_find(ol_hf_build *b, const char *part, const char *suf
     char name[256];
     if (!part || b->failed) return NULL;
     if (!full_name(b, part, suffix, name, sizeof name)) return NULL;
-    const ol_st_tensor *t = ol_safetensors_find(b->st, name);
-    return t ? t : ol_safetensors_find(b->st, name + strlen(b->c->names->base));
+    const ol_st_tensor *t = b->source->find(b->source->ctx, name);
+    return t ? t : b->source->find(b->source->ctx, name + strlen(b->c->names->base));
 }
 
 const ol_st_tensor *ol_hf_find_root(ol_hf_build *b, const char *name) {
-    return b->failed || !name ? NULL : ol_safetensors_find(b->st, name);
+    return b->failed || !name ? NULL : b->source->find(b->source->ctx, name);
 }
 
 bool ol_hf_has(ol_hf_build *b, const char *part) {
@@ -86,6 +86,10 @@ static bool check_dims(ol_hf_build *b, const ol_st_tensor *t, const int64_t *dim
     return false;
 }
 
+olv_status ol_hf_const(ol_hf_build *b, const ol_st_tensor *t, ol_const **out) {
+    return b->source->constant(b->source->ctx, t, out, &b->error);
+}
+
 static ol_const *const_of(ol_hf_build *b, const ol_st_tensor *t) {
     ol_const *c = NULL;
     if (ol_dtype_class(t->dtype) != 'f') {
@@ -93,7 +97,7 @@ static ol_const *const_of(ol_hf_build *b, const ol_st_tensor *t) {
                          t->type_name);
         return NULL;
     }
-    if (ol_safetensors_const(b->st, t, &c, &b->error) != OLV_OK) {
+    if (ol_hf_const(b, t, &c) != OLV_OK) {
         latch(b);
         return NULL;
     }

@@ -9,9 +9,16 @@
 #include "formats/safetensors/safetensors.h"
 #include "graph/op.h"
 
+/* Where the tensors come from: safetensors, or another container that can describe its tensors in their terms. */
+typedef struct ol_hf_source {
+    const void *ctx;
+    const ol_st_tensor *(*find)(const void *ctx, const char *name); /* NULL when absent */
+    olv_status (*constant)(const void *ctx, const ol_st_tensor *t, ol_const **out, olv_error *err);
+} ol_hf_source;
+
 typedef struct ol_hf_build {
     ol_graph *g;
-    const ol_safetensors *st;
+    const ol_hf_source *source;
     const ol_hf_config *c;
     bool failed;
     olv_error error;
@@ -20,6 +27,13 @@ typedef struct ol_hf_build {
     ol_value *tables[2];    /* rotary tables, made when first used */
     ol_value *alibi;
 } ol_hf_build;
+
+/* Builds the graph of a model. tie_said: the config says whether the head is tied; else a file without a head is. */
+OLV_MUST_USE olv_status ol_hf_build_graph(const ol_hf_source *source, const ol_hf_config *c, bool tie_said,
+                                          ol_graph **out, olv_error *err);
+
+/* The tensor as a constant. */
+OLV_MUST_USE olv_status ol_hf_const(ol_hf_build *b, const ol_st_tensor *t, ol_const **out);
 
 olv_status ol_hf_build_fail(ol_hf_build *b, olv_status s, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -157,7 +157,7 @@ static ol_value *expert_weights(ol_hf_build *b, const char *each, const char *al
             ol_hf_build_fail(b, OLV_SHAPE, "tensor '%s': expected shape [%lld,%lld,%lld]", t->name.ptr, (long long)e,
                              (long long)rows, (long long)k);
         ol_const *raw = NULL;
-        if (!b->failed && ol_safetensors_const(b->st, t, &raw, &b->error) != OLV_OK) b->failed = true;
+        if (!b->failed && ol_hf_const(b, t, &raw) != OLV_OK) b->failed = true;
         if (raw) joint = ol_const_reshape(raw, 2, (const int64_t[]){e * rows, k}, &b->error);
         ol_const_release(raw);
     }

@@ -115,11 +115,11 @@ static ol_value *head_weight(ol_hf_build *b, bool said, ol_value **bias) {
         return NULL;
     }
     ol_const *w = NULL;
-    if (ol_safetensors_const(b->st, t, &w, &b->error) != OLV_OK) b->failed = true;
+    if (ol_hf_const(b, t, &w) != OLV_OK) b->failed = true;
     snprintf(name, sizeof name, "%s.bias", c->names->head);
     const ol_st_tensor *tb = ol_hf_find_root(b, name);
     ol_const *bc = NULL;
-    if (tb && tb->rank == 1 && tb->dims[0] == c->vocab && ol_safetensors_const(b->st, tb, &bc, &b->error) == OLV_OK) {
+    if (tb && tb->rank == 1 && tb->dims[0] == c->vocab && ol_hf_const(b, tb, &bc) == OLV_OK) {
         float *v = ol_calloc((size_t)c->vocab, sizeof *v);
         if (v && ol_const_rows_f32(bc, 0, 1, v, &b->error) != OLV_OK) b->failed = true;
         if (!v) ol_hf_build_fail(b, OLV_NOMEM, "out of memory");
@@ -212,10 +212,8 @@ static void build_model(ol_hf_build *b, bool said) {
 
 /* ---- entry points ---- */
 
-static olv_status build_graph(const char *folder, const json_t *j, const ol_hf_config *c, ol_graph **out,
-                              olv_error *err) {
-    ol_safetensors *st;
-    OL_TRY(ol_safetensors_open(folder, &st, err));
+olv_status ol_hf_build_graph(const ol_hf_source *source, const ol_hf_config *c, bool tie_said, ol_graph **out,
+                             olv_error *err) {
     ol_hf_build *b = ol_calloc(1, sizeof *b);
     ol_graph *g = b ? ol_graph_create(c->model_type) : NULL;
     olv_status s = OLV_OK;
@@ -223,11 +221,10 @@ static olv_status build_graph(const char *folder, const json_t *j, const ol_hf_c
         s = ol_fail(err, OLV_NOMEM, "out of memory");
     } else {
         b->g = g;
-        b->st = st;
+        b->source = source;
         b->c = c;
         b->layer = -1;
-        const json_t *tie = json_object_get(j, "tie_word_embeddings");
-        build_model(b, tie && !json_is_null(tie));
+        build_model(b, tie_said);
         if (b->failed) {
             if (b->error.status == OLV_OK) ol_fail(&b->error, OLV_NOMEM, "out of memory");
             s = b->error.status;
@@ -239,6 +236,22 @@ static olv_status build_graph(const char *folder, const json_t *j, const ol_hf_c
     else if (g)
         ol_graph_destroy(g);
     ol_free(b);
+    return s;
+}
+
+static const ol_st_tensor *find_in(const void *ctx, const char *name) { return ol_safetensors_find(ctx, name); }
+
+static olv_status const_in(const void *ctx, const ol_st_tensor *t, ol_const **out, olv_error *err) {
+    return ol_safetensors_const(ctx, t, out, err);
+}
+
+static olv_status build_folder(const char *folder, const json_t *j, const ol_hf_config *c, ol_graph **out,
+                               olv_error *err) {
+    ol_safetensors *st;
+    OL_TRY(ol_safetensors_open(folder, &st, err));
+    const json_t *tie = json_object_get(j, "tie_word_embeddings");
+    ol_hf_source source = {st, find_in, const_in};
+    olv_status s = ol_hf_build_graph(&source, c, tie && !json_is_null(tie), out, err);
     ol_safetensors_close(st);
     return s;
 }
@@ -254,7 +267,7 @@ olv_status ol_hf_read(const char *folder, ol_graph **out, olv_error *err) {
         s = ol_hf_config_read(j, arena, &c, err);
         if (s != OLV_OK) ol_error_at(err, "%s", path);
     }
-    if (s == OLV_OK) s = build_graph(folder, j, &c, out, err);
+    if (s == OLV_OK) s = build_folder(folder, j, &c, out, err);
     json_decref(j);
     ol_free(path);
     ol_arena_destroy(arena);
