@@ -152,6 +152,27 @@ static olv_status copy_all(config *c, olv_error *err) {
     return copy_rope(c, err);
 }
 
+/* Scale of attention and kinds of layers, where the file says them. */
+static olv_status copy_gemma(config *c, olv_error *err) {
+    double scale = 0, sliding;
+    const ol_gguf_pair *p = find(c, "attention.sliding_window_pattern");
+    if (ol_gguf_real(find(c, "attention.scale"), &scale)) {
+        if (!(scale > 1e-4 && scale < 1e3))
+            return ol_fail(err, OLV_FORMAT, "key '%s.attention.scale': found %g, expected 0.0001 to 1000", c->arch, scale);
+        set(c, c->j, "query_pre_attn_scalar", json_real(1 / (scale * scale)));
+    }
+    if (p && p->kind == OL_GGUF_ARRAY && p->count <= 65536) {
+        json_t *list = json_array();
+        for (uint64_t i = 0; i < p->count && ol_gguf_item(p, i, &sliding); i++)
+            if (json_array_append_new(list, json_string(sliding != 0 ? "sliding_attention" : "full_attention")) != 0)
+                c->failed = true;
+        set(c, c->j, "layer_types", list);
+    }
+    if (strcmp(c->arch, "gemma3") != 0) return OLV_OK;
+    set(c, c->j, "rope_local_base_freq", json_real(10000));
+    return copy_real(c, c->j, "rope.freq_base_swa", "rope_local_base_freq", err);
+}
+
 olv_status ol_gguf_config(const ol_gguf *g, const ol_gguf_arch *a, json_t **out, olv_error *err) {
     config c = {g, a->name, json_object(), false};
     if (!c.j) return ol_fail(err, OLV_NOMEM, "out of memory");
@@ -165,8 +186,7 @@ olv_status ol_gguf_config(const ol_gguf *g, const ol_gguf_arch *a, json_t **out,
     else
         set(&c, c.j, "vocab_size", json_integer(t->dims[0]));
     if (s == OLV_OK) s = copy_all(&c, err);
-    if (s == OLV_OK && strcmp(a->name, "gemma3") == 0)
-        set(&c, c.j, "rope_local_base_freq", json_real(10000));
+    if (s == OLV_OK && strncmp(a->name, "gemma", 5) == 0) s = copy_gemma(&c, err);
     if (s == OLV_OK && c.failed) s = ol_fail(err, OLV_NOMEM, "out of memory");
     if (s == OLV_OK)
         *out = c.j;

@@ -152,6 +152,8 @@ static olv_status find_arch(reader *r, olv_error *err) {
     if (ol_gguf_int(split, &parts) && parts > 1)
         return ol_fail(err, OLV_UNSUPPORTED, "key 'split.count': found %lld, expected a model in one file", (long long)parts);
     r->arch = ol_gguf_arch_find(name);
+    if (r->arch && ol_str_is(name, "llama") && ol_gguf_find(r->g, "llama.attention.sliding_window"))
+        r->arch = ol_gguf_arch_of_family("mistral"); /* what llama's layers with a window are */
     if (r->arch) return OLV_OK;
     ol_buf list = OL_BUF_INIT;
     ol_gguf_arch_list(&list);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writing a model in another file format.
+ *
+ * Thread rule: any number of calls may run at the same time for different outputs. */
+#ifndef OLIVINE_CONVERT_H
+#define OLIVINE_CONVERT_H
+
+#include <olivine/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Writes MODEL (a Hugging Face folder) with its tokenizer and template as the GGUF file OUT, which appears complete or not
+ * at all. out_type: "f32", "f16", "q8_0" or "q4_0", of the matrices. */
+OLV_API OLV_MUST_USE olv_status olv_convert_gguf(const char *model, const char *out, const char *out_type, olv_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
