@@ -21,7 +21,7 @@ check generate $? 'tokens in [0-9]* pieces.*ended by \(stop\|length\)' gen.txt
 "$BUILD/examples/generate" "$model" "One day a fox" 0 >cancel.txt 2>&1
 code=$?
 [ $code -eq 130 ] && code=0 # the stop may come too late on a fast machine: then the text is whole
-check generate-cancel $code '^generate: cancelled$\|ended by \(stop\|length\)' cancel.txt
+check generate-cancel $code 'generate: cancelled$\|ended by \(stop\|length\)' cancel.txt
 "$BUILD/examples/compress" "$model" out >comp.txt 2>&1
 check compress $? 'out is complete' comp.txt
 "$BUILD/examples/generate" out "One day a fox" >gen2.txt 2>&1
