@@ -44,6 +44,24 @@ def distance(model, prompts, golden):
     return worst, "largest deviation %.1e" % worst
 
 
+def greedy(model, prompts, golden):
+    """Steps that differ where the golden margin is above what f32 rounding can turn."""
+    want = json.load(open(golden))
+    lines = "".join(json.dumps({"ids": p}) + "\n" for p in prompts)
+    n = len(want[0]["tokens"])
+    r = run(["generate", model, "--jsonl", "--greedy", "--ignore-eos", "--precision", "f32", "--max-new-tokens", str(n)], lines)
+    got = [json.loads(line).get("ids", []) for line in r.stdout.splitlines()]
+    if len(got) != len(want):
+        return False, "%d answers, expected %d %s" % (len(got), len(want), r.stderr.strip())
+    for i, (a, w) in enumerate(zip(got, want)):
+        for k, token in enumerate(w["tokens"]):
+            if k >= len(a) or a[k] != token:
+                if w["margins"][k] <= 2e-3:
+                    break
+                return False, "prompt %d, step %d" % (i, k)
+    return True, "%d tokens each" % n
+
+
 for name in sorted(os.listdir(root)):
     folder = os.path.join(root, name)
     prompts = json.load(open(folder + "/prompts.json"))
@@ -54,6 +72,8 @@ for name in sorted(os.listdir(root)):
             continue
         worst, text = distance(model, prompts, folder + "/logits_" + kind + "_%d.npy")
         say(worst <= 2e-3, name + " " + kind, text)
+        same, text = greedy(model, prompts, folder + "/greedy_" + kind + ".json")
+        say(same, name + " " + kind + " greedy", text)
     r = run(["tokenize", model, "Hello world, it's 2024!"])
     say(r.returncode == 0 and r.stdout.strip() != "", name + " tokenizer", r.stderr.strip())
     cut = os.path.join(tmp, "cut.gguf")
