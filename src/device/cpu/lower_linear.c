@@ -16,7 +16,10 @@
 
 #define CHUNK OL_DECODE_ROWS
 #define MAX_PARTS 8
-#define TILE_BYTES 24576 /* of weights in a decode tile: long enough to stream, short enough to share */
+/* Weights of a decode tile: a sixteenth of the matrix, long enough to stream, short enough to share. */
+#define TILE_SHARE 16
+#define MIN_TILE_BYTES 16384
+#define MAX_TILE_BYTES 196608
 
 typedef struct part {
     olk_weight w;
@@ -287,8 +290,11 @@ static void cut_tiles(linear_args *a) {
         size_t row = p->w.dtype == OL_DTYPE_NONE
                          ? p->q.row_bytes + (size_t)p->q.n_groups * (size_t)ol_dtype_bits(p->q.scale_dtype) / 8
                          : p->w.row_bytes;
+        size_t bytes = (size_t)p->w.n * row / TILE_SHARE;
+        if (bytes < MIN_TILE_BYTES) bytes = MIN_TILE_BYTES;
+        if (bytes > MAX_TILE_BYTES) bytes = MAX_TILE_BYTES;
         if (a->chunked)
-            while ((size_t)(rows + unit) * row <= TILE_BYTES) rows += unit;
+            while ((size_t)(rows + unit) * row <= bytes) rows += unit;
         p->tile_rows = rows;
         p->first_tile = at;
         p->n_tiles = p->silent ? 0 : (unsigned)((p->w.n + rows - 1) / rows);
