@@ -216,7 +216,10 @@ static ol_str dotted_name(ol_tparser *p) {
     if (p->now.kind != OL_T_NAME) ol_tparse_fail(p, "expected a name, found %s", ol_tparse_describe(p));
     ol_tparse_next(p);
     while (p->status == OLV_OK && ol_tparse_skip_op(p, ".")) {
-        if (p->now.kind != OL_T_NAME) ol_tparse_fail(p, "expected a name after '.'");
+        if (p->now.kind != OL_T_NAME) {
+            ol_tparse_fail(p, "expected a name after '.'");
+            return w;
+        }
         w.len = (size_t)(p->now.text.ptr + p->now.text.len - w.ptr);
         ol_tparse_next(p);
     }
