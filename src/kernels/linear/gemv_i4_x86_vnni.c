@@ -95,10 +95,10 @@ OLK_INLINE void span(const gemv *c, const uint8_t *const *w, int64_t n, int64_t 
     }
 }
 
-#define AHEAD 4096 /* bytes between use and prefetch */
+#define SCALES_AHEAD 512 /* bytes between use and prefetch */
 
-/* NR weight rows times MR rows of x. The spans of a pair of rows alternate, while the bytes are prefetched in the order
- * in which they lie in memory: measured twice as fast from memory as one row after the other. */
+/* NR weight rows times MR rows of x. Codes are not prefetched: one row of codes after the other is the pattern that the
+ * prefetcher of the second-level cache follows, and it has more misses in flight than the first level can ask for. */
 OLK_INLINE void rows(const gemv *c, int64_t n, int64_t i0, const int NR, const int MR, const bool zp, const bool b16,
                      const bool f32) {
     const uint8_t *w[2], *x = c->act + i0 * c->f.row_bytes;
@@ -107,14 +107,52 @@ OLK_INLINE void rows(const gemv *c, int64_t n, int64_t i0, const int NR, const i
     for (int r = 0; r < NR; r++)
         for (int i = 0; i < MR; i++) acc[r][i] = _mm512_setzero_ps();
     int64_t s = 0;
-    const uint8_t *ahead = w[0] + AHEAD;
-    for (; s < c->q->k / OLK_SPAN; s++, x += c->f.span_bytes) {
-        for (int j = 0; j < 4 * NR; j++, ahead += 64) _mm_prefetch((const char *)ahead, _MM_HINT_T0);
-        span(c, w, n, s, x, true, NR, MR, zp, b16, f32, acc);
-    }
+    for (; s < c->q->k / OLK_SPAN; s++, x += c->f.span_bytes) span(c, w, n, s, x, true, NR, MR, zp, b16, f32, acc);
     if (c->q->k % OLK_SPAN) span(c, w, n, s, x, false, NR, MR, zp, b16, f32, acc);
     for (int r = 0; r < NR; r++)
         for (int i = 0; i < MR; i++) c->y[(i0 + i) * c->ldy + n + r] = c->q->global_scale * olk_sum16(acc[r][i]);
+}
+
+/* The same bits as rows() for one row of each, blocks of 32 in groups of 32 and no zero points: what decoding with the
+ * usual folders runs, with everything hoisted that the general form asks per span. */
+OLK_INLINE void lean_row(const gemv *c, int64_t n, int64_t i0, const bool flip, const ol_dtype t) {
+    const size_t size = t == OL_F32 ? 4 : 2;
+    const __m512i low = _mm512_set1_epi8(15), lanes = c->g.lane_lo;
+    const uint8_t *w = c->q->codes + (size_t)n * c->q->row_bytes, *x = c->act + i0 * c->f.row_bytes;
+    const uint8_t *scales = olk_row_scales(c->q, n);
+    int64_t spans = c->q->k / OLK_SPAN;
+    __m512 acc[2][4] = {{_mm512_setzero_ps()}};
+    for (int64_t s = 0; s < spans; s++, x += c->f.span_bytes) {
+        const uint8_t *p = w + s * 256, *scale_at = scales + (size_t)s * 16 * size;
+        _mm_prefetch((const char *)scale_at + SCALES_AHEAD, _MM_HINT_T0);
+        __m512i sums[4];
+        for (int j = 0; j < 4; j++) {
+            __m512i v = _mm512_loadu_si512(p + j * 64);
+            if (flip) v = _mm512_xor_si512(v, c->flip);
+            __m512i lo = _mm512_and_si512(v, low), hi = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
+            sums[j] = dot4(dot4(_mm512_setzero_si512(), lo, _mm512_load_si512(x + j * 128)), hi,
+                           _mm512_load_si512(x + j * 128 + 64));
+        }
+        __m512i all = _mm512_packs_epi32(pair_sums(sums[0], sums[1]), pair_sums(sums[2], sums[3]));
+        const uint8_t *xv = x + OLK_SPAN;
+        __m512 v = _mm512_mul_ps(block_value(all, xv, 64, 64, false, _mm512_setzero_ps()), _mm512_load_ps(xv));
+        __m512 scale = _mm512_permutexvar_ps(lanes, olk_load_floats(scale_at, t, 0xffff));
+        acc[0][0] = _mm512_fmadd_ps(v, scale, acc[0][0]);
+    }
+    if (c->q->k % OLK_SPAN) span(c, &w, n, spans, x, false, 1, 1, false, false, false, acc);
+    c->y[i0 * c->ldy + n] = c->q->global_scale * olk_sum16(acc[0][0]);
+}
+
+__attribute__((noinline)) static void lean_rows(const gemv *c, int64_t n0, int64_t n1, int64_t i0) {
+    bool flip = c->q->code == OL_Q_I4;
+    ol_dtype t = c->q->scale_dtype;
+    for (int64_t n = n0; n < n1; n++)
+        if (t == OL_F32)
+            flip ? lean_row(c, n, i0, true, OL_F32) : lean_row(c, n, i0, false, OL_F32);
+        else if (t == OL_F16)
+            flip ? lean_row(c, n, i0, true, OL_F16) : lean_row(c, n, i0, false, OL_F16);
+        else
+            flip ? lean_row(c, n, i0, true, OL_BF16) : lean_row(c, n, i0, false, OL_BF16);
 }
 
 #define BLOCK(NR, MR)                                                                                                \
@@ -143,6 +181,11 @@ static void run(const olk_linear_args *a, int64_t m0, int64_t m1, int64_t n0, in
     c.g = olk_groups_of(q, &c.f, c.f.block16 ? lane_block16 : lane_block32);
     c.flip = _mm512_set1_epi8(q->code == OL_Q_I4 ? (char)0x88 : 0);
     c.row_codes_bytes = (q->k + 1) / 2;
+    bool lean = !c.f.block16 && q->group == 32 && q->n_groups > 1 && q->zero_dtype == OL_DTYPE_NONE;
+    if (lean && m1 - m0 == 1) {
+        lean_rows(&c, n0, n1, m0);
+        return;
+    }
     for (int64_t i = m0; i < m1; i += 4) /* four rows of x stay in the first-level cache */
         for (int64_t n = n0; n < n1; n += 2) by_rows[n + 1 < n1][m1 - i < 4 ? m1 - i - 1 : 3](&c, n, i);
 }
