@@ -100,6 +100,17 @@ olv_status ol_file_open_in(const char *dir, const char *name, ol_file **out, olv
     return s;
 }
 
+void ol_file_drop_pages(const ol_file *f, const void *p, size_t bytes) {
+    const uint8_t *from = p;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), a, b;
+    if (f->heap || !f->data || from < f->data || (uint64_t)(from - f->data) > f->size ||
+        bytes > f->size - (uint64_t)(from - f->data))
+        return;
+    a = ((uintptr_t)from + page - 1) / page * page;
+    b = ((uintptr_t)from + bytes) / page * page;
+    if (a < b) madvise((void *)a, b - a, MADV_DONTNEED); /* of a clean private map: the file's bytes come back */
+}
+
 ol_file *ol_file_retain(ol_file *f) {
     __atomic_fetch_add(&f->refs, 1, __ATOMIC_RELAXED);
     return f;

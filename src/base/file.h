@@ -23,6 +23,9 @@ OLV_MUST_USE olv_status ol_file_open(const char *path, ol_file **out, olv_error 
 OLV_MUST_USE olv_status ol_file_open_in(const char *dir, const char *name, ol_file **out, olv_error *err);
 ol_file *ol_file_retain(ol_file *f);
 void ol_file_release(ol_file *f); /* NULL accepted */
+/* Says that bytes of the map (whole pages of them) will hardly be read again: they leave this process's resident memory,
+ * and come back when they are read. Nothing happens when they do not lie in the map. */
+void ol_file_drop_pages(const ol_file *f, const void *p, size_t bytes);
 
 /* Reads a whole file of at most max bytes, NUL-terminated (ol_free it). */
 OLV_MUST_USE olv_status ol_file_read(const char *path, size_t max, char **out, size_t *len, olv_error *err);

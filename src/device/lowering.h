@@ -4,6 +4,7 @@
 #ifndef OL_DEVICE_LOWERING_H
 #define OL_DEVICE_LOWERING_H
 
+#include "device/prepared.h"
 #include "device/step.h"
 #include "kernels/linear/linear.h"
 
@@ -34,6 +35,7 @@ typedef struct ol_buffer {
 typedef struct ol_lowering {
     ol_graph *graph;
     ol_arena *arena; /* the plan's */
+    ol_prepared *prepared; /* the plan's */
     ol_entry entry;
     ol_lower_options opt;
     bool *done;         /* by node id: covered by an earlier step */

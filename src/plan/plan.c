@@ -11,6 +11,7 @@
 struct ol_plan {
     ol_graph *graph;
     ol_arena *arena;
+    ol_prepared prepared;
     ol_plan_options opt;
     ol_state_layout states;
     ol_plan_entry entries[OL_N_ENTRIES];
@@ -107,7 +108,7 @@ static olv_status lower_nodes(ol_plan *p, ol_lowering *l, olv_error *err) {
 }
 
 static olv_status lower_entry(ol_plan *p, ol_entry entry, olv_error *err) {
-    ol_lowering l = {.graph = p->graph, .arena = p->arena, .entry = entry};
+    ol_lowering l = {.graph = p->graph, .arena = p->arena, .prepared = &p->prepared, .entry = entry};
     l.opt = (ol_lower_options){.cpu = p->opt.cpu,
                                .precision = p->opt.precision,
                                .kv_dtype = p->opt.kv_dtype,
@@ -155,6 +156,7 @@ void ol_plan_destroy(ol_plan *p) {
     if (!p) return;
     ol_graph_destroy(p->graph);
     ol_arena_destroy(p->arena);
+    ol_prepared_deinit(&p->prepared);
     ol_free(p);
 }
 

@@ -474,3 +474,13 @@ const ol_const *ol_const_source_rows(const ol_const *c, int64_t row, int64_t n, 
     *at = row;
     return c;
 }
+
+void ol_const_drop_pages(const ol_const *c, const void *p, size_t bytes) {
+    for (int i = 0; i < c->n_files; i++) ol_file_drop_pages(c->files[i], p, bytes);
+    for (int i = 0; i < c->n_srcs; i++) ol_const_drop_pages(c->srcs[i], p, bytes);
+}
+
+ol_file *const *ol_const_files(const ol_const *c, int *n) {
+    *n = c->n_files;
+    return c->files;
+}

@@ -54,6 +54,11 @@ ol_const *ol_const_lazy_quant(int rank, const int64_t *dims, const ol_lazy_quant
 ol_const *ol_const_retain(ol_const *c);
 void ol_const_release(ol_const *c);
 
+/* The files that a constant holds itself (not those of its sources), borrowed. */
+ol_file *const *ol_const_files(const ol_const *c, int *n);
+/* Says that these bytes of a constant will hardly be read again (see ol_file_drop_pages). */
+void ol_const_drop_pages(const ol_const *c, const void *p, size_t bytes);
+
 ol_const_kind ol_const_get_kind(const ol_const *c);
 ol_dtype ol_const_dtype(const ol_const *c); /* of the logical elements; F32 for quantized constants */
 int ol_const_rank(const ol_const *c);

@@ -143,11 +143,17 @@ static ol_const *view(ol_translate *tr, const ol_qconst *q, const ol_const *cons
         ol_fail(tr->err, OLV_NOMEM, "out of memory");
         return NULL;
     }
-    for (int i = 0; i < 3 && keep; i++)
-        if (keep[i]) h->c[i] = ol_const_retain((ol_const *)(uintptr_t)keep[i]);
+    ol_file *files[3];
+    int n_files = 0, n;
+    for (int i = 0; i < 3 && keep; i++) {
+        if (!keep[i]) continue;
+        h->c[i] = ol_const_retain((ol_const *)(uintptr_t)keep[i]);
+        ol_file *const *own = ol_const_files(keep[i], &n);
+        if (n == 1) files[n_files++] = own[0];
+    }
     h->heap = heap;
     int64_t dims[] = {q->rows, q->k};
-    ol_const *c = ol_const_quant(2, dims, q, NULL, 0, free_held, h, tr->err);
+    ol_const *c = ol_const_quant(2, dims, q, files, n_files, free_held, h, tr->err);
     if (!c) free_held(h);
     return c;
 }
