@@ -32,22 +32,24 @@ ol_graph *ol_bundle_take_graph(ol_bundle *b) {
 
 /* ---- companion files ---- */
 
-/* dir/name when it exists, else NULL. */
-static char *path_of(const char *dir, const char *name) {
-    char *p = ol_path_join(dir, name);
-    if (p && ol_file_exists(p)) return p;
-    ol_free(p);
-    return NULL;
+/* *out: dir/name when it exists, else NULL. */
+static olv_status path_of(const char *dir, const char *name, char **out, olv_error *err) {
+    *out = ol_path_join(dir, name);
+    if (!*out) return ol_fail(err, OLV_NOMEM, "no memory for a path");
+    if (ol_file_exists(*out)) return OLV_OK;
+    ol_free(*out);
+    *out = NULL;
+    return OLV_OK;
 }
 
-static char *find_tokenizer(const char *dir) {
+static olv_status find_tokenizer(const char *dir, char **out, olv_error *err) {
     static const char *const names[] = {"tokenizer.json", "tokenizer.model", "spiece.model", "ranks.tiktoken",
                                         "tokenizer.tiktoken", "qwen.tiktoken", "vocab.json", "vocab.txt"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char *p = path_of(dir, names[i]);
-        if (p) return p;
+        OL_TRY(path_of(dir, names[i], out, err));
+        if (*out) return OLV_OK;
     }
-    return NULL;
+    return OLV_OK;
 }
 
 /* `chat_template` of a JSON file: a text, or a list of named ones, of which "default" (else the first) is taken. */
@@ -77,23 +79,24 @@ static olv_status template_in_json(const char *path, char **out, olv_error *err)
 }
 
 static olv_status find_template(ol_bundle *b, olv_error *err) {
-    b->chat_template_file = path_of(b->folder, "chat_template.jinja");
+    OL_TRY(path_of(b->folder, "chat_template.jinja", &b->chat_template_file, err));
     if (b->chat_template_file) {
         size_t n;
         return ol_file_read(b->chat_template_file, MAX_TEMPLATE, &b->chat_template, &n, err);
     }
     if (b->tokenizer_config) OL_TRY(template_in_json(b->tokenizer_config, &b->chat_template, err));
     if (b->chat_template) return OLV_OK;
-    char *other = path_of(b->folder, "chat_template.json");
+    char *other;
+    OL_TRY(path_of(b->folder, "chat_template.json", &other, err));
     olv_status s = other ? template_in_json(other, &b->chat_template, err) : OLV_OK;
     ol_free(other);
     return s;
 }
 
 static olv_status find_companions(ol_bundle *b, olv_error *err) {
-    b->tokenizer = find_tokenizer(b->folder);
-    b->tokenizer_config = path_of(b->folder, "tokenizer_config.json");
-    b->special_tokens_map = path_of(b->folder, "special_tokens_map.json");
+    OL_TRY(find_tokenizer(b->folder, &b->tokenizer, err));
+    OL_TRY(path_of(b->folder, "tokenizer_config.json", &b->tokenizer_config, err));
+    OL_TRY(path_of(b->folder, "special_tokens_map.json", &b->special_tokens_map, err));
     return find_template(b, err);
 }
 
@@ -142,7 +145,8 @@ static void info_from_graph(ol_bundle *b) {
 
 /* Lays a JSON file's generation settings over b; a missing file is fine. */
 static olv_status read_generation(ol_bundle *b, const char *name, olv_error *err) {
-    char *path = path_of(b->folder, name);
+    char *path;
+    OL_TRY(path_of(b->folder, name, &path, err));
     if (!path) return OLV_OK;
     json_t *j = NULL;
     olv_status s = ol_json_read_file(path, MAX_JSON, &j, err);
@@ -155,7 +159,8 @@ static olv_status read_generation(ol_bundle *b, const char *name, olv_error *err
 /* Token ids and names of config.json; a missing file is fine. Only ids are taken as generation settings: max_length and
  * the like in old configs are defaults of a library, not of the model. */
 static olv_status read_config(ol_bundle *b, olv_error *err) {
-    char *path = path_of(b->folder, "config.json");
+    char *path;
+    OL_TRY(path_of(b->folder, "config.json", &path, err));
     if (!path) return OLV_OK;
     json_t *j = NULL;
     olv_status s = ol_json_read_file(path, MAX_JSON, &j, err);
@@ -186,15 +191,10 @@ static olv_status read_config(ol_bundle *b, olv_error *err) {
 /* ---- kinds ---- */
 
 static olv_status open_hf(ol_bundle *b, const ol_bundle_options *o, olv_error *err) {
-    char *config = path_of(b->folder, "config.json");
+    char *config;
+    OL_TRY(path_of(b->folder, "config.json", &config, err));
     ol_free(config);
-    if (!config) { /* it is missing, or there is no memory for its name */
-        char *again = ol_path_join(b->folder, "config.json");
-        bool there = !again || ol_file_exists(again);
-        ol_free(again);
-        if (there) return ol_fail(err, OLV_NOMEM, "no memory to open '%s'", b->folder);
-        return ol_fail(err, OLV_NOT_FOUND, "%s: config.json is missing", b->folder);
-    }
+    if (!config) return ol_fail(err, OLV_NOT_FOUND, "%s: config.json is missing", b->folder);
     OL_TRY(read_config(b, err));
     OL_TRY(read_generation(b, "generation_config.json", err));
     return o->no_graph ? OLV_OK : ol_hf_read(b->folder, &b->graph, err);
@@ -297,7 +297,8 @@ static olv_status open_resolved(ol_bundle *b, const char *model, const ol_bundle
     if (!b->folder || !b->name) return ol_fail(err, OLV_NOMEM, "out of memory");
     /* The ONNX file of an ORT-GenAI folder means that folder. */
     if (b->kind == OL_BUNDLE_ONNX) {
-        char *config = path_of(b->folder, "genai_config.json");
+        char *config;
+        OL_TRY(path_of(b->folder, "genai_config.json", &config, err));
         if (config) b->kind = OL_BUNDLE_ORT_GENAI;
         ol_free(config);
     }
