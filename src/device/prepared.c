@@ -13,9 +13,11 @@ typedef struct ol_prepared_block {
     size_t used, size;
 } block;
 
+static size_t room_of(size_t bytes) { return ol_align_up(bytes ? bytes : 1, 64); }
+
 static void *room(ol_prepared *p, size_t bytes) {
     if (bytes > SIZE_MAX / 2) return NULL;
-    size_t need = ol_align_up(bytes ? bytes : 1, 64);
+    size_t need = room_of(bytes);
     block *b = p->blocks;
     if (!b || b->size - b->used < need) {
         size_t size = need + HEADER > BLOCK_BYTES ? need + HEADER : BLOCK_BYTES;
@@ -32,7 +34,7 @@ static void *room(ol_prepared *p, size_t bytes) {
 ol_prepared_item *ol_prepare(ol_prepared *p, const void *source, int form, size_t bytes, bool *made) {
     *made = false;
     for (ol_prepared_item *i = p->items; i; i = i->next)
-        if (i->source == source && i->form == form) return i;
+        if (i->source == source && i->form == form && i->bytes == bytes) return i;
     ol_prepared_item *item = ol_calloc(1, sizeof *item);
     if (!item || !(item->data = room(p, bytes))) {
         ol_free(item);
@@ -40,10 +42,16 @@ ol_prepared_item *ol_prepare(ol_prepared *p, const void *source, int form, size_
     }
     item->source = source;
     item->form = form;
+    item->bytes = bytes;
     item->next = p->items;
     p->items = item;
     *made = true;
     return item;
+}
+
+void ol_prepare_refuse(ol_prepared *p, ol_prepared_item *item) {
+    p->blocks->used -= room_of(item->bytes);
+    item->data = NULL;
 }
 
 void ol_prepared_deinit(ol_prepared *p) {

@@ -7,9 +7,10 @@
 #include <stddef.h>
 
 typedef struct ol_prepared_item {
-    const void *source; /* what identifies the constant */
+    const void *source; /* what identifies the constant, together with the size: parts of a matrix may begin where it does */
     int form;           /* what `data` holds: the device's business */
-    void *data;         /* 64-byte aligned; set to NULL by who found that there is no such form */
+    size_t bytes;       /* of data */
+    void *data;         /* 64-byte aligned; NULL when there is no such form */
     struct ol_prepared_item *next;
 } ol_prepared_item;
 
@@ -18,9 +19,11 @@ typedef struct ol_prepared {
     struct ol_prepared_block *blocks;
 } ol_prepared; /* zeroed at first */
 
-/* The item of (source, form), or a new one with room for `bytes` (then *made is set, and the caller fills it). NULL when out
- * of memory. */
+/* The item of (source, form, bytes), or a new one with room for them (then *made is set, and the caller fills it, or says that
+ * it cannot). NULL when out of memory. */
 ol_prepared_item *ol_prepare(ol_prepared *p, const void *source, int form, size_t bytes, bool *made);
+/* There is no such form of the item made last: its room is given back, and it is kept without data. */
+void ol_prepare_refuse(ol_prepared *p, ol_prepared_item *item);
 void ol_prepared_deinit(ol_prepared *p);
 
 #endif

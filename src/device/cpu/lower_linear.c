@@ -244,7 +244,7 @@ static olv_status narrow_scales(ol_lowering *l, const ol_const *c, ol_qconst *q,
     if (q->scale_dtype != OL_F32 || q->group > NARROW_GROUP || q->code == OL_Q_BLOCK) return OLV_OK;
     ol_prepared_item *p = ol_prepare(l->prepared, q->scales, FORM_NARROW_SCALES, n * sizeof(uint16_t), &made);
     if (!p) return ol_fail(err, OLV_NOMEM, "no memory for the scales of '%s'", name);
-    if (made && !olk_narrow_f16(q->scales, p->data, n)) p->data = NULL;
+    if (made && !olk_narrow_f16(q->scales, p->data, n)) ol_prepare_refuse(l->prepared, p);
     if (!p->data) return OLV_OK;
     if (made) ol_const_drop_pages(c, q->scales, n * sizeof(float));
     q->scales = p->data;
