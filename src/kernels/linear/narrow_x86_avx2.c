@@ -15,7 +15,7 @@ bool olk_narrow_f16__avx2(const float *x, uint16_t *y, size_t n) {
         _mm_storeu_si128((__m128i *)(void *)(y + i), h);
     }
     for (; i < n; i++) {
-        if (!narrow8(_mm256_set1_ps(x[i]), &h)) return false;
+        if (!narrow8(_mm256_castsi256_ps(_mm256_set1_epi32(_mm_cvtsi128_si32(_mm_loadu_si32(x + i)))), &h)) return false;
         y[i] = (uint16_t)_mm_extract_epi16(h, 0);
     }
     return true;
