@@ -6,15 +6,8 @@
 #define OL_FORMATS_HUGGINGFACE_BUILD_H
 
 #include "formats/huggingface/config.h"
-#include "formats/safetensors/safetensors.h"
+#include "formats/huggingface/source.h"
 #include "graph/op.h"
-
-/* Where the tensors come from: safetensors, or another container that can describe its tensors in their terms. */
-typedef struct ol_hf_source {
-    const void *ctx;
-    const ol_st_tensor *(*find)(const void *ctx, const char *name); /* NULL when absent */
-    olv_status (*constant)(const void *ctx, const ol_st_tensor *t, ol_const **out, olv_error *err);
-} ol_hf_source;
 
 typedef struct ol_hf_build {
     ol_graph *g;

@@ -239,20 +239,15 @@ olv_status ol_hf_build_graph(const ol_hf_source *source, const ol_hf_config *c, 
     return s;
 }
 
-static const ol_st_tensor *find_in(const void *ctx, const char *name) { return ol_safetensors_find(ctx, name); }
-
-static olv_status const_in(const void *ctx, const ol_st_tensor *t, ol_const **out, olv_error *err) {
-    return ol_safetensors_const(ctx, t, out, err);
-}
-
-static olv_status build_folder(const char *folder, const json_t *j, const ol_hf_config *c, ol_graph **out,
-                               olv_error *err) {
-    ol_safetensors *st;
-    OL_TRY(ol_safetensors_open(folder, &st, err));
+static olv_status build_folder(const char *folder, const json_t *j, ol_hf_config *c, ol_graph **out, olv_error *err) {
+    ol_hf_weights *w;
+    OL_TRY(ol_hf_weights_open(folder, j, &w, err));
     const json_t *tie = json_object_get(j, "tie_word_embeddings");
-    ol_hf_source source = {st, find_in, const_in};
-    olv_status s = ol_hf_build_graph(&source, c, tie && !json_is_null(tie), out, err);
-    ol_safetensors_close(st);
+    ol_hf_family straight = *c->family;
+    straight.conv1d = false;
+    if (ol_hf_weights_quantized(w)) c->family = &straight;
+    olv_status s = ol_hf_build_graph(ol_hf_weights_source(w), c, tie && !json_is_null(tie), out, err);
+    ol_hf_weights_close(w);
     return s;
 }
 

@@ -4,12 +4,10 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/map.h"
-#include "base/wire/json_pull.h"
 #include "formats/safetensors/header.h"
+#include "formats/safetensors/index.h"
 
 #include <inttypes.h>
-
-#define MAX_SHARDS 65536
 
 typedef struct shard {
     ol_file *file;
@@ -83,120 +81,26 @@ static olv_status collect(ol_safetensors *st, olv_error *err) {
 
 /* ---- the index of sharded models ---- */
 
-typedef struct index_entry {
-    const char *tensor;
-    size_t shard;
-} index_entry;
-
-typedef struct index_file {
-    ol_map files; /* shard file name → number */
-    const char **names;
-    size_t n_names;
-    index_entry *entries;
-    size_t n_entries, cap_entries;
-} index_file;
-
-static char *jp_text(ol_jp *p, ol_arena *arena) {
-    ol_buf b = OL_BUF_INIT;
-    ol_jp_unescape(p, &b);
-    char *s = b.failed ? NULL : ol_arena_strndup(arena, b.data ? b.data : "", b.len);
-    ol_buf_deinit(&b);
-    if (!s) out_of_memory(p->err);
-    return s;
-}
-
-static olv_status add_entry(ol_safetensors *st, index_file *ix, ol_jp *p, const char *tensor, const char *file) {
-    if (!*file || strchr(file, '/') || strchr(file, '\\') || strcmp(file, "..") == 0 || strcmp(file, ".") == 0)
-        return ol_jp_fail(p, "tensor '%s': '%s' is no plain file name", tensor, file);
-    uint64_t *at = ol_map_get(&ix->files, ol_str_of(file));
-    size_t number = at ? (size_t)*at : ix->n_names;
-    if (!at) {
-        if (ix->n_names == MAX_SHARDS) return ol_jp_fail(p, "more than %d files", MAX_SHARDS);
-        if ((ix->n_names & (ix->n_names - 1)) == 0) {
-            const char **names = ol_realloc(ix->names, (ix->n_names ? ix->n_names * 2 : 1) * sizeof *names);
-            if (!names) return out_of_memory(p->err);
-            ix->names = names;
-        }
-        ix->names[ix->n_names++] = file;
-        if (ol_map_put(&ix->files, ol_str_of(file), number) < 0) return out_of_memory(p->err);
-    }
-    if (ix->n_entries == ix->cap_entries) {
-        size_t cap = ix->cap_entries ? ix->cap_entries * 2 : 256;
-        index_entry *e = ol_realloc(ix->entries, cap * sizeof *e);
-        if (!e) return out_of_memory(p->err);
-        ix->entries = e;
-        ix->cap_entries = cap;
-    }
-    ix->entries[ix->n_entries++] = (index_entry){tensor, number};
-    (void)st;
-    return OLV_OK;
-}
-
-static olv_status read_weight_map(ol_safetensors *st, index_file *ix, ol_jp *p) {
-    ol_jp_event e = ol_jp_next(p);
-    if (e == OL_JP_ERROR) return OLV_FORMAT;
-    if (e != OL_JP_OBJECT) return ol_jp_fail(p, "weight_map must be an object");
-    while ((e = ol_jp_next(p)) == OL_JP_KEY) {
-        char *tensor = jp_text(p, st->arena);
-        if (!tensor) return OLV_NOMEM;
-        if ((e = ol_jp_next(p)) == OL_JP_ERROR) return OLV_FORMAT;
-        if (e != OL_JP_STRING) return ol_jp_fail(p, "weight_map: '%s' must be a file name", tensor);
-        char *file = jp_text(p, st->arena);
-        if (!file) return OLV_NOMEM;
-        OL_TRY(add_entry(st, ix, p, tensor, file));
-    }
-    return e == OL_JP_OBJECT_END ? OLV_OK : OLV_FORMAT;
-}
-
-static olv_status read_index(ol_safetensors *st, index_file *ix, ol_jp *p) {
-    bool found = false;
-    ol_jp_event e = ol_jp_next(p);
-    if (e == OL_JP_ERROR) return OLV_FORMAT;
-    if (e != OL_JP_OBJECT) return ol_jp_fail(p, "the index must be an object");
-    while ((e = ol_jp_next(p)) == OL_JP_KEY) {
-        if (!ol_str_is(p->text, "weight_map")) {
-            if (!ol_jp_skip(p, ol_jp_next(p))) return OLV_FORMAT;
-            continue;
-        }
-        if (found) return ol_jp_fail(p, "weight_map is given twice");
-        found = true;
-        OL_TRY(read_weight_map(st, ix, p));
-    }
-    if (e != OL_JP_OBJECT_END || ol_jp_next(p) != OL_JP_END) return OLV_FORMAT;
-    if (!found || ix->n_entries == 0) return ol_jp_fail(p, "weight_map is missing or empty");
-    return OLV_OK;
-}
-
-static olv_status open_shards(ol_safetensors *st, const char *dir, const index_file *ix, olv_error *err) {
-    for (size_t i = 0; i < ix->n_names; i++)
-        if (add_shard(st, dir, ix->names[i], err) != OLV_OK) return ol_error_at(err, "model.safetensors.index.json");
+static olv_status open_shards(ol_safetensors *st, const char *dir, const char *name, const ol_st_index *ix,
+                              olv_error *err) {
+    for (size_t i = 0; i < ix->n_files; i++)
+        if (add_shard(st, dir, ix->files[i], err) != OLV_OK) return ol_error_at(err, "%s", name);
     OL_TRY(collect(st, err));
     for (size_t i = 0; i < ix->n_entries; i++) {
         const ol_st_tensor *t = ol_safetensors_find(st, ix->entries[i].tensor);
-        const char *want = ix->names[ix->entries[i].shard];
-        if (!t || (size_t)t->file != ix->entries[i].shard)
-            return ol_fail(err, OLV_FORMAT, "model.safetensors.index.json: tensor '%s' should be in %s, but is %s%s",
-                           ix->entries[i].tensor, want, t ? "in " : "in no file", t ? st->shards[t->file].name : "");
+        const char *want = ix->files[ix->entries[i].file];
+        if (!t || (size_t)t->file != ix->entries[i].file)
+            return ol_fail(err, OLV_FORMAT, "%s: tensor '%s' should be in %s, but is %s%s", name, ix->entries[i].tensor,
+                           want, t ? "in " : "in no file", t ? st->shards[t->file].name : "");
     }
     return OLV_OK;
 }
 
 static olv_status open_index(ol_safetensors *st, const char *dir, const char *name, olv_error *err) {
-    ol_file *f;
-    OL_TRY(ol_file_open_in(dir, name, &f, err));
-    index_file ix;
-    memset(&ix, 0, sizeof ix);
-    ol_map_init(&ix.files);
-    olv_error local = {OLV_OK, ""};
-    olv_error *e = err ? err : &local;
-    ol_jp p;
-    ol_jp_init(&p, (const char *)f->data, (size_t)f->size, name, e);
-    olv_status s = read_index(st, &ix, &p);
-    if (s == OLV_OK) s = open_shards(st, dir, &ix, e);
-    ol_free(ix.names);
-    ol_free(ix.entries);
-    ol_map_deinit(&ix.files);
-    ol_file_release(f);
+    ol_st_index ix;
+    OL_TRY(ol_st_index_read(dir, name, st->arena, &ix, err));
+    olv_status s = open_shards(st, dir, name, &ix, err);
+    ol_st_index_deinit(&ix);
     return s;
 }
 
@@ -206,14 +110,13 @@ static olv_status open_only_file(ol_safetensors *st, const char *dir, olv_error 
     char **names;
     size_t n;
     OL_TRY(ol_dir_list(dir, &names, &n, err));
-    const char *found = NULL, *pickle = NULL;
+    const char *found = NULL;
     int count = 0;
     for (size_t i = 0; i < n; i++) {
         if (ol_str_ends(ol_str_of(names[i]), ".safetensors")) {
             found = names[i];
             count++;
         }
-        if (ol_str_starts(ol_str_of(names[i]), "pytorch_model")) pickle = names[i];
     }
     olv_status s;
     if (count == 1) {
@@ -222,8 +125,6 @@ static olv_status open_only_file(ol_safetensors *st, const char *dir, olv_error 
     } else if (count > 1) {
         s = ol_fail(err, OLV_NOT_FOUND, "%s: %d .safetensors files, but neither model.safetensors nor "
                     "model.safetensors.index.json", dir, count);
-    } else if (pickle) {
-        s = ol_fail(err, OLV_UNSUPPORTED, "%s: weights are pickled (%s); expected model.safetensors", dir, pickle);
     } else {
         s = ol_fail(err, OLV_NOT_FOUND, "%s: no model.safetensors and no model.safetensors.index.json", dir);
     }
