@@ -8,18 +8,70 @@
 #include <string.h>
 
 struct ol_constraint {
+    char *key; /* its kind and text */
     const ol_grammar_vocab *vocab; /* the pipeline's */
     ol_grammar *grammar;
     ol_grammar_matcher *matcher;
     uint32_t *mask;
 };
 
+static void destroy(ol_constraint *c) {
+    if (!c) return;
+    ol_grammar_matcher_destroy(c->matcher);
+    ol_grammar_destroy(c->grammar);
+    ol_free(c->mask);
+    ol_free(c->key);
+    ol_free(c);
+}
+
+void ol_constraint_forget(olv_pipeline *p) {
+    for (int i = 0; i < OL_SPARE_CONSTRAINTS; i++) {
+        destroy(p->spare_constraints[i]);
+        p->spare_constraints[i] = NULL;
+    }
+    ol_grammar_vocab_destroy(p->grammar_vocab);
+    p->grammar_vocab = NULL;
+}
+
+static char *key_of(const olv_generation_config *cfg) {
+    ol_buf b = OL_BUF_INIT;
+    if (cfg->json_schema) ol_buf_printf(&b, "s%s", cfg->json_schema);
+    else if (cfg->regex) ol_buf_printf(&b, "r%s", cfg->regex);
+    else if (cfg->grammar) ol_buf_printf(&b, "g%s", cfg->grammar);
+    else ol_buf_puts(&b, "o");
+    return ol_buf_take(&b, NULL);
+}
+
+/* Takes the kept one of that key, if there is one. */
+static ol_constraint *take_spare(olv_pipeline *p, const char *key) {
+    for (int i = 0; i < OL_SPARE_CONSTRAINTS; i++) {
+        ol_constraint *c = p->spare_constraints[i];
+        if (!c || strcmp(c->key, key)) continue;
+        memmove(p->spare_constraints + i, p->spare_constraints + i + 1, (size_t)(OL_SPARE_CONSTRAINTS - 1 - i) * sizeof c);
+        p->spare_constraints[OL_SPARE_CONSTRAINTS - 1] = NULL;
+        if (ol_grammar_reset(c->matcher, NULL) == OLV_OK) return c;
+        destroy(c);
+        return NULL;
+    }
+    return NULL;
+}
+
+void ol_constraint_release(olv_pipeline *p, ol_constraint *c) {
+    if (!c) return;
+    if (c->vocab != p->grammar_vocab) {
+        destroy(c);
+        return;
+    }
+    destroy(p->spare_constraints[OL_SPARE_CONSTRAINTS - 1]);
+    memmove(p->spare_constraints + 1, p->spare_constraints, (OL_SPARE_CONSTRAINTS - 1) * sizeof c);
+    p->spare_constraints[0] = c;
+}
+
 static olv_status make_vocab(olv_pipeline *p, const olv_generation_config *cfg, olv_error *err) {
     size_t n = (size_t)cfg->n_eos;
     if (p->grammar_vocab && p->n_grammar_eos == cfg->n_eos && !memcmp(p->grammar_eos, cfg->eos_token_id, n * sizeof(int64_t)))
         return OLV_OK;
-    ol_grammar_vocab_destroy(p->grammar_vocab);
-    p->grammar_vocab = NULL;
+    ol_constraint_forget(p);
     ol_token_texts texts;
     OL_TRY(ol_token_texts_init(&texts, p->tokenizer, err));
     olv_status s = ol_grammar_vocab_create(p->vocab_size, ol_token_texts_get, &texts, cfg->eos_token_id, n,
@@ -39,7 +91,6 @@ static olv_status compile(const olv_generation_config *cfg, ol_grammar **g, olv_
 
 static olv_status start(olv_pipeline *p, const olv_generation_config *cfg, ol_constraint *c, olv_error *err) {
     OL_TRY(compile(cfg, &c->grammar, err));
-    OL_TRY(make_vocab(p, cfg, err));
     c->vocab = p->grammar_vocab;
     c->mask = ol_calloc((size_t)(p->vocab_size + 31) / 32, sizeof *c->mask);
     if (!c->mask) return ol_fail(err, OLV_NOMEM, "no memory for a mask of tokens");
@@ -50,20 +101,25 @@ olv_status ol_constraint_create(olv_pipeline *p, const olv_generation_config *cf
     *out = NULL;
     if (!cfg->json_schema && !cfg->regex && !cfg->grammar && !cfg->json_object) return OLV_OK;
     if (!p->tokenizer) return ol_fail(err, OLV_UNSUPPORTED, "constrained decoding needs a tokenizer; the model folder has none");
-    ol_constraint *c = ol_calloc(1, sizeof *c);
-    if (!c) return ol_fail(err, OLV_NOMEM, "no memory for a constraint");
+    OL_TRY(make_vocab(p, cfg, err));
+    char *key = key_of(cfg);
+    if (!key) return ol_fail(err, OLV_NOMEM, "no memory for a constraint");
+    ol_constraint *c = take_spare(p, key);
+    if (c) {
+        ol_free(key);
+        *out = c;
+        return OLV_OK;
+    }
+    c = ol_calloc(1, sizeof *c);
+    if (!c) {
+        ol_free(key);
+        return ol_fail(err, OLV_NOMEM, "no memory for a constraint");
+    }
+    c->key = key;
     olv_status s = start(p, cfg, c, err);
     if (s == OLV_OK) *out = c;
-    else ol_constraint_destroy(c);
+    else destroy(c);
     return s;
-}
-
-void ol_constraint_destroy(ol_constraint *c) {
-    if (!c) return;
-    ol_grammar_matcher_destroy(c->matcher);
-    ol_grammar_destroy(c->grammar);
-    ol_free(c->mask);
-    ol_free(c);
 }
 
 olv_status ol_constraint_mask(ol_constraint *c, const uint32_t **mask, olv_error *err) {

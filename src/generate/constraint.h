@@ -11,7 +11,10 @@ typedef struct ol_constraint ol_constraint;
  * for later generations. */
 OLV_MUST_USE olv_status ol_constraint_create(olv_pipeline *p, const olv_generation_config *cfg, ol_constraint **out,
                                              olv_error *err);
-void ol_constraint_destroy(ol_constraint *c); /* NULL accepted */
+/* Gives it back: the pipeline keeps the last few with all that they found out. NULL accepted. */
+void ol_constraint_release(olv_pipeline *p, ol_constraint *c);
+/* Drops what the pipeline keeps of constraints. */
+void ol_constraint_forget(olv_pipeline *p);
 /* Tokens that may come next, borrowed until the next call. OLV_STATE when the vocabulary has none. */
 OLV_MUST_USE olv_status ol_constraint_mask(ol_constraint *c, const uint32_t **mask, olv_error *err);
 /* The allowed token (of the last mask) with the highest score. */

@@ -143,7 +143,7 @@ olv_status ol_loop_start(ol_loop *l, const int64_t *prompt, int64_t n, olv_error
 
 void ol_loop_deinit(ol_loop *l) {
     ol_sampler_destroy(l->sampler);
-    ol_constraint_destroy(l->constraint);
+    ol_constraint_release(l->p, l->constraint);
     ol_sequence_destroy(l->seq);
     olv_detokenizer_destroy(l->detok);
     ol_stop_deinit(&l->stop);

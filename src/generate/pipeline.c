@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "compress/compress.h"
+#include "generate/constraint.h"
 #include "generate/draft.h"
 #include "generate/prompt_cache.h"
 #include "graph/op.h"
@@ -166,7 +167,7 @@ void olv_pipeline_close(olv_pipeline *p) {
     olv_template_destroy(p->chat);
     olv_tokenizer_close(p->tokenizer);
     ol_bundle_close(p->bundle);
-    ol_grammar_vocab_destroy(p->grammar_vocab);
+    ol_constraint_forget(p);
     ol_free(p->stop_strings);
     ol_free(p);
 }

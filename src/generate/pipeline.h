@@ -11,6 +11,9 @@
 #include <olivine/template.h>
 #include <olivine/tokenizer.h>
 
+enum { OL_SPARE_CONSTRAINTS = 4 };
+struct ol_constraint;
+
 struct olv_pipeline {
     ol_bundle *bundle; /* its graph was taken by the plan */
     ol_executor *executor;
@@ -36,6 +39,7 @@ struct olv_pipeline {
     ol_grammar_vocab *grammar_vocab; /* made by the first constrained generation */
     int64_t grammar_eos[16];         /* the end tokens that it was made with */
     int n_grammar_eos;
+    struct ol_constraint *spare_constraints[OL_SPARE_CONSTRAINTS]; /* of that vocabulary, not in use, newest first */
 };
 
 /* Milliseconds of the monotonic clock. */

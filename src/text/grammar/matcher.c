@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { FLUSH_STATES = 40000, FLUSH_FRAMES = 200000, FLUSH_LOCALS = 2048, FEW_TOKENS = 1024, HORIZON = OL_GPLAIN_MAX };
+enum { FLUSH_STATES = 40000, FLUSH_FRAMES = 200000, FLUSH_LOCALS = 4096, FLUSH_BYTES = 32 << 20, FEW_TOKENS = 1024, HORIZON = OL_GPLAIN_MAX };
 
 static olv_status failure(const ol_grammar_matcher *m, olv_error *err) {
     return ol_fail(err, m->status, m->status == OLV_LIMIT ? "the grammar has too many states here"
@@ -19,6 +19,7 @@ void ol_glocals_clear(ol_grammar_matcher *m) {
         ol_free(m->locals[i].roots);
     }
     m->n_locals = 0;
+    m->locals_bytes = 0;
 }
 
 void ol_grammar_matcher_destroy(ol_grammar_matcher *m) {
@@ -41,6 +42,8 @@ void ol_grammar_matcher_destroy(ol_grammar_matcher *m) {
     ol_free(m->path_popped);
     ol_free(m->list);
     ol_free(m->roots);
+    ol_free(m->whole);
+    ol_free(m->loops);
     ol_free(m);
 }
 
@@ -113,22 +116,27 @@ static bool leads_to(ol_grammar_matcher *m, uint32_t state, int lo, int hi, int 
     return true;
 }
 
-/* The one state that all plain characters lead to (0: the dead one), or -2. */
-static int32_t uniform_next(ol_grammar_matcher *m, uint32_t s) {
+/* Whether all characters beyond ASCII lead to *home. */
+static bool leads_beyond_ascii(ol_grammar_matcher *m, uint32_t s, int32_t *home) {
     static const struct {
         uint8_t lead_lo, lead_hi, lo, hi, more;
     } rows[] = {{0xc2, 0xdf, 0x80, 0xbf, 0}, {0xe0, 0xe0, 0xa0, 0xbf, 1}, {0xe1, 0xec, 0x80, 0xbf, 1},
                 {0xed, 0xed, 0x80, 0x9f, 1}, {0xee, 0xef, 0x80, 0xbf, 1}, {0xf0, 0xf0, 0x90, 0xbf, 2},
                 {0xf1, 0xf3, 0x80, 0xbf, 2}, {0xf4, 0xf4, 0x80, 0x8f, 2}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (int b = rows[i].lead_lo; b <= rows[i].lead_hi; b++) {
+            if (b > rows[i].lead_lo && m->g->class_of[b] == m->g->class_of[b - 1]) continue;
+            if (!leads_to(m, ol_gstep(m, s, (uint8_t)b), rows[i].lo, rows[i].hi, rows[i].more, home)) return false;
+        }
+    return true;
+}
+
+/* The one state that all plain characters lead to (0: the dead one), or -2. */
+static int32_t uniform_next(ol_grammar_matcher *m, uint32_t s) {
     if (m->states[s].uniform != -1) return m->states[s].uniform;
     int32_t home = -1;
     bool same = leads_to(m, s, 0x20, 0x21, 0, &home) && leads_to(m, s, 0x23, 0x5b, 0, &home) &&
-                leads_to(m, s, 0x5d, 0x7e, 0, &home);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows && same; i++)
-        for (int b = rows[i].lead_lo; b <= rows[i].lead_hi && same; b++) {
-            if (b > rows[i].lead_lo && m->g->class_of[b] == m->g->class_of[b - 1]) continue;
-            same = leads_to(m, ol_gstep(m, s, (uint8_t)b), rows[i].lo, rows[i].hi, rows[i].more, &home);
-        }
+                leads_to(m, s, 0x5d, 0x7e, 0, &home) && leads_beyond_ascii(m, s, &home);
     m->states[s].uniform = same ? home : -2;
     return m->states[s].uniform;
 }
@@ -148,10 +156,99 @@ static uint32_t plain_reach(ol_grammar_matcher *m, uint32_t state) {
     return OL_GPLAIN_MAX;
 }
 
-/* The tokens of a trie against a local state: those that stay alive inside the rule into m->list (trie nodes), and the
- * subtrees that have left it, or go past `limit` bytes, into m->roots. */
+/* ---- where most characters lead ------------------------------------------------------------------------ */
+
+/* The successor that the most ASCII characters lead to: the state itself when it is one of them. */
+static uint32_t frequent_next(ol_grammar_matcher *m, uint32_t s) {
+    uint32_t best = 0, most = 0;
+    for (int b = 0; b < 0x80; b++) {
+        if (b > 0 && m->g->class_of[b] == m->g->class_of[b - 1]) continue;
+        uint32_t t = ol_gstep(m, s, (uint8_t)b), n = 0;
+        if (t == s) return s;
+        if (t == best || m->states[t].n == 0) continue;
+        for (int k = b; k < 0x80; k++) n += ol_gstep(m, s, (uint8_t)k) == t;
+        if (n > most) {
+            most = n;
+            best = t;
+        }
+    }
+    return best;
+}
+
+static int32_t loop_of(ol_grammar_matcher *m, uint32_t s) {
+    if (m->states[s].loop >= 0) return m->states[s].loop;
+    ol_gloop l = {.home = s ? frequent_next(m, s) : 0};
+    int32_t home = (int32_t)l.home;
+    for (int b = 0; b < 0x80 && l.home; b++)
+        if (ol_gstep(m, s, (uint8_t)b) == l.home) l.ascii[b >> 6] |= 1ull << (b & 63);
+    l.other = l.home && leads_beyond_ascii(m, s, &home);
+    if (m->status != OLV_OK || !ol_ggrow(m, (void **)&m->loops, &m->loops_cap, m->n_loops + 1, sizeof *m->loops)) return -1;
+    m->loops[m->n_loops] = l;
+    m->states[s].loop = (int32_t)m->n_loops;
+    return (int32_t)m->n_loops++;
+}
+
+static bool within(const uint64_t a[2], bool other_a, const ol_gloop *b) {
+    return !(a[0] & ~b->ascii[0]) && !(a[1] & ~b->ascii[1]) && (!other_a || b->other);
+}
+
+/* Whether no character of the loop's set can come in a state. */
+static bool stops(ol_grammar_matcher *m, uint32_t s, const ol_gloop *l) {
+    for (int b = 0; b < 0x80; b++)
+        if (l->ascii[b >> 6] >> (b & 63) & 1 && ol_gstep(m, s, (uint8_t)b) != 0) return false;
+    for (int b = 0xc2; b <= 0xf4 && l->other; b++)
+        if (ol_gstep(m, s, (uint8_t)b) != 0) return false;
+    return true;
+}
+
+/* Characters of the loop's set that may follow each other from s on, whichever they are. */
+static uint32_t loop_reach(ol_grammar_matcher *m, uint32_t s, int32_t loop) {
+    if (m->loops[loop].reach) return m->loops[loop].reach;
+    uint32_t n = 1, at = m->loops[loop].home;
+    bool closed = !m->states[s].popped && !m->states[at].popped;
+    if (at == s) n = UINT8_MAX;
+    while (n < OL_GPLAIN_MAX) {
+        int32_t next = loop_of(m, at);
+        if (next < 0 || !m->loops[next].home || !within(m->loops[loop].ascii, m->loops[loop].other, &m->loops[next])) break;
+        n++;
+        if (m->loops[next].home == at) n = UINT8_MAX;
+        at = m->loops[next].home;
+        closed &= !m->states[at].popped;
+    }
+    ol_gloop l = m->loops[loop];
+    m->loops[loop].exact = n <= OL_GPLAIN_MAX && closed && stops(m, at, &l);
+    m->loops[loop].reach = (uint8_t)n;
+    return n;
+}
+
+static uint32_t chars_before(const ol_grammar_matcher *m, const ol_gtrie_node *t) {
+    const char *p = m->v->bytes + m->v->offsets[t->sample];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->depth; i++) n += ((uint8_t)p[i] & 0xc0) != 0x80;
+    return n;
+}
+
+/* Whether the state before a node keeps all tokens of its subtree, or just those of up to *most characters; looked at where
+ * it saves a walk. */
+static bool keeps_all(ol_grammar_matcher *m, const ol_gtrie *trie, uint32_t i, uint32_t state, uint32_t limit, uint32_t *most) {
+    enum { WORTH = 4 };
+    const ol_gspan *span = &trie->spans[i];
+    const ol_gtrie_node *t = &trie->nodes[i];
+    if (!span->whole || t->end - i < WORTH || (uint64_t)t->depth + span->bytes > limit) return false;
+    int32_t loop = loop_of(m, state);
+    if (loop < 0 || !m->loops[loop].home || !within(span->ascii, span->other, &m->loops[loop])) return false;
+    uint32_t reach = loop_reach(m, state, loop);
+    *most = UINT8_MAX;
+    if (span->chars <= reach) return true;
+    *most = chars_before(m, t) + reach;
+    return m->loops[loop].exact;
+}
+
+/* The tokens of a trie against a local state: those that stay alive inside the rule into m->list (trie nodes) and
+ * m->whole (nodes of which the whole subtree stays alive, up to a length), and the subtrees that have left the rule, or go
+ * past `limit` bytes, into m->roots. */
 static void walk_local(ol_grammar_matcher *m, const ol_gtrie *trie, uint32_t state, uint32_t limit) {
-    m->n_list = m->n_roots = 0;
+    m->n_list = m->n_roots = m->n_whole = 0;
     m->path[0] = state;
     m->path_popped[0] = 0;
     for (uint32_t i = 0; i < trie->n && m->status == OLV_OK;) {
@@ -159,6 +256,13 @@ static void walk_local(ol_grammar_matcher *m, const ol_gtrie *trie, uint32_t sta
         uint32_t d = t->depth;
         if (d >= limit) {
             push(m, &m->roots, &m->n_roots, &m->roots_cap, i);
+            i = t->end;
+            continue;
+        }
+        uint32_t most;
+        if (keeps_all(m, trie, i, m->path[d], limit, &most)) {
+            if (ol_ggrow(m, (void **)&m->whole, &m->whole_cap, m->n_whole + 1, sizeof *m->whole))
+                m->whole[m->n_whole++] = (uint64_t)most << 32 | i;
             i = t->end;
             continue;
         }
@@ -182,6 +286,27 @@ static uint32_t *copy_list(const uint32_t *p, uint32_t n) {
     return d;
 }
 
+/* Tokens of a whole subtree, into out when there is one. */
+static uint32_t whole_tokens(const ol_gtrie *t, uint64_t whole, int32_t *out) {
+    uint32_t node = (uint32_t)whole, most = (uint32_t)(whole >> 32), n = 0;
+    uint32_t first = t->spans[node].first, end = t->spans[t->nodes[node].end].first;
+    if (!out && most >= OL_GPLAIN_MAX) return end - first;
+    for (uint32_t i = first; i < end; i++) {
+        if (t->chars[i] > most) continue;
+        if (out) out[n] = t->tokens[i];
+        n++;
+    }
+    return n;
+}
+
+static void allow_whole(const ol_gtrie *t, uint64_t whole, uint32_t *bits) {
+    uint32_t node = (uint32_t)whole, most = (uint32_t)(whole >> 32);
+    for (uint32_t i = t->spans[node].first; i < t->spans[t->nodes[node].end].first; i++) {
+        uint32_t in = t->chars[i] <= most;
+        bits[t->tokens[i] / 32] |= in << (t->tokens[i] % 32);
+    }
+}
+
 /* What is known of a local state, worked out the first time. */
 static int32_t local_of(ol_grammar_matcher *m, uint32_t state, bool limited) {
     if (m->states[state].local >= 0) return m->states[state].local;
@@ -189,13 +314,16 @@ static int32_t local_of(ol_grammar_matcher *m, uint32_t state, bool limited) {
     const ol_gtrie *trie = plain ? &m->v->rest : &m->v->all;
     walk_local(m, trie, state, limited ? HORIZON : UINT32_MAX);
     ol_glocal l = {.plain = plain, .n_roots = m->n_roots, .roots = copy_list(m->roots, m->n_roots)};
-    if (m->n_list <= FEW_TOKENS) {
-        l.n_tokens = m->n_list;
-        l.tokens = ol_alloc(((size_t)m->n_list + 1) * sizeof *l.tokens);
-        for (uint32_t i = 0; i < m->n_list && l.tokens; i++) l.tokens[i] = trie->nodes[m->list[i]].token;
+    uint32_t n = m->n_list;
+    for (uint32_t i = 0; i < m->n_whole; i++) n += whole_tokens(trie, m->whole[i], NULL);
+    if (n <= FEW_TOKENS) {
+        l.tokens = ol_alloc(((size_t)n + 1) * sizeof *l.tokens);
+        for (uint32_t i = 0; i < m->n_list && l.tokens; i++) l.tokens[l.n_tokens++] = trie->nodes[m->list[i]].token;
+        for (uint32_t i = 0; i < m->n_whole && l.tokens; i++) l.n_tokens += whole_tokens(trie, m->whole[i], l.tokens + l.n_tokens);
     } else {
         l.bits = ol_calloc(m->words, sizeof *l.bits);
         for (uint32_t i = 0; i < m->n_list && l.bits; i++) allow(m->v, l.bits, trie->nodes[m->list[i]].token);
+        for (uint32_t i = 0; i < m->n_whole && l.bits; i++) allow_whole(trie, m->whole[i], l.bits);
     }
     if (!l.roots || (!l.tokens && !l.bits)) m->status = OLV_NOMEM;
     if (m->status != OLV_OK || !ol_ggrow(m, (void **)&m->locals, &m->locals_cap, m->n_locals + 1, sizeof *m->locals)) {
@@ -204,6 +332,7 @@ static int32_t local_of(ol_grammar_matcher *m, uint32_t state, bool limited) {
         ol_free(l.bits);
         return -1;
     }
+    m->locals_bytes += (l.bits ? m->words * sizeof *l.bits : l.n_tokens * sizeof *l.tokens) + l.n_roots * sizeof *l.roots;
     m->locals[m->n_locals] = l;
     m->states[state].local = (int32_t)m->n_locals;
     return (int32_t)m->n_locals++;
@@ -281,7 +410,8 @@ static void make_mask(ol_grammar_matcher *m, uint32_t state, uint32_t *bits) {
 }
 
 static bool too_much(const ol_grammar_matcher *m) {
-    return m->n_states > FLUSH_STATES || m->n_frames > FLUSH_FRAMES || m->n_locals > FLUSH_LOCALS;
+    return m->n_states > FLUSH_STATES || m->n_frames > FLUSH_FRAMES || m->n_locals > FLUSH_LOCALS ||
+           m->locals_bytes > FLUSH_BYTES;
 }
 
 olv_status ol_grammar_mask(ol_grammar_matcher *m, uint32_t *bits, olv_error *err) {

@@ -19,6 +19,7 @@ typedef struct ol_gstate {
     bool popped;     /* the rule of a local state may end here */
     int32_t mask;    /* slot of the cached mask, -1 */
     int32_t local;   /* index of what is known of it as a local state, -1 */
+    int32_t loop;    /* index of what is known of its most frequent successor, -1 */
     int32_t uniform; /* the state after any plain character; -1: not known, -2: it depends on the character */
 } ol_gstate;
 
@@ -32,6 +33,16 @@ typedef struct ol_glocal {
     uint32_t *roots;    /* trie nodes to be checked against the stack (of the rest when plain) */
     uint32_t n_roots;
 } ol_glocal;
+
+/* Where most characters lead: all of `ascii`, and all beyond ASCII when `other`, to `home`, and from there on alike for
+ * `reach` characters. */
+typedef struct ol_gloop {
+    uint64_t ascii[2];
+    bool other;
+    uint8_t reach;  /* 0: not known yet */
+    bool exact;     /* more of them lead nowhere, and the rule cannot end on the way */
+    uint32_t home;  /* 0: no such state */
+} ol_gloop;
 
 typedef struct ol_gtable { /* open addressing; 0 is free, else index + 1 */
     uint32_t *slots;
@@ -52,6 +63,9 @@ struct ol_grammar_matcher {
     ol_gtable state_table;
     ol_glocal *locals;
     uint32_t n_locals, locals_cap;
+    size_t locals_bytes;
+    ol_gloop *loops;
+    uint32_t n_loops, loops_cap;
     uint64_t *set, *work;  /* the set being built; places to follow */
     uint32_t n_set, set_cap, n_work, work_cap;
     ol_gtable seen; /* over `set` and what was followed */
@@ -65,6 +79,8 @@ struct ol_grammar_matcher {
     uint8_t *path_popped;
     uint32_t *list; /* tokens and roots of a walk */
     uint32_t n_list, list_cap, *roots, n_roots, roots_cap;
+    uint64_t *whole; /* whole subtrees: characters of a token at most << 32 | node */
+    uint32_t n_whole, whole_cap;
     uint32_t now, start;
     olv_status status; /* latched failure of memory or limits */
 };

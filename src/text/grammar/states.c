@@ -174,7 +174,7 @@ static uint32_t add_state(ol_grammar_matcher *m, const uint64_t *p, uint32_t n, 
             return 0;
     }
     uint32_t i = m->n_states++;
-    m->states[i] = (ol_gstate){m->n_pairs, n, accepting, popped, -1, -1, -1};
+    m->states[i] = (ol_gstate){m->n_pairs, n, accepting, popped, -1, -1, -1, -1};
     if (n) memcpy(m->pairs + m->n_pairs, p, n * sizeof *p);
     m->n_pairs += n;
     for (size_t c = 0; c < classes; c++) m->next[i * classes + c] = -1;
@@ -216,7 +216,7 @@ uint32_t ol_gstep_slow(ol_grammar_matcher *m, uint32_t state, uint8_t cls) {
 
 static void clear(ol_grammar_matcher *m) {
     m->n_frames = OL_GFRAMES_FIRST;
-    m->n_states = m->n_pairs = 0;
+    m->n_states = m->n_pairs = m->n_loops = 0;
     table_clear(&m->frame_table);
     table_clear(&m->state_table);
     ol_glocals_clear(m);

@@ -7,10 +7,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void trie_deinit(ol_gtrie *t) {
+    ol_free(t->nodes);
+    ol_free(t->spans);
+    ol_free(t->tokens);
+    ol_free(t->chars);
+}
+
+static bool trie_init(ol_gtrie *t, size_t bytes, size_t tokens) {
+    t->nodes = ol_calloc(bytes + 1, sizeof *t->nodes);
+    t->spans = ol_calloc(bytes + 1, sizeof *t->spans);
+    t->tokens = ol_calloc(tokens + 1, sizeof *t->tokens);
+    t->chars = ol_calloc(tokens + 1, 1);
+    return t->nodes && t->spans && t->tokens && t->chars;
+}
+
 void ol_grammar_vocab_destroy(ol_grammar_vocab *v) {
     if (!v) return;
-    ol_free(v->all.nodes);
-    ol_free(v->rest.nodes);
+    trie_deinit(&v->all);
+    trie_deinit(&v->rest);
     ol_free(v->plain);
     ol_free(v->same);
     ol_free(v->bytes);
@@ -64,12 +79,50 @@ static int by_bytes(const void *x, const void *y) {
     return (a->token > b->token) - (a->token < b->token);
 }
 
+static void note_broken(ol_gtrie *t, const entry *e, const uint32_t *open) {
+    for (uint32_t d = 0; d < e->len; d++) t->spans[open[d]].whole = false;
+}
+
+/* Adds a token to the spans of the nodes on its path, from its end on. */
+static void note_token(ol_gtrie *t, const entry *e, const uint32_t *open) {
+    uint64_t ascii[2] = {0, 0};
+    bool other = false;
+    size_t chars = 0;
+    if (!ol_utf8_valid(e->p, e->len)) {
+        note_broken(t, e, open);
+        return;
+    }
+    for (uint32_t d = e->len; d-- > 0;) {
+        uint8_t c = (uint8_t)e->p[d];
+        ol_gspan *s = &t->spans[open[d]];
+        if (c < 0x80) ascii[c >> 6] |= 1ull << (c & 63);
+        else other = true;
+        if (c >= 0x80 && c < 0xc0) s->whole = false; /* inside of a character */
+        else chars++;
+        if (chars > OL_GPLAIN_MAX) s->whole = false;
+        else if (chars > s->chars) s->chars = (uint8_t)chars;
+        if (e->len - d > s->bytes) s->bytes = (uint16_t)(e->len - d);
+        s->ascii[0] |= ascii[0];
+        s->ascii[1] |= ascii[1];
+        s->other |= other;
+    }
+}
+
+/* Bytes that begin a character; OL_GPLAIN_MAX + 1 for more than OL_GPLAIN_MAX. */
+static uint8_t leading_bytes(const char *p, uint32_t len) {
+    uint8_t n = 0;
+    for (uint32_t i = 0; i < len && n <= OL_GPLAIN_MAX; i++) n = (uint8_t)(n + (((uint8_t)p[i] & 0xc0) != 0x80));
+    return n;
+}
+
 /* Sorted tokens in, trie out: `open` holds the nodes on the path to the last token. Tokens of equal bytes are chained
  * behind the first. */
 static void build(ol_grammar_vocab *v, ol_gtrie *t, const entry *e, size_t n, uint32_t *open) {
     uint32_t depth = 0;
     for (size_t i = 0; i < n; i++) {
         uint32_t common = 0;
+        t->tokens[i] = e[i].token;
+        t->chars[i] = leading_bytes(e[i].p, e[i].len);
         if (i)
             while (common < e[i].len && common < e[i - 1].len && e[i].p[common] == e[i - 1].p[common]) common++;
         if (i && common == e[i].len && e[i].len == e[i - 1].len) {
@@ -79,11 +132,14 @@ static void build(ol_grammar_vocab *v, ol_gtrie *t, const entry *e, size_t n, ui
         while (depth > common) t->nodes[open[--depth]].end = t->n;
         for (; depth < e[i].len; depth++) {
             open[depth] = t->n;
+            t->spans[t->n] = (ol_gspan){.first = (uint32_t)i, .whole = true};
             t->nodes[t->n++] = (ol_gtrie_node){0, -1, (uint32_t)e[i].token, (uint16_t)depth, (uint8_t)e[i].p[depth]};
         }
         t->nodes[t->n - 1].token = e[i].token;
+        note_token(t, &e[i], open);
     }
     while (depth > 0) t->nodes[open[--depth]].end = t->n;
+    t->spans[t->n].first = (uint32_t)n;
 }
 
 /* Characters of a plain token; 0: it is none. */
@@ -100,8 +156,7 @@ static olv_status build_tries(ol_grammar_vocab *v, olv_error *err) {
     uint32_t *open = ol_calloc((size_t)v->longest + 1, sizeof *open);
     v->words = (uint32_t)((v->n_tokens + 31) / 32);
     v->plain = ol_calloc((size_t)v->words * (OL_GPLAIN_MAX + 1), sizeof *v->plain);
-    v->all.nodes = total < UINT32_MAX ? ol_calloc(total + 1, sizeof *v->all.nodes) : NULL;
-    bool ok = e && open && v->plain && v->all.nodes;
+    bool ok = e && open && v->plain && total < UINT32_MAX && trie_init(&v->all, total, (size_t)v->n_tokens);
     for (int64_t t = 0; t < v->n_tokens && ok; t++) {
         v->same[t] = -1;
         uint32_t len = (uint32_t)(v->offsets[t + 1] - v->offsets[t]);
@@ -120,8 +175,7 @@ static olv_status build_tries(ol_grammar_vocab *v, olv_error *err) {
                 e[rest++] = e[i];
             }
         }
-        v->rest.nodes = ol_calloc(bytes + 1, sizeof *v->rest.nodes);
-        ok = v->rest.nodes != NULL;
+        ok = trie_init(&v->rest, bytes, rest);
         if (ok) build(v, &v->rest, e, rest, open);
     }
     ol_free(e);

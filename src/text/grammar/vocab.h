@@ -13,8 +13,21 @@ typedef struct ol_gtrie_node {
     uint8_t byte;
 } ol_gtrie_node;
 
+/* The tokens of a node's subtree, read from the node's own byte on. */
+typedef struct ol_gspan {
+    uint64_t ascii[2]; /* the ASCII characters that they have */
+    uint32_t first;    /* in the trie's list of tokens, that ends where the next subtree's begins */
+    uint16_t bytes;    /* of the longest */
+    uint8_t chars;     /* of the longest, at most OL_GPLAIN_MAX when whole */
+    bool whole;        /* all are whole characters */
+    bool other;        /* some have characters beyond ASCII */
+} ol_gspan;
+
 typedef struct ol_gtrie {
     ol_gtrie_node *nodes;
+    ol_gspan *spans;   /* [n + 1] */
+    int32_t *tokens;   /* in the order of the nodes, those of equal bytes side by side */
+    uint8_t *chars;    /* of each of them, as far as OL_GPLAIN_MAX + 1; meant for whole ones */
     uint32_t n;
 } ol_gtrie;
 
