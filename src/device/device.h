@@ -8,9 +8,10 @@
 typedef struct ol_device {
     const char *name;        /* "CPU" */
     const char *description; /* one line */
-    /* NULL if this node can be lowered, else the reason why not. */
+    /* NULL if the device has kernels for this operator, else the reason why not. */
     const char *(*refuses)(const ol_node *n);
-    /* Appends the steps of node n (and of nodes fused with it, which it covers). */
+    /* Appends the steps of node n (and of nodes fused with it, which it covers). A failure with nothing
+     * appended says why no kernel takes this form of the operator. */
     olv_status (*lower)(ol_lowering *l, ol_node *n, olv_error *err);
 } ol_device;
 

@@ -7,6 +7,11 @@
 
 #define MAX_CONSTANT_BYTES ((size_t)64 << 20)
 
+const char *ol_entry_name(ol_entry e) {
+    static const char *const names[OL_N_ENTRIES] = {"decode", "prefill", "whole"};
+    return names[e];
+}
+
 static int add_buffer(ol_lowering *l, ol_buffer b) {
     if (l->n_buffers == l->cap_buffers) {
         int cap = l->cap_buffers ? 2 * l->cap_buffers : 64;
@@ -26,6 +31,18 @@ static ol_dim count_of(ol_lowering *l, const ol_value *v) {
     ol_dim n = 1;
     for (int i = 0; i < v->type.rank; i++) n = ol_dim_mul(l->graph->dims, n, v->type.dims[i]);
     return v->type.rank < 0 ? OL_DIM_NONE : n;
+}
+
+bool ol_lower_fits_buffer(const ol_lowering *l, const ol_value *v) {
+    if (!l->known) return true;
+    ol_dtype t = v->type.dtype;
+    char c = ol_dtype_class(t);
+    if (v->type.kind != OL_VALUE_TENSOR || v->type.rank < 0 || ol_dtype_bits(t) < 8 || t == OL_F64) return false;
+    if (c != 'f' && c != 's' && c != 'u' && c != 'b') return false;
+    if (c == 'f' && ol_dtype_bits(t) < 16) return false; /* rounding to these is more than one */
+    for (int d = 0; d < v->type.rank; d++)
+        if (ol_dim_eval(l->graph->dims, v->type.dims[d], l->known, l->n_known) < 0) return false;
+    return true;
 }
 
 static size_t element_bytes(const ol_value *v) {
@@ -119,17 +136,30 @@ ol_step *ol_lower_step(ol_lowering *l, const ol_step_class *cls, const char *nam
     s->cls = cls;
     s->name = ol_arena_strdup(l->arena, name);
     s->args = args;
+    s->arena = l->arena;
     return s;
 }
 
-static void add_ref(int *list, int *n, int b) {
-    if (b < 0) return;
-    for (int i = 0; i < *n; i++)
-        if (list[i] == b) return;
-    if (*n < OL_STEP_MAX_BUFFERS) list[(*n)++] = b;
+static void add_ref(ol_step *s, ol_buffer_list *l, int b) {
+    if (b < 0 || l->n < 0) return;
+    for (int i = 0; i < l->n; i++)
+        if (l->items[i] == b) return;
+    if (l->n == l->cap) {
+        int cap = l->cap ? 2 * l->cap : 4;
+        int *p = ol_arena_calloc(s->arena, (size_t)cap, sizeof *p);
+        if (!p) {
+            l->n = -1; /* found when the entry is finished */
+            return;
+        }
+        if (l->n) memcpy(p, l->items, (size_t)l->n * sizeof *p);
+        l->items = p;
+        l->cap = cap;
+    }
+    l->items[l->n++] = b;
 }
-void ol_step_reads(ol_step *s, int buffer) { add_ref(s->reads, &s->n_reads, buffer); }
-void ol_step_writes(ol_step *s, int buffer) { add_ref(s->writes, &s->n_writes, buffer); }
+void ol_step_reads(ol_step *s, int buffer) { add_ref(s, &s->reads, buffer); }
+void ol_step_writes(ol_step *s, int buffer) { add_ref(s, &s->writes, buffer); }
+void ol_step_drops(ol_step *s, int slot) { add_ref(s, &s->drops, slot); }
 
 ol_dim ol_lower_rows(ol_lowering *l, const ol_value *v) {
     ol_dim n = 1;

@@ -8,7 +8,9 @@
 #include "device/step.h"
 #include "kernels/linear/linear.h"
 
-typedef enum ol_entry { OL_ENTRY_DECODE, OL_ENTRY_PREFILL, OL_N_ENTRIES } ol_entry;
+/* Ways to run a graph: row-wise models in two forms, any other graph as a whole. */
+typedef enum ol_entry { OL_ENTRY_DECODE, OL_ENTRY_PREFILL, OL_ENTRY_WHOLE, OL_N_ENTRIES } ol_entry;
+const char *ol_entry_name(ol_entry e); /* "decode" */
 #define OL_DECODE_ROWS 16   /* most rows of a decode run */
 #define OL_PREFILL_ROWS 512 /* most rows of a prefill run */
 
@@ -32,6 +34,13 @@ typedef struct ol_buffer {
     int input;   /* index of the graph input, or -1 */
 } ol_buffer;
 
+/* A slot while lowering. */
+typedef struct ol_lower_slot {
+    const ol_value *value;
+    int last_step; /* that reads it, or writes it when none does */
+    int segment;   /* at whose end its shape gives values to symbols, or -1 */
+} ol_lower_slot;
+
 typedef struct ol_lowering {
     ol_graph *graph;
     ol_arena *arena; /* the plan's */
@@ -45,6 +54,14 @@ typedef struct ol_lowering {
     ol_step *steps;
     int n_steps, cap_steps;
     olv_status failed; /* latched: out of memory */
+    /* OL_ENTRY_WHOLE only, else NULL. A plan is cut into segments: the end of one is a step that tells sizes. */
+    int64_t *known; /* by symbol: not negative when its value is known at this point of a run */
+    size_t n_known;
+    int *slot_of; /* by value id: slot, or -1 */
+    ol_lower_slot *slots;
+    int n_slots, cap_slots;
+    int *segment_ends; /* steps */
+    int n_segments, cap_segments;
 } ol_lowering;
 
 /* Buffer of a value: computed earlier, a graph input, or a constant (materialized as f32, or i64 when integer; at most
@@ -61,6 +78,7 @@ int ol_lower_temp_sized(ol_lowering *l, size_t (*size)(const void *ctx, const ol
 ol_step *ol_lower_step(ol_lowering *l, const ol_step_class *cls, const char *name, size_t args_bytes);
 void ol_step_reads(ol_step *s, int buffer); /* buffer < 0 is ignored */
 void ol_step_writes(ol_step *s, int buffer);
+void ol_step_drops(ol_step *s, int slot);
 /* Marks a node as covered. */
 static inline void ol_lower_cover(ol_lowering *l, const ol_node *n) { l->done[n->id] = true; }
 /* Product of a value's dims but the last; and the last (which must be known, else -1). */
@@ -68,6 +86,13 @@ ol_dim ol_lower_rows(ol_lowering *l, const ol_value *v);
 int64_t ol_lower_width(const ol_value *v);
 /* A constant of a value as dense f32 in plan memory. NULL on failure. */
 const float *ol_lower_f32(ol_lowering *l, ol_value *v, olv_error *err);
+/* True if v can live in a buffer: a tensor of numbers whose sizes are known when this point of a run is reached. Always
+ * true where there are no slots. */
+bool ol_lower_fits_buffer(const ol_lowering *l, const ol_value *v);
+/* Evaluates the node by its reference evaluation, as one tile: right but slow. NULL if the node can be, else why not
+ * (in row-wise plans: states, subgraphs, sequences, sizes that depend on data). device/evaluate.c */
+const char *ol_lower_evaluate_refuses(const ol_lowering *l, const ol_node *n);
+olv_status ol_lower_evaluate(ol_lowering *l, ol_node *n, olv_error *err);
 /* True if the value is computed (or constant or input) before node n in the list. */
 bool ol_lower_ready(const ol_lowering *l, const ol_value *v, const ol_node *n);
 

@@ -5,7 +5,7 @@
 #ifndef OL_DEVICE_STEP_H
 #define OL_DEVICE_STEP_H
 
-#include "graph/graph.h"
+#include "graph/op.h"
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -26,6 +26,12 @@ typedef struct ol_run_failure {
     olv_error error;   /* status OLV_OK: none */
 } ol_run_failure;
 
+/* A value of a run that has no place in the workspace, because its kind, type or size rules that out. */
+typedef struct ol_slot {
+    ol_datum datum;
+    bool filled;
+} ol_slot;
+
 /* Sizes and places of one run. Read-only while it executes. */
 typedef struct ol_run {
     void *const *buffers;     /* resolved address of each buffer of the plan entry */
@@ -38,6 +44,8 @@ typedef struct ol_run {
     const int32_t *position; /* [rows] */
     const int32_t *span_of;  /* [rows] index into spans */
     ol_run_failure *failure; /* NULL: nobody listens */
+    const ol_datum *const *given; /* OL_ENTRY_WHOLE: data of each graph input */
+    ol_slot *slots;               /* OL_ENTRY_WHOLE */
 } ol_run;
 
 /* The record to fill by the step that fails first; NULL when another was first. */
@@ -58,16 +66,19 @@ typedef struct ol_step_class {
     void (*run)(const ol_step *s, const ol_run *r, unsigned tile, void *scratch);
 } ol_step_class;
 
-#define OL_STEP_MAX_BUFFERS 24
+/* Buffers that a step uses; grows in the plan's arena. */
+typedef struct ol_buffer_list {
+    int *items, n, cap;
+} ol_buffer_list;
 
 struct ol_step {
     const ol_step_class *cls;
     const char *name;   /* of the node it stands for, for profiles and messages */
     const char *kernel; /* chosen kernel, or NULL */
     void *args;
-    /* Buffers read and written, for lifetimes. */
-    int reads[OL_STEP_MAX_BUFFERS], n_reads;
-    int writes[OL_STEP_MAX_BUFFERS], n_writes;
+    ol_buffer_list reads, writes; /* for lifetimes */
+    ol_buffer_list drops;         /* slots that nobody reads after this step */
+    ol_arena *arena;              /* the plan's */
 };
 
 /* Address of buffer b in this run. */

@@ -98,7 +98,7 @@ static olv_status compile(olv_pipeline *p, const olv_pipeline_options *o, olv_er
     p->rope_switch = rotation_length(g, "longrope");
     p->dynamic_length = rotation_length(g, "dynamic");
     if (p->kv_dtype == OL_DTYPE_NONE) p->kv_dtype = default_kv_dtype(p, g);
-    ol_plan_options po = {device, p->cpu, p->precision, p->kv_dtype};
+    ol_plan_options po = {.device = device, .cpu = p->cpu, .precision = p->precision, .kv_dtype = p->kv_dtype};
     OL_TRY(ol_plan_create(g, &po, &p->plan, err));
     OL_TRY(ol_state_pool_create(ol_plan_states(p->plan), o->cache_budget, &p->pool, err));
     return ol_session_create(p->plan, p->executor, &p->session, err);

@@ -201,3 +201,9 @@ olv_status ol_graph_sort(ol_graph *g, olv_error *err) {
     sorter_free(&s);
     return st;
 }
+
+void ol_value_drop_default(ol_value *v) {
+    if (!v->is_input || !v->constant) return;
+    ol_const_release(v->constant);
+    v->constant = NULL;
+}

@@ -169,6 +169,7 @@ void ol_value_replace_uses(ol_value *old, ol_value *with); /* everywhere, graph 
 void ol_node_set_input(ol_node *n, int index, ol_value *v);
 void ol_graph_remove_node(ol_graph *g, ol_node *n); /* its outputs must have no uses */
 void ol_value_set_constant(ol_value *v, ol_const *c /* taken */); /* swaps the constant of a constant value */
+void ol_value_drop_default(ol_value *v); /* an input loses its default value: it must be given then */
 void ol_graph_renumber(ol_graph *g);
 /* Removes nodes whose outputs nobody uses, then unused constants. */
 void ol_graph_prune(ol_graph *g);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Places the buffers of an entry in one workspace: greedy by size, each at the lowest offset where nothing that lives at
+/* Places the buffers of a segment in one workspace: greedy by size, each at the lowest offset where nothing that lives at
  * the same time lies. Knows lifetimes, not operators. */
 #include "base/alloc.h"
 #include "base/checked.h"
@@ -49,14 +49,13 @@ static size_t find_offset(const ol_plan_entry *e, const item *items, const int *
     return at;
 }
 
-bool ol_plan_layout(const ol_plan_entry *e, const ol_run *r, size_t *offsets, size_t *bytes) {
+bool ol_plan_layout(const ol_plan_entry *e, int segment, const ol_run *r, size_t *offsets, size_t *bytes) {
     item *items = ol_calloc((size_t)e->n_buffers + 1, sizeof *items);
     int *placed = ol_calloc((size_t)e->n_buffers + 1, sizeof *placed);
     bool ok = items && placed;
     int n = 0;
     for (int b = 0; ok && b < e->n_buffers; b++) {
-        offsets[b] = SIZE_MAX;
-        if (e->first_use[b] < 0) continue;
+        if (e->first_use[b] < ol_plan_segment_begin(e, segment) || e->first_use[b] >= e->segment_ends[segment]) continue;
         items[n].buffer = b;
         ok = buffer_bytes(&e->buffers[b], r, &items[n].bytes);
         n++;

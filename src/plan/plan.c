@@ -57,15 +57,44 @@ static void find_lifetimes(const ol_lowering *l, ol_plan_entry *e) {
     for (int b = 0; b < e->n_buffers; b++) e->first_use[b] = e->last_use[b] = -1;
     for (int i = 0; i < l->n_steps; i++) {
         const ol_step *s = &l->steps[i];
-        for (int k = 0; k < s->n_reads + s->n_writes; k++) {
-            int b = k < s->n_reads ? s->reads[k] : s->writes[k - s->n_reads];
+        for (int k = 0; k < s->reads.n + s->writes.n; k++) {
+            int b = k < s->reads.n ? s->reads.items[k] : s->writes.items[k - s->reads.n];
             if (e->buffers[b].fixed || e->buffers[b].input >= 0) continue;
             if (e->first_use[b] < 0) e->first_use[b] = i;
             e->last_use[b] = i;
         }
     }
     for (int i = 0; i < l->graph->n_outputs; i++) /* outputs outlive the run */
-        if (e->first_use[e->outputs[i]] >= 0) e->last_use[e->outputs[i]] = l->n_steps;
+        if (e->outputs[i] >= 0 && e->first_use[e->outputs[i]] >= 0) e->last_use[e->outputs[i]] = l->n_steps;
+}
+
+/* Each slot but the graph outputs' is emptied by the last step that uses it. */
+static void drop_slots(const ol_lowering *l, const ol_plan_entry *e) {
+    for (int i = 0; i < l->n_slots; i++) {
+        bool kept = l->slots[i].last_step < 0;
+        for (int k = 0; k < l->graph->n_outputs; k++) kept |= e->output_slots[k] == i;
+        if (!kept) ol_step_drops(&l->steps[l->slots[i].last_step], i);
+    }
+}
+
+static bool lists_complete(const ol_lowering *l) {
+    for (int i = 0; i < l->n_steps; i++)
+        if (l->steps[i].reads.n < 0 || l->steps[i].writes.n < 0 || l->steps[i].drops.n < 0) return false;
+    return true;
+}
+
+/* Where the graph's outputs are found. Inputs and constants of a whole graph are their own outputs. */
+static olv_status find_outputs(ol_lowering *l, ol_plan_entry *e, olv_error *err) {
+    const ol_graph *g = l->graph;
+    for (int i = 0; i < g->n_outputs; i++) {
+        ol_value *v = g->outputs[i];
+        e->outputs[i] = e->output_slots[i] = -1;
+        if (l->known && (v->is_input || v->constant)) continue;
+        if (l->known) e->output_slots[i] = l->slot_of[v->id];
+        if (e->output_slots[i] >= 0) continue;
+        if ((e->outputs[i] = ol_lower_input(l, v, err)) < 0) return err ? err->status : OLV_INTERNAL;
+    }
+    return OLV_OK;
 }
 
 static void *move_to_arena(ol_arena *a, void *p, size_t bytes) {
@@ -78,31 +107,82 @@ static olv_status finish_entry(ol_plan *p, ol_lowering *l, ol_plan_entry *e, olv
     const ol_graph *g = l->graph;
     e->n_steps = l->n_steps;
     e->outputs = ol_arena_calloc(p->arena, (size_t)g->n_outputs + 1, sizeof(int));
-    if (!e->outputs) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
-    for (int i = 0; i < g->n_outputs; i++)
-        if ((e->outputs[i] = ol_lower_input(l, g->outputs[i], err)) < 0) return err ? err->status : OLV_INTERNAL;
+    e->output_slots = ol_arena_calloc(p->arena, (size_t)g->n_outputs + 1, sizeof(int));
+    if (!e->outputs || !e->output_slots) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
+    OL_TRY(find_outputs(l, e, err));
+    drop_slots(l, e);
     e->n_buffers = l->n_buffers;
+    e->n_slots = l->n_slots;
+    e->n_segments = l->n_segments + 1;
+    e->segment_ends = ol_arena_calloc(p->arena, (size_t)e->n_segments, sizeof(int));
+    e->slots = move_to_arena(p->arena, l->slots, (size_t)l->n_slots * sizeof *l->slots);
     e->steps = move_to_arena(p->arena, l->steps, (size_t)l->n_steps * sizeof *l->steps);
     e->buffers = move_to_arena(p->arena, l->buffers, (size_t)l->n_buffers * sizeof *l->buffers);
     e->first_use = ol_arena_calloc(p->arena, (size_t)l->n_buffers + 1, sizeof(int));
     e->last_use = ol_arena_calloc(p->arena, (size_t)l->n_buffers + 1, sizeof(int));
-    if (!e->steps || !e->buffers || !e->first_use || !e->last_use)
+    if (!e->steps || !e->buffers || !e->first_use || !e->last_use || !e->segment_ends || !e->slots || !lists_complete(l))
         return ol_fail(err, OLV_NOMEM, "no memory for the plan");
+    for (int i = 0; i < l->n_segments; i++) e->segment_ends[i] = l->segment_ends[i];
+    e->segment_ends[l->n_segments] = l->n_steps;
     find_lifetimes(l, e);
     return OLV_OK;
+}
+
+/* In the plan of a whole graph kernels take what buffers can hold. */
+static const char *misses_buffers(const ol_lowering *l, const ol_node *n) {
+    for (int i = 0; l->known && i < n->n_inputs; i++)
+        if (n->inputs[i] && !n->inputs[i]->constant && !ol_lower_fits_buffer(l, n->inputs[i]))
+            return "an input has a kind, type or size that no buffer holds";
+    for (int i = 0; l->known && i < n->n_outputs; i++)
+        if (n->outputs[i] && !ol_lower_fits_buffer(l, n->outputs[i]))
+            return "an output has a kind, type or size that no buffer holds";
+    return NULL;
+}
+
+/* By a kernel of the device where one takes the node, else by its reference evaluation. */
+static olv_status lower_node(const ol_device *device, ol_lowering *l, ol_node *n, olv_error *err) {
+    olv_error kernels = {.status = OLV_OK};
+    int before = l->n_steps;
+    const char *why = device->refuses(n);
+    if (!why) why = misses_buffers(l, n);
+    if (!why) {
+        olv_status s = device->lower(l, n, &kernels);
+        if (s == OLV_OK) return s;
+        if (err) *err = kernels;
+        if (s == OLV_NOMEM || l->n_steps != before) return s;
+        why = kernels.message;
+    }
+    const char *no = ol_lower_evaluate_refuses(l, n);
+    if (no) return ol_fail(err, OLV_UNSUPPORTED, "device %s: %.300s; %s", device->name, why, no);
+    return ol_lower_evaluate(l, n, err);
 }
 
 static olv_status lower_nodes(ol_plan *p, ol_lowering *l, olv_error *err) {
     for (ol_node *n = l->graph->first; n; n = n->next) {
         if (l->done[n->id]) continue;
-        const char *why = p->opt.device->refuses(n);
-        if (why)
-            return ol_fail(err, OLV_UNSUPPORTED, "node '%s' (%s): device %s: %s", n->name, n->op->name,
-                           p->opt.device->name, why);
         l->done[n->id] = true;
-        olv_status s = p->opt.device->lower(l, n, err);
+        olv_status s = lower_node(p->opt.device, l, n, err);
         if (s != OLV_OK) return ol_error_at(err, "node '%s' (%s)", n->name, n->op->name), s;
         if (l->failed != OLV_OK) return ol_fail(err, l->failed, "no memory for the plan");
+    }
+    return OLV_OK;
+}
+
+/* What the plan of a whole graph needs beside: slots, and which symbols the inputs' shapes tell. */
+static olv_status prepare_whole(ol_lowering *l, olv_error *err) {
+    const ol_graph *g = l->graph;
+    l->n_known = ol_dim_n_symbols(g->dims);
+    l->known = ol_calloc(l->n_known + 1, sizeof *l->known);
+    l->slot_of = ol_calloc((size_t)g->n_values + 1, sizeof(int));
+    if (!l->known || !l->slot_of) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
+    for (int i = 0; i < g->n_values; i++) l->slot_of[i] = -1;
+    for (size_t i = 0; i < l->n_known; i++) l->known[i] = -1;
+    for (int i = 0; i < g->n_inputs; i++) {
+        const ol_type *t = &g->inputs[i]->type;
+        for (int d = 0; t->kind == OL_VALUE_TENSOR && d < t->rank; d++) {
+            int k = ol_dim_symbol_index(g->dims, t->dims[d]);
+            if (k >= 0) l->known[k] = 16;
+        }
     }
     return OLV_OK;
 }
@@ -122,12 +202,11 @@ static olv_status lower_entry(ol_plan *p, ol_entry entry, olv_error *err) {
     olv_status s = OLV_OK;
     if (!l.done || !l.buffer_of) s = ol_fail(err, OLV_NOMEM, "no memory for the plan");
     for (int i = 0; s == OLV_OK && i < p->graph->n_values; i++) l.buffer_of[i] = -1;
+    if (s == OLV_OK && entry == OL_ENTRY_WHOLE) s = prepare_whole(&l, err);
     if (s == OLV_OK) s = lower_nodes(p, &l, err);
     if (s == OLV_OK) s = finish_entry(p, &l, &p->entries[entry], err);
-    ol_free(l.done);
-    ol_free(l.buffer_of);
-    ol_free(l.buffers);
-    ol_free(l.steps);
+    ol_free(l.done), ol_free(l.buffer_of), ol_free(l.buffers), ol_free(l.steps);
+    ol_free(l.known), ol_free(l.slot_of), ol_free(l.slots), ol_free(l.segment_ends);
     return s;
 }
 
@@ -143,7 +222,8 @@ olv_status ol_plan_create(ol_graph *graph, const ol_plan_options *opt, ol_plan *
     olv_status s = p->arena ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory for a plan");
     ol_graph_renumber(graph);
     if (s == OLV_OK) s = lay_out_states(p, err);
-    for (int e = 0; s == OLV_OK && e < OL_N_ENTRIES; e++) s = lower_entry(p, (ol_entry)e, err);
+    for (int e = 0; s == OLV_OK && e < OL_N_ENTRIES; e++)
+        if (opt->whole == (e == OL_ENTRY_WHOLE)) s = lower_entry(p, (ol_entry)e, err);
     if (s != OLV_OK) {
         ol_plan_destroy(p);
         return s;
@@ -165,11 +245,10 @@ const ol_plan_entry *ol_plan_get_entry(const ol_plan *p, ol_entry e) { return &p
 const ol_state_layout *ol_plan_states(const ol_plan *p) { return &p->states; }
 
 void ol_plan_dump(const ol_plan *p, ol_buf *out) {
-    static const char *const names[] = {"decode", "prefill"};
     for (int e = 0; e < OL_N_ENTRIES; e++)
         for (int i = 0; i < p->entries[e].n_steps; i++) {
             const ol_step *s = &p->entries[e].steps[i];
-            ol_buf_printf(out, "%-8s %3d %-18s %-36s %s\n", names[e], i, s->cls->name, s->kernel ? s->kernel : "-",
+            ol_buf_printf(out, "%-8s %3d %-18s %-36s %s\n", ol_entry_name((ol_entry)e), i, s->cls->name, s->kernel ? s->kernel : "-",
                           s->name);
         }
 }

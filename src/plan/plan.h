@@ -14,6 +14,7 @@ typedef struct ol_plan_options {
     uint64_t cpu;
     olk_precision precision;
     ol_dtype kv_dtype; /* F32, F16, I8 */
+    bool whole;        /* one entry OL_ENTRY_WHOLE for any graph, instead of those of row-wise models */
 } ol_plan_options;
 
 /* One entry of a plan. */
@@ -23,7 +24,14 @@ typedef struct ol_plan_entry {
     ol_buffer *buffers;
     int n_buffers;
     int *first_use, *last_use; /* by buffer: step indices; first_use -1 for buffers that live outside the workspace */
-    int *outputs;              /* buffer of each graph output */
+    int *outputs;              /* buffer of each graph output, or -1 */
+    /* Of OL_ENTRY_WHOLE. Segments are run one after the other: at the end of each, slots give values to symbols, and the
+     * buffers first used in the next one get their places then. There is at least one segment. */
+    int *segment_ends; /* steps */
+    int n_segments;
+    ol_lower_slot *slots;
+    int n_slots;
+    int *output_slots; /* slot of each graph output, or -1: it is in a buffer, or an input or a constant itself */
 } ol_plan_entry;
 
 /* Layout of a state block of 64 positions (all KV states together) and of the fixed states of a sequence. */
@@ -44,8 +52,13 @@ const ol_state_layout *ol_plan_states(const ol_plan *p);
 /* One line per step: entry, class, kernel, node. */
 void ol_plan_dump(const ol_plan *p, ol_buf *out);
 
-/* Workspace layout for bound sizes: fills offsets[n_buffers] (SIZE_MAX: not in the workspace) and returns the bytes
- * needed. false: *bytes is 0 on overflow and 1 when there was no memory to work with. */
-bool ol_plan_layout(const ol_plan_entry *e, const ol_run *r, size_t *offsets, size_t *bytes);
+/* Workspace layout of a segment (0 in row-wise plans) for bound sizes: fills the offsets of the buffers first used in it
+ * (the others are left alone; all offsets are SIZE_MAX at the start) and returns the bytes needed. false: *bytes is 0 on
+ * overflow and 1 when there was no memory to work with. */
+bool ol_plan_layout(const ol_plan_entry *e, int segment, const ol_run *r, size_t *offsets, size_t *bytes);
+/* First step of a segment. */
+static inline int ol_plan_segment_begin(const ol_plan_entry *e, int segment) {
+    return segment ? e->segment_ends[segment - 1] : 0;
+}
 
 #endif

@@ -1,33 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/session.h"
 #include "base/alloc.h"
-#include "base/checked.h"
 #include "base/error.h"
+#include "runtime/execute.h"
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-/* What an entry needs at run time; sizes follow the largest run bound so far. */
-typedef struct bound_entry {
-    const ol_plan_entry *entry;
-    void **buffers;
-    size_t *offsets;
-    unsigned *tiles;
-    uint64_t *ns; /* profile, by step */
-    uint64_t runs;
-    int64_t rows, output_rows, max_position; /* sizes that the layout holds for */
-} bound_entry;
+/* Sizes that the layout of an entry holds for; they follow the largest run so far. */
+typedef struct laid_out {
+    int64_t rows, output_rows, max_position;
+} laid_out;
 
 struct ol_session {
     const ol_plan *plan;
     ol_executor *executor;
-    bound_entry entries[OL_N_ENTRIES];
+    ol_bound entries[OL_N_ENTRIES];
+    laid_out sizes[OL_N_ENTRIES];
     uint8_t *workspace;
     size_t workspace_bytes;
-    uint8_t *scratch; /* of all lanes */
-    size_t scratch_bytes; /* of one lane */
+    ol_scratch scratch;
     int lanes;
-    ol_tiles *tiles; /* two, used in turn */
     int64_t *symbols;
     int t_symbol, r_symbol;
     int ids_input, positions_input, rows_input;
@@ -35,25 +27,12 @@ struct ol_session {
     int32_t *position32, *span_of;
     ol_row_span *spans;
     int cap_rows, cap_spans;
-    bool profile;
 };
 
 static int input_index(const ol_graph *g, const char *name) {
     for (int i = 0; i < g->n_inputs; i++)
         if (strcmp(g->inputs[i]->name, name) == 0) return i;
     return -1;
-}
-
-static olv_status create_entry(ol_session *s, ol_entry e, olv_error *err) {
-    bound_entry *b = &s->entries[e];
-    b->entry = ol_plan_get_entry(s->plan, e);
-    size_t nb = (size_t)b->entry->n_buffers + 1, ns = (size_t)b->entry->n_steps + 1;
-    b->buffers = ol_calloc(nb, sizeof *b->buffers);
-    b->offsets = ol_calloc(nb, sizeof *b->offsets);
-    b->tiles = ol_calloc(ns, sizeof *b->tiles);
-    b->ns = ol_calloc(ns, sizeof *b->ns);
-    if (!b->buffers || !b->offsets || !b->tiles || !b->ns) return ol_fail(err, OLV_NOMEM, "no memory for a session");
-    return OLV_OK;
 }
 
 static bool reserve_rows(ol_session *s, int64_t rows, int n_spans) {
@@ -89,10 +68,9 @@ olv_status ol_session_create(const ol_plan *plan, ol_executor *executor, ol_sess
     s->rows_input = input_index(g, "output_rows");
     size_t n_symbols = ol_dim_n_symbols(g->dims);
     s->symbols = ol_calloc(n_symbols + 1, sizeof *s->symbols);
-    s->tiles = ol_alloc_aligned(2 * sizeof *s->tiles);
-    olv_status st = s->symbols && s->tiles ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory for a session");
+    olv_status st = s->symbols ? ol_scratch_init(&s->scratch, err) : ol_fail(err, OLV_NOMEM, "no memory for a session");
     for (size_t i = 0; st == OLV_OK && i < n_symbols; i++) s->symbols[i] = -1;
-    for (int e = 0; st == OLV_OK && e < OL_N_ENTRIES; e++) st = create_entry(s, (ol_entry)e, err);
+    for (int e = 0; st == OLV_OK && e < OL_N_ENTRIES; e++) st = ol_bound_init(&s->entries[e], ol_plan_get_entry(plan, (ol_entry)e), err);
     if (st == OLV_OK && !reserve_rows(s, OL_PREFILL_ROWS, OL_DECODE_ROWS))
         st = ol_fail(err, OLV_NOMEM, "no memory for a session");
     if (st == OLV_OK) {
@@ -111,15 +89,9 @@ olv_status ol_session_create(const ol_plan *plan, ol_executor *executor, ol_sess
 
 void ol_session_destroy(ol_session *s) {
     if (!s) return;
-    for (int e = 0; e < OL_N_ENTRIES; e++) {
-        ol_free(s->entries[e].buffers);
-        ol_free(s->entries[e].offsets);
-        ol_free(s->entries[e].tiles);
-        ol_free(s->entries[e].ns);
-    }
+    for (int e = 0; e < OL_N_ENTRIES; e++) ol_bound_deinit(&s->entries[e]);
     ol_free_aligned(s->workspace);
-    ol_free_aligned(s->scratch);
-    ol_free_aligned(s->tiles);
+    ol_scratch_deinit(&s->scratch);
     ol_free(s->symbols);
     ol_free(s->ids), ol_free(s->positions), ol_free(s->output_rows), ol_free(s->position32), ol_free(s->span_of);
     ol_free(s->spans);
@@ -127,57 +99,47 @@ void ol_session_destroy(ol_session *s) {
 }
 
 size_t ol_session_workspace_bytes(const ol_session *s) {
-    return s->workspace_bytes + s->scratch_bytes * (size_t)s->lanes;
+    return s->workspace_bytes + s->scratch.bytes * (size_t)s->lanes;
 }
 
 /* ---- binding ---------------------------------------------------------------------------------------- */
 
-static olv_status grow(uint8_t **p, size_t *have, size_t need, size_t times, const char *what, olv_error *err) {
-    if (need <= *have) return OLV_OK;
-    uint8_t *q = ol_alloc_aligned(need * times);
-    if (!q) return ol_fail(err, OLV_NOMEM, "no memory for %s of %zu MiB", what, (need * times) >> 20);
-    ol_free_aligned(*p);
-    *p = q;
-    *have = need;
-    return OLV_OK;
-}
-
 /* Lays out the workspace again when this run is larger than any before. */
-static olv_status bind_layout(ol_session *s, bound_entry *b, ol_run *r, olv_error *err) {
-    if (r->rows <= b->rows && r->output_rows <= b->output_rows && r->max_position <= b->max_position && s->workspace)
+static olv_status bind_layout(ol_session *s, ol_bound *b, laid_out *z, ol_run *r, olv_error *err) {
+    if (r->rows <= z->rows && r->output_rows <= z->output_rows && r->max_position <= z->max_position && s->workspace)
         return OLV_OK;
-    int64_t rows = r->rows > b->rows ? r->rows : b->rows;
-    int64_t outs = r->output_rows > b->output_rows ? r->output_rows : b->output_rows;
+    int64_t rows = r->rows > z->rows ? r->rows : z->rows;
+    int64_t outs = r->output_rows > z->output_rows ? r->output_rows : z->output_rows;
     ol_run big = *r;
     big.rows = rows;
     big.output_rows = outs;
-    big.max_position = r->max_position > b->max_position ? r->max_position | 1023 : b->max_position;
+    big.max_position = r->max_position > z->max_position ? r->max_position | 1023 : z->max_position;
     s->symbols[s->t_symbol] = rows;
     if (s->r_symbol >= 0) s->symbols[s->r_symbol] = outs;
     size_t need = 0;
-    bool ok = ol_plan_layout(b->entry, &big, b->offsets, &need);
+    bool ok = ol_plan_layout(b->entry, 0, &big, b->offsets, &need);
     s->symbols[s->t_symbol] = r->rows;
     if (s->r_symbol >= 0) s->symbols[s->r_symbol] = r->output_rows;
     if (ok) {
-        olv_status st = grow(&s->workspace, &s->workspace_bytes, need, 1, "a workspace", err);
-        if (st != OLV_OK) b->rows = b->output_rows = b->max_position = 0; /* the offsets hold for no workspace we have */
+        olv_status st = ol_grow_memory(&s->workspace, &s->workspace_bytes, need, 1, "a workspace", err);
+        if (st != OLV_OK) z->rows = z->output_rows = z->max_position = 0; /* the offsets hold for no workspace we have */
         OL_TRY(st);
     } else {
-        b->rows = b->output_rows = b->max_position = 0;
+        z->rows = z->output_rows = z->max_position = 0;
         if (need) return ol_fail(err, OLV_NOMEM, "no memory to lay out a workspace");
         return ol_fail(err, OLV_LIMIT, "a run of %lld rows is too large", (long long)rows);
     }
-    b->rows = rows;
-    b->output_rows = outs;
-    b->max_position = big.max_position;
+    z->rows = rows;
+    z->output_rows = outs;
+    z->max_position = big.max_position;
     return OLV_OK;
 }
 
-static olv_status bind(ol_session *s, bound_entry *b, ol_run *r, olv_error *err) {
+static olv_status bind(ol_session *s, ol_bound *b, laid_out *z, ol_run *r, olv_error *err) {
     const ol_plan_entry *e = b->entry;
     const void *inputs[3] = {s->ids, s->positions, s->output_rows};
     const int input_of[3] = {s->ids_input, s->positions_input, s->rows_input};
-    OL_TRY(bind_layout(s, b, r, err));
+    OL_TRY(bind_layout(s, b, z, r, err));
     for (int i = 0; i < e->n_buffers; i++) {
         if (e->buffers[i].fixed) {
             b->buffers[i] = e->buffers[i].fixed;
@@ -191,73 +153,10 @@ static olv_status bind(ol_session *s, bound_entry *b, ol_run *r, olv_error *err)
         }
     }
     r->buffers = b->buffers;
-    size_t scratch = 64;
-    for (int i = 0; i < e->n_steps; i++) {
-        const ol_step *st = &e->steps[i];
-        b->tiles[i] = st->cls->tiles(st, r);
-        size_t need = st->cls->scratch ? st->cls->scratch(st, r) : 0;
-        if (need > scratch) scratch = need;
-    }
-    return grow(&s->scratch, &s->scratch_bytes, ol_align_up(scratch, 4096), (size_t)s->lanes, "kernels' scratch", err);
+    return ol_bind_steps(b, 0, e->n_steps, r, &s->scratch, s->lanes, err);
 }
 
 /* ---- running ---------------------------------------------------------------------------------------- */
-
-typedef struct job {
-    ol_session *s;
-    bound_entry *b;
-    const ol_run *run;
-} job;
-
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static int next_step(const bound_entry *b, int i) {
-    while (i < b->entry->n_steps && b->tiles[i] == 0) i++;
-    return i;
-}
-
-/* Every lane walks the whole list. Lane 0 prepares the tile counters of the step to come before the barrier. */
-static void run_lane(void *ctx, ol_lane *lane) {
-    const job *j = ctx;
-    ol_session *s = j->s;
-    bound_entry *b = j->b;
-    void *scratch = s->scratch + s->scratch_bytes * (size_t)lane->index;
-    int turn = 0;
-    uint64_t t0 = s->profile ? now_ns() : 0;
-    for (int i = next_step(b, 0); i < b->entry->n_steps;) {
-        const ol_step *st = &b->entry->steps[i];
-        int following = next_step(b, i + 1);
-        if (lane->index == 0 && following < b->entry->n_steps)
-            ol_tiles_reset(&s->tiles[turn ^ 1], b->tiles[following], lane->count);
-        bool begun = false;
-        for (int64_t t; (t = ol_tiles_next(&s->tiles[turn], lane)) >= 0;) {
-            if (!begun && st->cls->begin) st->cls->begin(st, j->run, scratch);
-            begun = true;
-            st->cls->run(st, j->run, (unsigned)t, scratch);
-        }
-        ol_lane_barrier(lane);
-        if (s->profile && lane->index == 0) {
-            uint64_t t1 = now_ns();
-            b->ns[i] += t1 - t0;
-            t0 = t1;
-        }
-        turn ^= 1;
-        i = following;
-    }
-}
-
-static void execute(ol_session *s, bound_entry *b, const ol_run *r) {
-    int first = next_step(b, 0);
-    if (first >= b->entry->n_steps) return;
-    job j = {s, b, r};
-    ol_tiles_reset(&s->tiles[0], b->tiles[first], s->lanes);
-    ol_executor_run(s->executor, s->lanes, run_lane, &j);
-    b->runs++;
-}
 
 static olv_status check_ids(const ol_graph *g, const ol_run_item *it, int64_t vocab, olv_error *err) {
     (void)g;
@@ -317,7 +216,8 @@ static void fill_rows(ol_session *s, const ol_run_item *items, int n) {
 olv_status ol_session_run(ol_session *s, ol_entry entry, const ol_run_item *items, int n_items, const float **out,
                           int64_t *width, olv_error *err) {
     const ol_graph *g = ol_plan_graph(s->plan);
-    bound_entry *b = &s->entries[entry];
+    ol_bound *b = &s->entries[entry];
+    if (entry == OL_ENTRY_WHOLE) return ol_fail(err, OLV_ARG, "a session runs row-wise models");
     int64_t rows = 0, outs = 0, vocab = vocab_of(g);
     for (int i = 0; i < n_items; i++) {
         OL_TRY(check_ids(g, &items[i], vocab, err));
@@ -337,14 +237,15 @@ olv_status ol_session_run(ol_session *s, ol_entry entry, const ol_run_item *item
         if (ol_sequence_length(items[i].sequence) > max_position) max_position = ol_sequence_length(items[i].sequence);
     ol_run r = {.max_position = max_position, .symbols = s->symbols, .dims = g->dims, .rows = rows, .output_rows = outs, .spans = s->spans,
                 .n_spans = n_items, .position = s->position32, .span_of = s->span_of};
-    olv_status st = bind(s, b, &r, err);
+    olv_status st = bind(s, b, &s->sizes[entry], &r, err);
     if (st != OLV_OK) {
         take_back(items, n_items);
         return st;
     }
     ol_run_failure failure = {.taken = ATOMIC_FLAG_INIT, .error = {.status = OLV_OK}};
     r.failure = &failure;
-    execute(s, b, &r);
+    ol_execute_steps(b, 0, b->entry->n_steps, &r, &s->scratch, s->executor);
+    b->runs++;
     if (failure.error.status != OLV_OK) {
         take_back(items, n_items);
         if (err) *err = failure.error;
@@ -374,43 +275,10 @@ olv_status ol_session_prompt(ol_session *s, ol_sequence *seq, const int64_t *ids
 
 /* ---- profile ---------------------------------------------------------------------------------------- */
 
-void ol_session_profile(ol_session *s, bool on) { s->profile = on; }
-
-typedef struct profile_row {
-    const char *cls, *kernel;
-    uint64_t ns;
-    unsigned count;
-} profile_row;
-
-static int by_time(const void *a, const void *b) {
-    const profile_row *x = a, *y = b;
-    return x->ns < y->ns ? 1 : x->ns > y->ns ? -1 : 0;
+void ol_session_profile(ol_session *s, bool on) {
+    for (int e = 0; e < OL_N_ENTRIES; e++) s->entries[e].profile = on;
 }
 
 void ol_session_profile_dump(const ol_session *s, ol_buf *out) {
-    static const char *const names[] = {"decode", "prefill"};
-    for (int e = 0; e < OL_N_ENTRIES; e++) {
-        const bound_entry *b = &s->entries[e];
-        if (!b->runs) continue;
-        profile_row rows[64];
-        int n = 0;
-        uint64_t total = 0;
-        for (int i = 0; i < b->entry->n_steps; i++) {
-            const ol_step *st = &b->entry->steps[i];
-            int k = 0;
-            while (k < n && (rows[k].cls != st->cls->name || rows[k].kernel != st->kernel)) k++;
-            if (k == n && n == 64) k = 63;
-            if (k == n) rows[n++] = (profile_row){st->cls->name, st->kernel, 0, 0};
-            rows[k].ns += b->ns[i];
-            rows[k].count++;
-            total += b->ns[i];
-        }
-        qsort(rows, (size_t)n, sizeof rows[0], by_time);
-        ol_buf_printf(out, "%s: %llu runs, %.3f ms each\n", names[e], (unsigned long long)b->runs,
-                      (double)total / (double)b->runs / 1e6);
-        for (int k = 0; k < n; k++)
-            ol_buf_printf(out, "  %5.1f %%  %8.3f ms  %4u x %-16s %s\n", total ? 100.0 * (double)rows[k].ns / (double)total : 0.0,
-                          (double)rows[k].ns / (double)b->runs / 1e6, rows[k].count, rows[k].cls,
-                          rows[k].kernel ? rows[k].kernel : "");
-    }
+    for (int e = 0; e < OL_N_ENTRIES; e++) ol_bound_profile_dump(&s->entries[e], ol_entry_name((ol_entry)e), out);
 }

@@ -48,7 +48,7 @@ olv_status cpu_scores(const run_options *o, const text_ids *texts, size_t n_text
     ol_state_pool *pool = NULL;
     ol_session *session = NULL;
     OL_TRY(open_graph(o, &g, err));
-    ol_plan_options po = {ol_device_find("CPU"), ol_cpu_probe(), o->precision, o->kv};
+    ol_plan_options po = {.device = ol_device_find("CPU"), .cpu = ol_cpu_probe(), .precision = o->precision, .kv_dtype = o->kv};
     olv_status s = ol_plan_create(g, &po, &plan, err);
     if (s == OLV_OK) s = ol_state_pool_create(ol_plan_states(plan), 0, &pool, err);
     if (s == OLV_OK) s = ol_session_create(plan, o->executor, &session, err);

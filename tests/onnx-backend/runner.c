@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs the ONNX backend vectors on the reference device: rtol 1e-3, atol 1e-7, exact types and shapes. The file of
+/* Runs the ONNX backend vectors on the reference device, or with --cpu compiled for the CPU device: rtol 1e-3, atol 1e-7, exact types and shapes. The file of
  * expectations names the vectors that do not pass and why; every difference from it, either way, fails the run.
  *
  * Usage: onnx_backend DATA [--expected FILE] [--write FILE] [--verbose] [--only WORD]
- * [--rewrite MODEL] */
+ * [--rewrite MODEL] [--cpu] */
 #include "base/alloc.h"
+#include "base/cpu.h"
 #include "base/error.h"
+#include "base/executor.h"
 #include "base/file.h"
 #include "base/map.h"
 #include "compare.h"
 #include "device/reference/reference.h"
 #include "formats/onnx/onnx.h"
+#include "passes/passes.h"
+#include "runtime/request.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,6 +30,8 @@ typedef struct totals {
 } totals;
 
 static bool verbose;
+static bool compiled; /* through the plan of the CPU device */
+static ol_executor *executor;
 static const char *rewrite; /* path of a model file: every model is written there and read again before it runs */
 static const char *only;
 static char *expected;
@@ -58,7 +64,26 @@ static outcome compare_all(const ol_graph *g, const ol_datum *have, const ol_dat
     return PASS;
 }
 
-static outcome run_set(const ol_graph *g, const char *set, char *text, size_t size) {
+/* Compiled for the CPU and run as a request; takes the graph. */
+static olv_status run_compiled(ol_graph *g, const ol_datum *in, int n_in, ol_datum *out, olv_error *err) {
+    ol_plan_options o = {.device = ol_device_find("CPU"), .cpu = ol_cpu_probe(), .precision = OLK_F32, .kv_dtype = OL_F32, .whole = true};
+    ol_plan *plan = NULL;
+    ol_request *r = NULL;
+    for (int i = 0; i < n_in; i++) ol_value_drop_default(g->inputs[i]);
+    olv_status s = ol_passes_run(g, err);
+    if (s == OLV_OK) s = ol_plan_create(g, &o, &plan, err);
+    else ol_graph_destroy(g);
+    if (s == OLV_OK) s = ol_request_create(plan, executor, &r, err);
+    for (int i = 0; s == OLV_OK && i < n_in; i++) s = ol_request_set_input(r, i, &in[i], err);
+    for (int k = 0; s == OLV_OK && k < 2; k++) s = ol_request_run(r, NULL, err); /* again: nothing may remain of the first */
+    for (int i = 0; s == OLV_OK && i < ol_plan_graph(plan)->n_outputs; i++)
+        s = ol_datum_copy(&out[i], ol_request_output(r, i), err);
+    ol_request_destroy(r);
+    ol_plan_destroy(plan);
+    return s;
+}
+
+static outcome run_set(ol_graph *g, const char *model, const char *set, char *text, size_t size) {
     ol_datum in[MAX_VALUES] = {{.kind = OL_VALUE_TENSOR}}, want[MAX_VALUES] = {{.kind = OL_VALUE_TENSOR}};
     ol_datum out[MAX_VALUES] = {{.kind = OL_VALUE_TENSOR}};
     const char *names[MAX_VALUES];
@@ -69,7 +94,13 @@ static outcome run_set(const ol_graph *g, const char *set, char *text, size_t si
     if (s == OLV_OK) s = read_values(set, "output", g->outputs, g->n_outputs, want, &n_out, &err);
     for (int i = 0; i < n_in; i++) names[i] = g->inputs[i]->name;
     if (s == OLV_OK && n_out == 0) s = ol_fail(&err, OLV_NOT_FOUND, "no expected outputs");
-    if (s == OLV_OK) s = ol_reference_run(g, NULL, names, in, (size_t)n_in, out, &err);
+    if (s == OLV_OK && compiled) {
+        ol_graph *again;
+        s = ol_onnx_read(model, &again, &err);
+        if (s == OLV_OK) s = run_compiled(again, in, n_in, out, &err);
+    } else if (s == OLV_OK) {
+        s = ol_reference_run(g, NULL, names, in, (size_t)n_in, out, &err);
+    }
     if (s == OLV_OK) r = compare_all(g, out, want, n_out, text, size);
     else snprintf(text, size, "%s", err.message);
     for (int i = 0; i < MAX_VALUES; i++) {
@@ -92,11 +123,11 @@ static void note_missing(const char *message) {
 }
 
 static outcome run_vector(const char *dir, char *text, size_t size) {
-    char path[2048];
+    char path[2048], model[2048];
     ol_graph *g;
     olv_error err;
-    snprintf(path, sizeof path, "%s/model.onnx", dir);
-    if (ol_onnx_read(path, &g, &err) != OLV_OK) {
+    snprintf(model, sizeof model, "%s/model.onnx", dir);
+    if (ol_onnx_read(model, &g, &err) != OLV_OK) {
         snprintf(text, size, "%s", err.message);
         if (!strstr(err.message, "is not supported")) return FAIL;
         note_missing(err.message);
@@ -123,7 +154,7 @@ static outcome run_vector(const char *dir, char *text, size_t size) {
     for (; r == PASS; sets++) {
         snprintf(path, sizeof path, "%s/test_data_set_%d", dir, sets);
         if (!ol_dir_exists(path)) break;
-        r = run_set(g, path, text, size);
+        r = run_set(g, rewrite ? rewrite : model, path, text, size);
     }
     if (r == PASS && sets == 0) {
         snprintf(text, size, "no data");
@@ -190,6 +221,7 @@ int main(int argc, char **argv) {
     for (int i = 2; i < argc; i++) {
         size_t len;
         if (!strcmp(argv[i], "--verbose")) verbose = true;
+        else if (!strcmp(argv[i], "--cpu")) compiled = true;
         else if (!strcmp(argv[i], "--rewrite") && i + 1 < argc) rewrite = argv[++i];
         else if (!strcmp(argv[i], "--only") && i + 1 < argc) only = argv[++i];
         else if (!strcmp(argv[i], "--write") && i + 1 < argc) written = fopen(argv[++i], "w");
@@ -201,6 +233,7 @@ int main(int argc, char **argv) {
         }
     }
     if (argc < 2) return 2;
+    if (compiled && ol_executor_create(2, &executor, &err) != OLV_OK) return 2;
     for (int i = 0; i < 4; i++)
         if (!run_kind(argv[1], kinds[i], &all)) return 2;
     printf("%-20s %4d pass, %4d fail, %4d without operator, of %d\n", "total", all.count[PASS], all.count[FAIL],
@@ -212,5 +245,6 @@ int main(int argc, char **argv) {
     ol_free(expected);
     for (size_t i = 0; i < missing_ops.count; i++) ol_free((void *)(uintptr_t)missing_ops.entries[i].key.ptr);
     ol_map_deinit(&missing_ops);
+    ol_executor_destroy(executor);
     return all.drift ? 1 : 0;
 }

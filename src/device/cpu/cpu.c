@@ -18,21 +18,9 @@ static ol_lower_fn *find(const ol_node *n) {
     return NULL;
 }
 
-static const char *refuses(const ol_node *n) { return find(n) ? NULL : ol_cpu_reference_refuses(n); }
+static const char *refuses(const ol_node *n) { return find(n) ? NULL : "no kernel"; }
 
-/* A form of the operator that its kernels do not cover is evaluated by the reference. */
-static olv_status lower(ol_lowering *l, ol_node *n, olv_error *err) {
-    ol_lower_fn *fn = find(n);
-    if (!fn) return ol_cpu_lower_reference(l, n, err);
-    int steps = l->n_steps;
-    olv_error why = {.status = OLV_OK};
-    olv_status s = fn(l, n, &why);
-    if (s == OLV_UNSUPPORTED && l->n_steps == steps && !ol_cpu_reference_refuses(n)) {
-        if (ol_cpu_lower_reference(l, n, NULL) == OLV_OK) return OLV_OK;
-    }
-    if (s != OLV_OK && err) *err = why;
-    return s;
-}
+static olv_status lower(ol_lowering *l, ol_node *n, olv_error *err) { return find(n)(l, n, err); }
 
 const ol_device ol_device_cpu = {"CPU", "the processor: portable C, AVX2, AVX-512", refuses, lower};
 extern const ol_device ol_device_cpu;

@@ -29,11 +29,6 @@ void ol_cpu_norm_rows(const ol_cpu_norm *norm, const float *x, int64_t ldx, floa
 /* True if the rows of `v` are read by Linear nodes alone, so that a norm before them moves into their steps. */
 bool ol_cpu_feeds_linear_only(const ol_value *v);
 
-/* Operators without a kernel (or in a form that none covers) run through their reference evaluation, as one tile: right
- * but slow. NULL if this node can, else why not (states, subgraphs, sequences, sizes that depend on data). */
-const char *ol_cpu_reference_refuses(const ol_node *n);
-olv_status ol_cpu_lower_reference(ol_lowering *l, ol_node *n, olv_error *err);
-
 /* A unary function with its parameters. */
 typedef struct ol_cpu_act {
     olk_act f; /* NONE: none */

@@ -476,7 +476,7 @@ olv_status ol_lower_linear(ol_lowering *l, ol_node *n, olv_error *err) {
         if (g.result[i]) absorb_activation(&g, a, i);
     for (int i = 0; i < g.n; i++) absorb_residual(&g, a, i, n);
     cut_tiles(a);
-    a->act = l->entry == OL_ENTRY_PREFILL ? ol_lower_temp_sized(l, act_buffer_bytes, a) : -1;
+    a->act = l->entry != OL_ENTRY_DECODE ? ol_lower_temp_sized(l, act_buffer_bytes, a) : -1;
     emit(&g, a, n->name);
     return OLV_OK;
 }

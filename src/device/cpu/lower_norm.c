@@ -8,6 +8,16 @@
 
 #define TILE_ROWS 8
 
+/* Weight or bias of a normalization over n elements, which must be a constant; *out stays NULL when there is none. */
+static olv_status scale_of(ol_lowering *l, ol_node *n, int input, int64_t width, const float **out, olv_error *err) {
+    if (input >= n->n_inputs || !n->inputs[input]) return OLV_OK;
+    const ol_value *v = n->inputs[input];
+    if (v->constant && ol_const_rows(v->constant) * ol_const_width(v->constant) != width)
+        return ol_fail(err, OLV_UNSUPPORTED, "'%s' has not one element for each of the %lld", v->name, (long long)width);
+    *out = ol_lower_f32(l, n->inputs[input], err);
+    return *out ? OLV_OK : err ? err->status : OLV_UNSUPPORTED;
+}
+
 olv_status ol_cpu_norm_of(ol_lowering *l, ol_node *n, ol_cpu_norm *out, olv_error *err) {
     const ol_value *x = n->inputs[0];
     int64_t axis = ol_node_int(n, "axis", -1);
@@ -18,8 +28,10 @@ olv_status ol_cpu_norm_of(ol_lowering *l, ol_node *n, ol_cpu_norm *out, olv_erro
     out->form.n = ol_lower_width(x);
     out->form.epsilon = ol_node_float(n, "epsilon", 1e-5f);
     if (out->form.n < 1) return ol_fail(err, OLV_SHAPE, "the last dimension is not known");
-    if (n->n_inputs > 1 && n->inputs[1] && !(out->form.w = ol_lower_f32(l, n->inputs[1], err))) return OLV_NOMEM;
-    if (n->n_inputs > 2 && n->inputs[2] && !(out->form.b = ol_lower_f32(l, n->inputs[2], err))) return OLV_NOMEM;
+    for (int i = 1; i < n->n_outputs; i++)
+        if (n->outputs[i]) return ol_fail(err, OLV_UNSUPPORTED, "mean and deviation as outputs");
+    OL_TRY(scale_of(l, n, 1, out->form.n, &out->form.w, err));
+    OL_TRY(scale_of(l, n, 2, out->form.n, &out->form.b, err));
     out->kernel = olk_norm_select(l->opt.cpu);
     return OLV_OK;
 }
@@ -51,9 +63,9 @@ static void run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch)
 static const ol_step_class norm_class = {"norm", tiles, NULL, NULL, run};
 
 olv_status ol_lower_norm(ol_lowering *l, ol_node *n, olv_error *err) {
-    if (ol_cpu_feeds_linear_only(n->outputs[0])) return OLV_OK;
     norm_args a = {.rows = ol_lower_rows(l, n->inputs[0])};
     OL_TRY(ol_cpu_norm_of(l, n, &a.norm, err));
+    if (ol_cpu_feeds_linear_only(n->outputs[0])) return OLV_OK;
     if ((a.x = ol_lower_input(l, n->inputs[0], err)) < 0) return err ? err->status : OLV_INTERNAL;
     a.y = ol_lower_output(l, n->outputs[0]);
     ol_step *s = ol_lower_step(l, &norm_class, n->name, sizeof a);

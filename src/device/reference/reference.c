@@ -132,10 +132,15 @@ static olv_status run_graph(frame *f, ol_datum *outputs, olv_error *err) {
     return s;
 }
 
-olv_status ol_reference_node(const ol_node *n, const ol_datum *const *in, ol_datum *out, olv_error *err) {
+olv_status ol_reference_node(const ol_node *n, const ol_datum *const *in, const ol_reference_outer *outer, ol_datum *out,
+                             olv_error *err) {
+    frame f;
     if (!n->op->eval) return ol_fail(err, OLV_UNSUPPORTED, "no reference evaluation");
-    ol_eval c = {n, in, out, NULL, NULL, NULL};
+    if (outer) OL_TRY(frame_init(&f, n->graph, NULL, NULL, err));
+    for (int i = 0; outer && i < outer->n; i++) f.given[outer->values[i]->id] = outer->data[i];
+    ol_eval c = {n, in, out, outer ? run_subgraph : NULL, outer ? &f : NULL, NULL};
     olv_status s = n->op->eval(&c, err);
+    if (outer) frame_deinit(&f);
     for (int i = 0; s != OLV_OK && i < n->n_outputs; i++) ol_datum_deinit(&out[i]);
     return s;
 }

@@ -27,7 +27,15 @@ OLV_MUST_USE olv_status ol_reference_step(ol_reference *r, const ol_reference_ro
 /* One run without kept states. */
 OLV_MUST_USE olv_status ol_reference_run(const ol_graph *g, const ol_reference_rows *rows, const char *const *names,
                                          const ol_datum *inputs, size_t n, ol_datum *outputs, olv_error *err);
-/* One node alone with the given input data (NULL: omitted); for constant folding. out has n->n_outputs entries. */
-OLV_MUST_USE olv_status ol_reference_node(const ol_node *n, const ol_datum *const *in, ol_datum *out, olv_error *err);
+/* Values of the graph around, for nodes whose subgraphs use them. */
+typedef struct ol_reference_outer {
+    const ol_value *const *values;
+    const ol_datum *const *data;
+    int n;
+} ol_reference_outer;
+/* One node alone with the given input data (NULL: omitted). outer may be NULL: subgraphs are refused then. out has
+ * n->n_outputs entries, empty before. */
+OLV_MUST_USE olv_status ol_reference_node(const ol_node *n, const ol_datum *const *in, const ol_reference_outer *outer,
+                                          ol_datum *out, olv_error *err);
 
 #endif

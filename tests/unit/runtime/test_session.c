@@ -56,7 +56,7 @@ static int open_all(void **state) {
         if (ol_bundle_open(MODEL, NULL, &b, &err) != OLV_OK) return print_error("%s\n", err.message), -1;
         ol_graph *g = ol_bundle_take_graph(b);
         models[i].vocab = b->info.vocab_size;
-        ol_plan_options po = {ol_device_find("CPU"), ol_cpu_probe(), kinds[i].precision, kinds[i].kv};
+        ol_plan_options po = {.device = ol_device_find("CPU"), .cpu = ol_cpu_probe(), .precision = kinds[i].precision, .kv_dtype = kinds[i].kv};
         ol_bundle_close(b);
         if (kinds[i].bits && ol_compress_in_memory(g, kinds[i].bits, executors[1], &err) != OLV_OK) return -1;
         if (ol_plan_create(g, &po, &models[i].plan, &err) != OLV_OK) return print_error("%s\n", err.message), -1;
@@ -177,7 +177,7 @@ static void neighbours_do_not_matter(void **state) {
     (void)state;
     const int64_t past[] = {70, 3, 1, 40}, more[] = {5, 1, 6, 4};
     for (int k = 0; k < N_KINDS; k++)
-        for (int e = 0; e < OL_N_ENTRIES; e++) {
+        for (int e = 0; e < OL_ENTRY_WHOLE; e++) {
             bench b = start(k, 2);
             ol_sequence *s[4], *copy[4];
             ol_run_item items[4];
