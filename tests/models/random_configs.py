@@ -1,0 +1,385 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random small configurations of model families, for differential.py.
+
+`make(family, rng)` gives the keyword arguments of the family's configuration class. Most keys mean the same in every family and are
+drawn from what the class declares; SPECIAL holds what is a family's own."""
+import dataclasses
+
+from transformers import CONFIG_MAPPING
+
+MAX_POSITIONS = 128
+
+
+def declared(family):
+    return {f.name for f in dataclasses.fields(CONFIG_MAPPING[family])}
+
+
+def half(rng):
+    return rng.random() < 0.5
+
+
+ROPE_KINDS = ["default", "default", "linear", "dynamic", "yarn", "yarn", "llama3", "longrope"]
+
+
+def rope_parameters(rng, dim, context, kinds=ROPE_KINDS):
+    """One set of rotary parameters. `dim`: rotated values of a head."""
+    kind = rng.choice(kinds)
+    r = {"rope_type": kind, "rope_theta": float(rng.choice([100, 10000, 500000]))}
+    if kind == "linear":
+        r["factor"] = rng.choice([2.0, 3.5])
+    elif kind == "dynamic":
+        r["factor"] = rng.choice([2.0, 4.0])
+    elif kind == "llama3":
+        r |= {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32}
+    elif kind == "yarn":
+        r |= {"factor": 4.0, "original_max_position_embeddings": context // 4}
+        if half(rng):
+            r |= {"beta_fast": 16.0, "beta_slow": 2.0}
+        if half(rng):
+            r["truncate"] = False
+        if half(rng):
+            r["attention_factor"] = 1.25
+        elif half(rng):
+            r |= {"mscale": 1.0, "mscale_all_dim": rng.choice([0.5, 1.0])}
+    elif kind == "longrope":
+        n = dim // 2
+        r |= {"short_factor": [round(1 + rng.random(), 3) for _ in range(n)],
+              "long_factor": [round(1 + 5 * rng.random(), 3) for _ in range(n)],
+              "original_max_position_embeddings": rng.choice([24, context // 2])}
+        if half(rng):
+            r["factor"] = 4.0
+    return r
+
+
+def attention_sizes(rng, keys, c):
+    heads = rng.choice([2, 3, 4, 6])
+    kv = rng.choice([d for d in range(1, heads + 1) if heads % d == 0])
+    d = rng.choice([8, 12, 16, 20])
+    own_dim = "head_dim" in keys and half(rng)
+    c["hidden_size"] = heads * (rng.choice([6, 10, 14]) if own_dim else d)
+    c["num_attention_heads"] = heads
+    if "num_key_value_heads" in keys:
+        c["num_key_value_heads"] = kv
+    if "head_dim" in keys:
+        c["head_dim"] = d
+    return d
+
+
+def experts(rng, keys, c):
+    n = rng.choice([3, 4, 6, 8])
+    for k in ("num_local_experts", "num_experts", "n_routed_experts"):
+        if k in keys:
+            c[k] = n
+    if "num_experts_per_tok" in keys:
+        c["num_experts_per_tok"] = rng.randint(1, min(n, 3))
+    if "moe_intermediate_size" in keys:
+        c["moe_intermediate_size"] = rng.choice([24, 33, 40])
+    if "shared_expert_intermediate_size" in keys:
+        c["shared_expert_intermediate_size"] = rng.choice([20, 35])
+    if "n_shared_experts" in keys:
+        c["n_shared_experts"] = rng.choice([1, 2])
+    if "norm_topk_prob" in keys:
+        c["norm_topk_prob"] = half(rng)
+    if "first_k_dense_replace" in keys:
+        c["first_k_dense_replace"] = rng.choice([0, 1])
+    if "decoder_sparse_step" in keys:
+        c["decoder_sparse_step"] = rng.choice([1, 1, 2])
+    if "mlp_only_layers" in keys:
+        c["mlp_only_layers"] = rng.choice([[], [0]])
+    if "routed_scaling_factor" in keys:
+        c["routed_scaling_factor"] = rng.choice([1.0, 2.5])
+    if "n_group" in keys and n % 2 == 0 and n >= 4:
+        c["n_group"], c["topk_group"] = rng.choice([(1, 1), (2, 1)])
+    elif "n_group" in keys:
+        c["n_group"], c["topk_group"] = 1, 1
+
+
+def windows(rng, keys, c):
+    n = c["num_hidden_layers"]
+    if "sliding_window" in keys:
+        c["sliding_window"] = rng.choice([3, 5, 16, 200])
+    if "use_sliding_window" in keys:
+        c["use_sliding_window"] = half(rng)
+        if "max_window_layers" in keys:
+            c["max_window_layers"] = rng.randint(0, n)
+    if "layer_types" in keys and half(rng) and c.get("use_sliding_window", True):
+        c["layer_types"] = [rng.choice(["full_attention", "sliding_attention"]) for _ in range(n)]
+
+
+def common(family, rng):
+    keys = declared(family)
+    c = {"num_hidden_layers": rng.choice([2, 3, 4]), "vocab_size": rng.choice([61, 97, 130, 257])}
+    d = attention_sizes(rng, keys, c)
+    if "intermediate_size" in keys:
+        c["intermediate_size"] = rng.choice([40, 51, 72])
+    context = MAX_POSITIONS
+    c["max_position_embeddings"] = context
+    c["tie_word_embeddings"] = half(rng)
+    for k in ("attention_bias", "mlp_bias", "use_bias", "use_qkv_bias", "qk_layernorm", "use_qk_norm"):
+        if k in keys:
+            c[k] = half(rng)
+    for k in ("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_epsilon", "norm_eps"):
+        if k in keys:
+            c[k] = rng.choice([1e-5, 1e-6, 1e-3])
+    for k in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        c[k] = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}[k]
+    for k in ("embedding_multiplier", "logits_scaling", "residual_multiplier", "attention_multiplier"):
+        if k in keys:
+            c[k] = rng.choice([0.25, 0.5, 1.5])
+    windows(rng, keys, c)
+    experts(rng, keys, c)
+    if "rope_parameters" in keys:
+        c["rope_parameters"] = rope_parameters(rng, d, context)
+        if c["rope_parameters"]["rope_type"] == "dynamic":
+            c["max_position_embeddings"] = 32
+    return c
+
+
+# ---- what is a family's own: (rng, common keys) changes the keys ----
+
+SPECIAL = {}
+
+
+def special(*families):
+    def add(f):
+        for name in families:
+            SPECIAL[name] = f
+        return f
+    return add
+
+
+def partial(rng, c, choices=(0.25, 0.5, 1.0)):
+    r = c["rope_parameters"]
+    d = c.get("head_dim") or c["hidden_size"] // c["num_attention_heads"]
+    r["partial_rotary_factor"] = rng.choice([p for p in choices if int(d * p) % 2 == 0 and int(d * p) >= 4])
+    if r["rope_type"] == "longrope":
+        n = int(d * r["partial_rotary_factor"]) // 2
+        r["short_factor"], r["long_factor"] = r["short_factor"][:n], r["long_factor"][:n]
+
+
+def rope_of(rng, c, *kinds):
+    """Rotary parameters again, of these kinds only."""
+    d = c.get("head_dim") or c["hidden_size"] // c["num_attention_heads"]
+    c["max_position_embeddings"] = MAX_POSITIONS
+    c["rope_parameters"] = rope_parameters(rng, d, MAX_POSITIONS, kinds)
+
+
+def rope_by_layer_type(rng, c, *kinds):
+    """A set of rotary parameters for full layers, and a plain one for sliding layers."""
+    rope_of(rng, c, *kinds)
+    c["rope_parameters"].pop("truncate", None)  # transformers reads it beside the layer types
+    c["rope_parameters"] = {"full_attention": c["rope_parameters"],
+                            "sliding_attention": {"rope_type": "default", "rope_theta": rng.choice([100.0, 5000.0])}}
+
+
+@special("phi", "persimmon", "nemotron", "glm", "glm4")
+def _(rng, c):
+    partial(rng, c)
+
+
+@special("phi3")
+def _(rng, c):
+    rope_of(rng, c, "default", "longrope")
+    partial(rng, c)
+    c["original_max_position_embeddings"] = c["rope_parameters"].get("original_max_position_embeddings", MAX_POSITIONS)
+
+
+@special("helium")
+def _(rng, c):
+    c["hidden_size"] = c["head_dim"] * c["num_attention_heads"]
+
+
+@special("internlm3")
+def _(rng, c):
+    c["mlp_bias"] = c["attention_bias"]
+
+
+@special("gemma3_text")
+def _(rng, c):
+    SPECIAL["gemma2"](rng, c)
+    c["attn_logit_softcapping"] = None
+    rope_by_layer_type(rng, c, "default", "linear", "yarn", "llama3")
+
+
+@special("olmo3")
+def _(rng, c):
+    rope_by_layer_type(rng, c, "default", "yarn", "yarn")
+    for r in c["rope_parameters"].values():
+        r["rope_theta"] = 500000.0  # the older style knows one for both, and transformers takes this for sliding layers
+
+
+@special("gemma2", "vaultgemma")
+def _(rng, c):
+    c["query_pre_attn_scalar"] = rng.choice([16, 24])
+    c["attn_logit_softcapping"] = rng.choice([None, 3.0])
+    c["final_logit_softcapping"] = rng.choice([None, 5.0])
+    c["layer_types"] = [rng.choice(["full_attention", "sliding_attention"]) for _ in range(c["num_hidden_layers"])]
+
+
+@special("qwen3_moe")
+def _(rng, c):
+    c.pop("max_window_layers", None)
+
+
+@special("bloom")
+def _(rng, c):
+    c["apply_residual_connection_post_layernorm"] = half(rng)
+
+
+@special("falcon")
+def _(rng, c):
+    c |= {"alibi": half(rng), "new_decoder_architecture": half(rng), "multi_query": half(rng), "parallel_attn": half(rng),
+          "bias": half(rng)}
+    if c["new_decoder_architecture"]:
+        c["parallel_attn"] = True
+        c["num_ln_in_parallel_attn"] = rng.choice([None, 1, 2])
+        c["num_kv_heads"] = rng.choice([k for k in range(1, c["num_attention_heads"] + 1) if c["num_attention_heads"] % k == 0])
+
+
+@special("mpt")
+def _(rng, c):
+    c["max_seq_len"] = c.pop("max_position_embeddings")
+    c["attn_config"] = {"clip_qkv": rng.choice([None, 1.5]), "softmax_scale": rng.choice([None, 0.3])}
+
+
+@special("opt")
+def _(rng, c):
+    c["ffn_dim"] = rng.choice([40, 51])
+    c["do_layer_norm_before"] = half(rng)
+    c["enable_bias"] = half(rng)
+    c["word_embed_proj_dim"] = c["hidden_size"]
+
+
+@special("gpt_neo")
+def _(rng, c):
+    c["window_size"] = rng.choice([3, 8, 200])
+    n = c["num_hidden_layers"]
+    c["attention_types"] = [[["global", "local"], n // 2]] if n % 2 == 0 else [[["local", "global", "local"], n // 3]]
+
+
+@special("gpt2")
+def _(rng, c):
+    if half(rng):
+        c["n_inner"] = rng.choice([40, 51])
+    c["scale_attn_weights"] = half(rng)
+    c["scale_attn_by_inverse_layer_idx"] = half(rng)
+
+
+@special("gpt_bigcode")
+def _(rng, c):
+    if half(rng):
+        c["n_inner"] = rng.choice([40, 51])
+    c["multi_query"] = half(rng)
+    c["scale_attn_weights"] = half(rng)
+
+
+@special("gptj", "codegen")
+def _(rng, c):
+    heads = 4 if half(rng) else 8
+    c["num_attention_heads"], c["hidden_size"] = heads, heads * 12
+    c["rotary_dim"] = rng.choice([4, 8, 12])
+
+
+@special("olmo", "olmoe")
+def _(rng, c):
+    c["clip_qkv"] = rng.choice([None, 0.7])
+
+
+@special("cohere")
+def _(rng, c):
+    c["logit_scale"] = rng.choice([0.0625, 0.5])
+
+
+@special("gpt_neox")
+def _(rng, c):
+    partial(rng, c)
+    c["use_parallel_residual"] = half(rng)
+
+
+@special("stablelm")
+def _(rng, c):
+    partial(rng, c)
+    c["use_parallel_residual"] = half(rng)
+
+
+@special("deepseek_v2", "deepseek_v3")
+def _(rng, c):
+    c.pop("head_dim", None)
+    c["num_key_value_heads"] = c["num_attention_heads"]
+    c |= {"q_lora_rank": rng.choice([None, 20]), "kv_lora_rank": rng.choice([16, 24]), "qk_nope_head_dim": rng.choice([6, 12]),
+          "qk_rope_head_dim": 8, "v_head_dim": rng.choice([8, 14])}
+    r = c["rope_parameters"]
+    if r["rope_type"] == "longrope":
+        r["short_factor"], r["long_factor"] = r["short_factor"][:4], r["long_factor"][:4]
+    if "topk_method" in declared("deepseek_v2") and "rope_interleave" not in c:
+        c["topk_method"] = rng.choice(["greedy", "group_limited_greedy"])
+
+
+@special("deepseek_v3")
+def _(rng, c):
+    SPECIAL["deepseek_v2"](rng, c)
+    c.pop("topk_method")
+    c["rope_interleave"] = half(rng)
+
+
+@special("smollm3")
+def _(rng, c):
+    c["no_rope_layer_interval"] = rng.choice([2, 3, 4])
+    if half(rng):
+        c["no_rope_layers"] = [rng.choice([0, 1]) for _ in range(c["num_hidden_layers"])]
+
+
+@special("phimoe")
+def _(rng, c):
+    c["num_experts_per_tok"] = 2
+    c["lm_head_bias"] = half(rng)
+    rope_of(rng, c, "default", "longrope")
+    if c["rope_parameters"]["rope_type"] == "longrope":
+        c["rope_parameters"]["long_factor"] = c["rope_parameters"]["short_factor"]  # transformers always takes the short one
+        c["rope_parameters"] |= {"short_mscale": 1.1, "long_mscale": 1.3}
+
+
+@special("exaone4")
+def _(rng, c):
+    c["sliding_window"] = rng.choice([None, 5, 16])
+    c["sliding_window_pattern"] = rng.choice([2, 4])
+    if c["sliding_window"] is None:
+        c["layer_types"] = ["full_attention"] * c["num_hidden_layers"]
+
+
+def make(family, rng):
+    keys = declared(family)
+    c = common(family, rng)
+    if family in SPECIAL:
+        SPECIAL[family](rng, c)
+    attribute_map = getattr(CONFIG_MAPPING[family], "attribute_map", None) or {}
+    known = keys | set(attribute_map)
+    return {k: v for k, v in c.items() if k in known}
+
+
+# ---- config.json in the style of transformers 4 ----
+
+def older_style(config):
+    """The same configuration with rope_theta, rope_scaling and torch_dtype at the top."""
+    config = dict(config)
+    if "dtype" in config:
+        config["torch_dtype"] = config.pop("dtype")
+    r = config.pop("rope_parameters", None)
+    if not r:
+        return config
+    r, key = dict(r), "type"
+    if "full_attention" in r and config["model_type"] in ("gemma3_text", "olmo3"):
+        if config["model_type"] != "olmo3":
+            config["rope_local_base_freq"] = r["sliding_attention"]["rope_theta"]
+        r, key = dict(r["full_attention"]), "rope_type"
+    elif "full_attention" in r:
+        config["rope_parameters"] = r  # there is no older spelling of it
+        return config
+    neox = config["model_type"] == "gpt_neox"
+    config["rotary_emb_base" if neox else "rope_theta"] = r.pop("rope_theta", 10000.0)
+    if "partial_rotary_factor" in r:
+        config["rotary_pct" if neox else "partial_rotary_factor"] = r.pop("partial_rotary_factor")
+    kind = r.pop("rope_type", "default")
+    r.pop("type", None)
+    config["rope_scaling"] = {key: kind} | r if kind != "default" else None
+    return config
