@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* olivine.Attention over flat rows: k and v of each row are appended to the state of its sequence, then
  *     y(row, head) = sum over positions p of softmax(cap(scale q.k_p) + alibi slope (p - position)) v_p,
- * p up to the row's own position (causal) and within the window. Without `state` only this run's rows are seen. */
+ * p up to the row's own position (causal) and within the window, which without `causal` reaches as far to the other side:
+ * |p - position| < window. `relative` [heads, 2 D + 1] adds an entry chosen by p - position, clamped to [-D, D]. Without
+ * `state` only this run's rows are seen. */
 #include "ops/ops.h"
 
 typedef struct attend {
-    const ol_tensor *q, *sinks, *alibi;
-    int64_t heads, kv_heads, dk, dv, window;
+    const ol_tensor *q, *sinks, *alibi, *relative;
+    int64_t heads, kv_heads, dk, dv, window, span;
     double scale, cap;
     bool causal;
 } attend;
@@ -30,6 +32,7 @@ static olv_status attend_row(const attend *a, int64_t row, int64_t pos, int64_t 
                              olv_error *err) {
     int64_t first = a->window > 0 && pos - a->window + 1 > 0 ? pos - a->window + 1 : 0;
     if (a->causal) last = pos;
+    else if (a->window > 0 && pos + a->window - 1 < last) last = pos + a->window - 1;
     double *score = ol_alloc((size_t)(last - first + 2) * sizeof *score);
     if (!score) return ol_fail(err, OLV_NOMEM, "no memory for scores");
     for (int64_t h = 0; h < a->heads; h++) {
@@ -43,6 +46,8 @@ static olv_status attend_row(const attend *a, int64_t row, int64_t pos, int64_t 
             s *= a->scale;
             if (a->cap > 0) s = a->cap * tanh(s / a->cap);
             if (a->alibi) s += ol_tensor_get(a->alibi, h) * (double)(p - pos);
+            int64_t far = p - pos < -a->span ? -a->span : p - pos > a->span ? a->span : p - pos;
+            if (a->relative) s += ol_tensor_get(a->relative, h * (2 * a->span + 1) + a->span + far);
             score[p - first] = k ? s : -INFINITY;
             max = fmax(max, score[p - first]);
         }
@@ -131,7 +136,7 @@ static olv_status eval_local(ol_eval *c, const attend *a, const ol_tensor *k, co
 static olv_status eval(ol_eval *c, olv_error *err) {
     const ol_tensor *k, *v;
     ol_tensor *y;
-    attend a = {.sinks = ol_eval_in(c, 3), .alibi = ol_eval_in(c, 4)};
+    attend a = {.sinks = ol_eval_in(c, 3), .alibi = ol_eval_in(c, 4), .relative = ol_eval_in(c, 5)};
     OL_TRY(ol_eval_need(c, 0, &a.q, err));
     OL_TRY(ol_eval_need(c, 1, &k, err));
     OL_TRY(ol_eval_need(c, 2, &v, err));
@@ -141,6 +146,7 @@ static olv_status eval(ol_eval *c, olv_error *err) {
                 v->rank == 2 && a.q->dims[0] == k->dims[0] && v->dims[0] == k->dims[0] &&
                 a.q->dims[1] % a.heads == 0 && k->dims[1] % a.kv_heads == 0 && v->dims[1] % a.kv_heads == 0 &&
                 a.q->dims[1] / a.heads == k->dims[1] / a.kv_heads &&
+                (!a.relative || (a.relative->rank == 2 && a.relative->dims[0] == a.heads && a.relative->dims[1] % 2 == 1)) &&
                 (!a.sinks || ol_tensor_count(a.sinks) == a.heads) && (!a.alibi || ol_tensor_count(a.alibi) == a.heads);
     if (!fits) return ol_fail(err, OLV_SHAPE, "q, k, v and heads do not fit");
     if (c->state && c->state->n_rows != k->dims[0])
@@ -151,6 +157,7 @@ static olv_status eval(ol_eval *c, olv_error *err) {
     a.scale = (double)ol_node_float(c->node, "scale", (float)(1 / sqrt((double)a.dk)));
     a.cap = (double)ol_node_float(c->node, "softcap", 0);
     a.window = ol_node_int(c->node, "window", 0);
+    a.span = a.relative ? a.relative->dims[1] / 2 : 0;
     a.causal = ol_node_int(c->node, "causal", 1) != 0;
     OL_TRY(ol_eval_out(c, 0, a.q->dtype, 2, (int64_t[]){a.q->dims[0], a.heads * a.dv}, &y, err));
     return c->state && ol_node_attr(c->node, "state") ? eval_stored(c, &a, k, v, y, err) : eval_local(c, &a, k, v, y, err);
@@ -161,5 +168,5 @@ static const ol_attr_spec attrs[] = {{"heads", OL_ATTR_INT, true},     {"kv_head
                                      {"window", OL_ATTR_INT, false},   {"state", OL_ATTR_INT, false},
                                      {"causal", OL_ATTR_INT, false}};
 extern const ol_op ol_op_olivine_Attention;
-const ol_op ol_op_olivine_Attention = {"olivine", "Attention", "attention over the state of each row's sequence", 3, 5, 1,
+const ol_op ol_op_olivine_Attention = {"olivine", "Attention", "attention over the state of each row's sequence", 3, 6, 1,
                                        1, attrs, 7, infer, eval, NULL, false, false};

@@ -46,6 +46,12 @@ static void draw_form(kc *k, olk_attention_args *a) {
     a->softcap = kc_chance(k, 4) ? 5 : 0;
     a->window = kc_chance(k, 3) ? kc_int(k, 1, 150) : 0;
     a->decode = kc_chance(k, 2);
+    if (!a->decode && kc_chance(k, 2)) { /* the rows of the run instead of a cache */
+        a->kv_dtype = OL_F32;
+        a->ldk = (int64_t)a->kv_heads * a->head_dim + kc_int(k, 0, 3);
+        a->ldv = (int64_t)a->kv_heads * a->v_dim + kc_int(k, 0, 3);
+        a->bidirectional = kc_chance(k, 2);
+    }
     a->k_head_stride = head_bytes(a->kv_dtype, a->head_dim) + 4 * (size_t)kc_int(k, 0, 3);
     a->v_head_stride = head_bytes(a->kv_dtype, a->v_dim) + 4 * (size_t)kc_int(k, 0, 3);
     a->k_offset = 4 * (size_t)kc_int(k, 0, 3);
@@ -59,7 +65,7 @@ static float *extras(kc *k, int n, int one_in) {
     return p;
 }
 
-/* Fills the cache up to the last position; what lies beyond stays NaN. */
+/* Fills the cache (and the rows, where they are asked for) up to the last position; what lies beyond stays NaN. */
 static void fill_cache(kc *k, problem *p, int64_t end) {
     olk_attention_args *a = &p->a;
     size_t nk = (size_t)(a->kv_heads * a->head_dim), nv = (size_t)(a->kv_heads * a->v_dim);
@@ -71,9 +77,15 @@ static void fill_cache(kc *k, problem *p, int64_t end) {
         memset(p->blocks[b], 0xff, bytes);
     }
     a->blocks = (const uint8_t *const *)p->blocks;
+    float *k_rows = NULL, *v_rows = NULL;
+    if (a->ldk) {
+        a->k_rows = k_rows = kc_alloc(k, ((size_t)(end - 1) * (size_t)a->ldk + nk) * 4, 64, 4 * (size_t)kc_int(k, 0, 15));
+        a->v_rows = v_rows = kc_alloc(k, ((size_t)(end - 1) * (size_t)a->ldv + nv) * 4, 64, 4 * (size_t)kc_int(k, 0, 15));
+    }
     for (int32_t i = 0; i < end; i++) {
         kc_fill_f32(k, x, nk + nv, kc_chance(k, 30) ? KC_ZERO : KC_NORMAL);
         olk_kv_store(a, i, x, x + nk);
+        if (k_rows) memcpy(k_rows + i * a->ldk, x, nk * 4), memcpy(v_rows + i * a->ldv, x + nk, nv * 4);
     }
     free(x);
 }
@@ -83,10 +95,11 @@ static void draw(kc *k, problem *p) {
     memset(p, 0, sizeof *p);
     draw_form(k, a);
     p->rows = a->decode ? kc_int(k, 1, 3) : 1 + kc_size(k, 8, 40);
-    int64_t first = kc_size(k, OLK_KV_BLOCK, 300), end = first + p->rows;
+    int64_t first = kc_size(k, OLK_KV_BLOCK, 300), end = first + p->rows + (a->bidirectional ? kc_size(k, OLK_KV_BLOCK, 100) : 0);
+    a->length = end;
     a->ldq = (int64_t)a->heads * a->head_dim + kc_int(k, 0, 3);
     a->ldo = (int64_t)a->heads * a->v_dim + kc_int(k, 0, 3);
-    kc_describe(k, "%s rows %lld from %lld heads %d/%d dims %d %d type %s window %lld softcap %g", a->decode ? "decode" : "prefill",
+    kc_describe(k, "%s rows %lld from %lld heads %d/%d dims %d %d type %s window %lld softcap %g", a->decode ? "decode" : a->bidirectional ? "both ways" : a->ldk ? "rows" : "prefill",
                 (long long)p->rows, (long long)first, a->heads, a->kv_heads, a->head_dim, a->v_dim, ol_dtype_name(a->kv_dtype),
                 (long long)a->window, (double)a->softcap);
     fill_cache(k, p, end);
@@ -102,6 +115,8 @@ static void draw(kc *k, problem *p) {
     a->position = p->position;
     a->sinks = extras(k, a->heads, 4);
     a->alibi = extras(k, a->heads, 4);
+    a->relative_span = kc_int(k, 0, 40);
+    a->relative = extras(k, a->heads * (2 * (int)a->relative_span + 1), 4);
 }
 
 static double cached(const olk_attention_args *a, const uint8_t *block, int dim, int64_t slot, int d) {
@@ -114,22 +129,25 @@ static double cached(const olk_attention_args *a, const uint8_t *block, int dim,
 /* One row and head in double; *size: greatest value, for the tolerance. */
 static void reference(const olk_attention_args *a, int64_t row, int head, double *out, double *size) {
     int kvh = head / (a->heads / a->kv_heads);
-    int64_t pos = a->position[row], lo = a->window > 0 && pos - a->window + 1 > 0 ? pos - a->window + 1 : 0;
-    double max = a->sinks ? (double)a->sinks[head] : (double)-INFINITY, sum, *s = malloc((size_t)(pos + 1) * sizeof *s);
+    int64_t pos = a->position[row], lo = a->window > 0 && pos - a->window + 1 > 0 ? pos - a->window + 1 : 0, last = pos;
+    if (a->bidirectional) last = a->window > 0 && pos + a->window - 1 < a->length - 1 ? pos + a->window - 1 : a->length - 1;
+    double max = a->sinks ? (double)a->sinks[head] : (double)-INFINITY, sum, *s = malloc((size_t)(last + 1) * sizeof *s);
     const float *q = a->q + row * a->ldq + (int64_t)head * a->head_dim;
-    for (int64_t i = lo; i <= pos; i++) {
+    for (int64_t i = lo; i <= last; i++) {
         const uint8_t *kb = a->blocks[i / OLK_KV_BLOCK] + a->k_offset + (size_t)kvh * a->k_head_stride;
         s[i] = 0;
         for (int d = 0; d < a->head_dim; d++) s[i] += (double)q[d] * cached(a, kb, a->head_dim, i % OLK_KV_BLOCK, d);
         s[i] *= (double)a->scale;
         if (a->softcap > 0) s[i] = (double)a->softcap * tanh(s[i] / (double)a->softcap);
         if (a->alibi) s[i] += (double)a->alibi[head] * (double)(i - pos);
+        int64_t far = i - pos, span = a->relative_span;
+        if (a->relative) s[i] += (double)a->relative[head * (2 * span + 1) + span + (far < -span ? -span : far > span ? span : far)];
         max = fmax(max, s[i]);
     }
     sum = a->sinks ? exp((double)a->sinks[head] - max) : 0;
     *size = 0;
     for (int d = 0; d < a->v_dim; d++) out[d] = 0;
-    for (int64_t i = lo; i <= pos; i++) {
+    for (int64_t i = lo; i <= last; i++) {
         const uint8_t *vb = a->blocks[i / OLK_KV_BLOCK] + a->v_offset + (size_t)kvh * a->v_head_stride;
         double w = exp(s[i] - max);
         sum += w;
@@ -191,7 +209,7 @@ static void check(kc *k, size_t i) {
     for (int64_t r = 0; r < p.rows; r++)
         if (!compare(k, &p, kvh, r, "out")) return;
     check_alone(k, &p, v, kvh, row);
-    check_parts(k, &p, v, kvh, row);
+    if (!p.a.k_rows) check_parts(k, &p, v, kvh, row);
 }
 
 /* ---- benchmarks ---- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attention over a paged KV cache.
+/* Attention over a paged KV cache, or over the rows of the run itself.
  *
  * One sequence's cache is a table of blocks of OLK_KV_BLOCK positions; block b holds positions [64 b, 64 b + 63]. In a
  * block, this layer's keys of kv head h lie at k_offset + h * head_stride: [64][head_dim] elements of kv_dtype (F32,
@@ -9,6 +9,10 @@
  * window + 1 with a sliding window. Scores: softcap(scale * q.k) (+ sink logit of the head in the denominator, and an
  * ALiBi slope * (p - position)); softmax; weighted sum of v. A row's bits depend only on its own inputs: positions are
  * reduced in blocks of 64 in absolute order with f32 accumulation (online softmax).
+ *
+ * Instead of blocks, keys and values may lie as f32 rows (k_rows, v_rows: row p is position p). `bidirectional` rows also
+ * see what lies behind them, up to `length` and within the window on either side: |p - position| < window. `relative`
+ * adds to a score an entry chosen by head and p - position, clamped to its span.
  *
  * A variant has two orders of reduction. The prefill order (`decode` false: the prefill entry) is the same for any cut of
  * rows into tiles; the decode order (`decode` true: the decode entry) reduces each row alone, reading the cache without
@@ -36,6 +40,12 @@ typedef struct olk_attention_args {
     const float *sinks;   /* [heads] or NULL */
     const float *alibi;   /* [heads] slopes or NULL */
     bool decode;          /* order of reduction: see above */
+    const float *k_rows, *v_rows; /* NULL: blocks; else rows of stride ldk, ldv, kv head h at h * its dim; not in decode */
+    int64_t ldk, ldv;
+    bool bidirectional;
+    int64_t length;          /* positions of the sequence; read when bidirectional */
+    const float *relative;   /* [heads][2 * relative_span + 1] or NULL; entry relative_span is distance 0 */
+    int64_t relative_span;
 } olk_attention_args;
 
 typedef struct olk_attention {

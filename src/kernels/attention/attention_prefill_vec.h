@@ -37,12 +37,13 @@ static void prefill_init(prefill *p, const olk_attention_args *a, int64_t rows, 
     for (int64_t i = 0; i < p->lines; i++) p->state[i] = (running){-INFINITY, 0};
 }
 
-VI void convert_keys(ol_dtype t, const uint8_t *k, int64_t dim, int64_t n, float *kt) {
-    size_t bytes = (size_t)dim * (t == OL_F32 ? 4 : t == OL_F16 ? 2 : 1);
+/* What is left of the last vector of positions repeats the last position: no memory behind it is read. */
+VI void convert_keys(ol_dtype t, const uint8_t *k, int64_t stride, int64_t dim, int64_t n, float *kt) {
+    size_t bytes = (size_t)stride * (t == OL_F32 ? 4 : t == OL_F16 ? 2 : 1);
     for (int64_t i = 0; i < n; i += VW)
         for (int64_t d = 0; d < dim; d += VW) {
             vf in[VW], out[VW];
-            for (int j = 0; j < VW; j++) in[j] = load_elements(t, k + (size_t)(i + j) * bytes, d, dim - d);
+            for (int j = 0; j < VW; j++) in[j] = load_elements(t, k + (size_t)at_most(i + j, n - 1) * bytes, d, dim - d);
             v_transpose(in, out);
             if (dim - d >= VW)
                 for (int c = 0; c < VW; c++) v_store(kt + (d + c) * BLOCK + i, out[c]);
@@ -51,8 +52,8 @@ VI void convert_keys(ol_dtype t, const uint8_t *k, int64_t dim, int64_t n, float
         }
 }
 
-VI void convert_values(ol_dtype t, const uint8_t *v, int64_t dim, int64_t n, float *out, int64_t v_pad) {
-    size_t bytes = (size_t)dim * (t == OL_F32 ? 4 : t == OL_F16 ? 2 : 1);
+VI void convert_values(ol_dtype t, const uint8_t *v, int64_t stride, int64_t dim, int64_t n, float *out, int64_t v_pad) {
+    size_t bytes = (size_t)stride * (t == OL_F32 ? 4 : t == OL_F16 ? 2 : 1);
     const float *scales = t == OL_I8 ? olk_kv_scales(v, (int)dim) : NULL;
     for (int64_t i = 0; i < n; i++)
         for (int64_t d = 0; d < dim; d += VW) {
@@ -66,16 +67,16 @@ static void convert(const prefill *p, int kvh, int64_t b, int64_t n) {
     const uint8_t *k = olk_k_block(a, kvh, b), *v = olk_v_block(a, kvh, b);
     switch (a->kv_dtype) {
     case OL_F32:
-        convert_keys(OL_F32, k, a->head_dim, n, p->kt);
-        convert_values(OL_F32, v, a->v_dim, n, p->v, p->v_pad);
+        convert_keys(OL_F32, k, olk_k_stride(a), a->head_dim, n, p->kt);
+        convert_values(OL_F32, v, olk_v_stride(a), a->v_dim, n, p->v, p->v_pad);
         break;
     case OL_F16:
-        convert_keys(OL_F16, k, a->head_dim, n, p->kt);
-        convert_values(OL_F16, v, a->v_dim, n, p->v, p->v_pad);
+        convert_keys(OL_F16, k, olk_k_stride(a), a->head_dim, n, p->kt);
+        convert_values(OL_F16, v, olk_v_stride(a), a->v_dim, n, p->v, p->v_pad);
         break;
     default:
-        convert_keys(OL_I8, k, a->head_dim, n, p->kt);
-        convert_values(OL_I8, v, a->v_dim, n, p->v, p->v_pad);
+        convert_keys(OL_I8, k, olk_k_stride(a), a->head_dim, n, p->kt);
+        convert_values(OL_I8, v, olk_v_stride(a), a->v_dim, n, p->v, p->v_pad);
     }
 }
 
@@ -165,7 +166,7 @@ static void strip(const prefill *p, int kvh, int64_t r0, int64_t l0, int lines, 
     const olk_attention_args *a = p->a;
     int group = group_of(a);
     int64_t p0 = b * BLOCK, from = olk_attention_first(a, a->position[r0 + l0 / group]) - p0;
-    int64_t to = at_most((int64_t)a->position[r0 + (l0 + lines - 1) / group] + 1 - p0, BLOCK);
+    int64_t to = at_most(olk_attention_end(a, a->position[r0 + (l0 + lines - 1) / group]) - p0, BLOCK);
     if (to <= 0 || from >= BLOCK) return;
     const float *q[STRIP], *k_scale = a->kv_dtype == OL_I8 ? olk_kv_scales(olk_k_block(a, kvh, b), a->head_dim) : NULL;
     float factor[STRIP];
@@ -174,7 +175,7 @@ static void strip(const prefill *p, int kvh, int64_t r0, int64_t l0, int lines, 
     products(lines, q, p, to);
     for (int i = 0; i < lines; i++) {
         int64_t l = l0 + i, position = a->position[r0 + l / group];
-        int64_t lo = olk_attention_first(a, position) - p0, hi = at_most(position + 1 - p0, BLOCK);
+        int64_t lo = olk_attention_first(a, position) - p0, hi = at_most(olk_attention_end(a, position) - p0, BLOCK);
         factor[i] = weigh(a, kvh * group + (int)(l % group), position - p0, k_scale, lo, hi, &p->state[l], p->w + i * BLOCK);
     }
     sums(lines, p, factor, from > 0 ? from : 0, to, p->acc + l0 * p->v_pad);
@@ -184,7 +185,7 @@ static void run_prefill(const olk_attention_args *a, int kvh, int64_t r0, int64_
     prefill p;
     int group = group_of(a);
     prefill_init(&p, a, r1 - r0, scratch);
-    int64_t last = a->position[r1 - 1];
+    int64_t last = olk_attention_end(a, a->position[r1 - 1]) - 1;
     for (int64_t b = olk_attention_first(a, a->position[r0]) / BLOCK; b <= last / BLOCK; b++) {
         convert(&p, kvh, b, at_most(BLOCK, last + 1 - b * BLOCK));
         for (int64_t l = 0; l < p.lines; l += STRIP) strip(&p, kvh, r0, l, (int)at_most(STRIP, p.lines - l), b);

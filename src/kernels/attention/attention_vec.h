@@ -53,6 +53,11 @@ static float weigh(const olk_attention_args *a, int head, int64_t distance, cons
         for (int i = 0; i < BLOCK; i++) far[i] = (float)(distance - i);
         for (int i = 0; i < BLOCK / VW; i++) x[i] = v_sub(x[i], v_mul(v_set1(a->alibi[head]), v_load(far + i * VW)));
     }
+    if (a->relative) {
+        float bias[BLOCK];
+        for (int i = 0; i < BLOCK; i++) bias[i] = olk_attention_relative(a, head, i - distance);
+        for (int i = 0; i < BLOCK / VW; i++) x[i] = v_add(x[i], v_load(bias + i * VW));
+    }
     if (lo > 0 || hi < BLOCK)
         for (int i = 0; i < BLOCK / VW; i++) {
             int64_t from = lo - i * VW, to = hi - i * VW;

@@ -18,10 +18,11 @@ static inline float element(ol_dtype t, const uint8_t *block, int64_t i) {
 
 static float score(const olk_attention_args *a, int head, const float *q, const uint8_t *k, int i, int64_t distance) {
     float dot = 0;
-    for (int d = 0; d < a->head_dim; d++) dot += q[d] * element(a->kv_dtype, k, (int64_t)i * a->head_dim + d);
+    for (int d = 0; d < a->head_dim; d++) dot += q[d] * element(a->kv_dtype, k, i * olk_k_stride(a) + d);
     if (a->kv_dtype == OL_I8) dot *= olk_kv_scales(k, a->head_dim)[i];
     float s = dot * a->scale;
     if (a->softcap > 0) s = a->softcap * olk_tanh(s / a->softcap);
+    if (a->relative) s += olk_attention_relative(a, head, -distance);
     return a->alibi ? s - a->alibi[head] * (float)distance : s;
 }
 
@@ -42,13 +43,13 @@ static void add_block(const olk_attention_args *a, int kvh, int head, int64_t ro
         float w = olk_exp(p[i] - max);
         s->sum += w;
         if (a->kv_dtype == OL_I8) w *= olk_kv_scales(v, a->v_dim)[i];
-        for (int j = 0; j < a->v_dim; j++) s->acc[j] += w * element(a->kv_dtype, v, (int64_t)i * a->v_dim + j);
+        for (int j = 0; j < a->v_dim; j++) s->acc[j] += w * element(a->kv_dtype, v, i * olk_v_stride(a) + j);
     }
     s->max = max;
 }
 
 static void add_blocks(const olk_attention_args *a, int kvh, int head, int64_t row, int64_t b0, int64_t b1, running *s) {
-    int64_t first = olk_attention_first(a, a->position[row]), end = (int64_t)a->position[row] + 1;
+    int64_t first = olk_attention_first(a, a->position[row]), end = olk_attention_end(a, a->position[row]);
     s->max = -INFINITY;
     s->sum = 0;
     for (int j = 0; j < a->v_dim; j++) s->acc[j] = 0;
@@ -73,7 +74,8 @@ static void run(const olk_attention_args *a, int kvh, int64_t r0, int64_t r1, vo
     int group = a->heads / a->kv_heads;
     (void)scratch;
     for (int64_t row = r0; row < r1; row++) {
-        int64_t b0 = olk_attention_first(a, a->position[row]) / OLK_KV_BLOCK, b1 = a->position[row] / OLK_KV_BLOCK + 1;
+        int64_t b0 = olk_attention_first(a, a->position[row]) / OLK_KV_BLOCK;
+        int64_t b1 = (olk_attention_end(a, a->position[row]) - 1) / OLK_KV_BLOCK + 1;
         for (int head = kvh * group; head < (kvh + 1) * group; head++) {
             running s = {.acc = a->out + row * a->ldo + (int64_t)head * a->v_dim};
             add_blocks(a, kvh, head, row, b0, b1, &s);
