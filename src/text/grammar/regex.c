@@ -46,7 +46,16 @@ static void add(reader *r, set *s, int32_t lo, int32_t hi) {
     else s->r[s->n++] = (ol_grange){lo, hi};
 }
 
-static bool shorthand(reader *r, char c, set *s, bool *inverted) {
+/* White space beyond the six of ASCII, as ECMA 262 or Python have it. */
+static void add_rare_spaces(reader *r, set *s) {
+    static const ol_grange rare[] = {{0x1c, 0x1f}, {0x85, 0x85}, {0xa0, 0xa0}, {0x1680, 0x1680}, {0x180e, 0x180e}, {0x2000, 0x200a},
+                                     {0x2028, 0x2029}, {0x202f, 0x202f}, {0x205f, 0x205f}, {0x3000, 0x3000}, {0xfeff, 0xfeff}};
+    for (size_t i = 0; i < sizeof rare / sizeof *rare; i++) add(r, s, rare[i].lo, rare[i].hi);
+}
+
+/* Dialects differ about white space: in the place of \s (also [^\S]) stands what is white space in each of them, for \S
+ * (also [^\s]) what is so in none. */
+static bool shorthand(reader *r, char c, bool in_inverted, set *s, bool *inverted) {
     *inverted = c == 'D' || c == 'W' || c == 'S';
     switch (c | 32) {
     case 'd': add(r, s, '0', '9'); return true;
@@ -59,6 +68,7 @@ static bool shorthand(reader *r, char c, set *s, bool *inverted) {
     case 's':
         add(r, s, ' ', ' ');
         add(r, s, 9, 13);
+        if (*inverted != in_inverted) add_rare_spaces(r, s);
         return true;
     default: return false;
     }
@@ -124,7 +134,7 @@ static int32_t escape(reader *r) {
 static ol_gexpr *finish_class(reader *r, ol_gexpr *cls) { return r->json ? ol_gclass_json(r->b, cls) : cls; }
 
 /* One member of a class: a character (then true), or a shorthand taken into the set. */
-static bool class_member(reader *r, set *s, int32_t *cp) {
+static bool class_member(reader *r, bool in_inverted, set *s, int32_t *cp) {
     if (!skip(r, '\\')) {
         *cp = next_cp(r);
         return true;
@@ -140,7 +150,7 @@ static bool class_member(reader *r, set *s, int32_t *cp) {
         *cp = '\b';
         return true;
     }
-    if (!shorthand(r, *r->p, &one, &inverted)) {
+    if (!shorthand(r, *r->p, in_inverted, &one, &inverted)) {
         *cp = escape(r);
         return true;
     }
@@ -158,11 +168,11 @@ static ol_gexpr *parse_class(reader *r) {
         if (r->p >= r->end) return bad(r, "a class has no ']'");
         if (first && at(r, ']')) break; /* [] matches nothing, [^] anything */
         first = false;
-        if (!class_member(r, &s, &lo)) continue;
+        if (!class_member(r, inverted, &s, &lo)) continue;
         hi = lo;
         if (at(r, '-') && r->end - r->p > 1 && r->p[1] != ']') {
             r->p++;
-            if (!class_member(r, &s, &hi)) return bad(r, "a range ends in a class");
+            if (!class_member(r, inverted, &s, &hi)) return bad(r, "a range ends in a class");
             if (hi < lo) return bad(r, "a range is the wrong way round");
         }
         add(r, &s, lo, hi);
@@ -206,7 +216,7 @@ static ol_gexpr *parse_atom(reader *r) {
     if (r->p >= r->end) return bad(r, "it ends in a backslash");
     set s = {.n = 0};
     bool inverted;
-    if (shorthand(r, *r->p, &s, &inverted)) {
+    if (shorthand(r, *r->p, false, &s, &inverted)) {
         r->p++;
         return finish_class(r, ol_gclass(r->b, s.r, s.n, inverted));
     }
