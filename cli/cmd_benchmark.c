@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jsonl.h"
+#include "adapters.h"
 #include "model.h"
 #include <math.h>
 #include <stdio.h>
@@ -95,7 +96,7 @@ int cmd_benchmark(int argc, char **argv) {
                                   {"warmup", ARG_INT, &warmup, "N", "runs before that (1)", NULL},
                                   {"profile", ARG_FLAG, &profile, NULL, "time by kind of step", NULL},
                                   {"slices", ARG_FLAG, &slices, NULL, "one JSON result per line of standard input", NULL},
-                                  COMMON_OPTIONS};
+                                  ADAPTER_OPTION, COMMON_OPTIONS};
     const arg_spec spec = {.usage = "MODEL", .summary = "Speed of a language model: load, first token, prefill, decode, memory.",
                            .example = "olivine benchmark models/pebble --prompt-tokens 128 --new-tokens 64 --threads 2 --json",
                            .options = options, .n_options = sizeof options / sizeof options[0], .positionals = &positionals};
@@ -104,10 +105,11 @@ int cmd_benchmark(int argc, char **argv) {
     if (n_prompt < 1 || n_new < 0 || runs < 1 || runs > MAX_RUNS || warmup < 0)
         code = usage_error("expected prompt-tokens >= 1, new-tokens >= 0, 1 <= niter <= %d, warmup >= 0", MAX_RUNS);
     olv_pipeline *p = code ? NULL : open_model(&positionals, true, &code);
+    if (p) code = load_adapters(p);
     olv_error err = {.message = ""};
     result r;
-    if (p && slices) code = serve_slices(p, n_prompt, n_new);
-    else if (p) {
+    if (p && !code && slices) code = serve_slices(p, n_prompt, n_new);
+    else if (p && !code) {
         if (profile) olv_pipeline_profile(p, true);
         if (measure(p, n_prompt, n_new, runs, warmup, &r, &err) == OLV_OK) print(&r);
         else code = report(&err);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "adapters.h"
 #include "jsonl.h"
 #include "model.h"
 #include <stdio.h>
@@ -43,7 +44,7 @@ int cmd_chat(int argc, char **argv) {
     const char *system = NULL, *first = NULL;
     const arg_option options[] = {{"system", ARG_STRING, &system, "TEXT", "system message", NULL},
                                   {"prompt p", ARG_STRING, &first, "TEXT", "say this, print the answer, end", NULL},
-                                  GENERATION_OPTIONS, COMMON_OPTIONS};
+                                  ADAPTER_OPTION, GENERATION_OPTIONS, COMMON_OPTIONS};
     const arg_spec spec = {.usage = "MODEL", .summary = "Talks with a chat model; one line is one turn, an empty line or end of file ends.",
                            .example = "olivine chat models/pebble", .options = options,
                            .n_options = sizeof options / sizeof options[0], .positionals = &positionals};
@@ -51,6 +52,7 @@ int cmd_chat(int argc, char **argv) {
     if (code) return code - 1;
     if ((code = load_generation_options())) return code;
     olv_pipeline *p = running = open_model(&positionals, false, &code);
+    if (p) code = load_adapters(p);
     json_t *history = json_array();
     olv_error err = {.message = ""};
     if (p && system) json_array_append_new(history, json_pack("{s:s,s:s}", "role", "system", "content", system));

@@ -7,6 +7,7 @@
  * answers' teacher-forced nats per token answer_nats. With --reference: share of equal answers, mean KL(reference || model)
  * per position (each text alone, up to --kl-lines lines of --kl-tokens tokens, and the answers' positions), top-1
  * agreement. Intervals are 95 %. */
+#include "adapters.h"
 #include "jsonl.h"
 #include "model.h"
 #include <math.h>
@@ -358,7 +359,7 @@ int cmd_eval(int argc, char **argv) {
                                   {"kl-tokens", ARG_INT, &c.kl_tokens, "N", "tokens compared per line (200)", NULL},
                                   {"metric", ARG_STRING, &metric, "NAME", "print this one alone", NULL},
                                   {"fail-if", ARG_STRING, &goals, "GOALS", "NAME>VALUE,...: exit code 4 when one holds", NULL},
-                                  COMMON_OPTIONS};
+                                  ADAPTER_OPTION, COMMON_OPTIONS};
     const arg_spec spec = {.usage = "MODEL --data FILE", .summary = "Perplexity, exact match, distance from a reference model.",
                            .example = "olivine eval out/ --reference models/pebble --data models/pebble/stories.txt --json",
                            .options = options, .n_options = sizeof options / sizeof options[0], .positionals = &positionals};
@@ -367,7 +368,8 @@ int cmd_eval(int argc, char **argv) {
     if (!data.count) code = usage_error("no data; give --data FILE");
     if (c.window < 2 || c.stride < 1 || c.stride > c.window) code = usage_error("window %lld and stride %lld: expected 1 <= stride <= window, window >= 2", (long long)c.window, (long long)c.stride);
     if (!code) c.model = open_model(&positionals, false, &code);
-    if (c.model && reference) {
+    if (c.model) code = load_adapters(c.model);
+    if (c.model && !code && reference) {
         common.precision = "f32"; /* the reference is computed exactly, as stored */
         common.weights = NULL;
         common.kv_cache = NULL;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "adapters.h"
 #include "jsonl.h"
 #include "model.h"
 #include <stdio.h>
@@ -85,6 +86,7 @@ static olv_status answer(void *ctx, size_t index, const json_t *item, json_t **o
     apply_generation_options(&cfg);
     olv_status s = read_prompt(item, &prompt, &messages, &ids, err);
     if (s == OLV_OK) s = apply_generation_fields(item, &cfg, &storage, err);
+    if (s == OLV_OK) s = apply_adapter_field(p, item, err);
     if (s == OLV_OK) s = olv_generate(p, &prompt, &cfg, watch, NULL, &g, err);
     if (s == OLV_OK) *out = result_json(&g);
     olv_generation_deinit(&g);
@@ -125,7 +127,7 @@ int cmd_generate(int argc, char **argv) {
     const char *prompt = NULL;
     const arg_option options[] = {{"prompt p", ARG_STRING, &prompt, "TEXT", "text to go on from", NULL},
                                   {"jsonl", ARG_FLAG, &common.jsonl, NULL, "JSON lines from standard input", NULL},
-                                  GENERATION_OPTIONS, COMMON_OPTIONS};
+                                  ADAPTER_OPTION, GENERATION_OPTIONS, COMMON_OPTIONS};
     const arg_spec spec = {.usage = "MODEL [-p TEXT]", .summary = "Generates text, streaming it to standard output.",
                            .example = "olivine generate models/pebble -p \"One day a fox\" --max-new-tokens 40",
                            .options = options, .n_options = sizeof options / sizeof options[0], .positionals = &positionals};
@@ -139,7 +141,8 @@ int cmd_generate(int argc, char **argv) {
     if (!code && positionals.count) code = usage_error("'generate' takes one prompt; '%s' is too much", positionals.items[0]);
     if (!code && !prompt && !common.jsonl) code = usage_error("no prompt; give -p TEXT, or --jsonl and lines on standard input");
     if (!code) p = open_named_model(model, false, &code);
-    if (p) code = common.jsonl ? jsonl_run(answer, p) : generate_one(p, prompt);
+    if (p) code = load_adapters(p);
+    if (p && !code) code = common.jsonl ? jsonl_run(answer, p) : generate_one(p, prompt);
     olv_pipeline_close(p);
     args_free_list(&positionals);
     return code;

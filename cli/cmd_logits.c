@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "adapters.h"
 #include "jsonl.h"
 #include "model.h"
 #include "npy.h"
@@ -36,6 +37,7 @@ static olv_status answer(void *ctx, size_t index, const json_t *item, json_t **o
     if (s == OLV_OK && json_object_get(item, "attention_mask")) s = jsonl_ids(item, "attention_mask", &mask, &n_mask, err);
     if (s == OLV_OK && mask && n_mask != n) s = cli_fail(err, OLV_ARG, "%zu ids, but an attention mask of %zu", n, n_mask);
     if (s == OLV_OK && n == 0) s = cli_fail(err, OLV_ARG, "\"ids\" is empty");
+    if (s == OLV_OK) s = apply_adapter_field(c->pipeline, item, err);
     snprintf(c->path, sizeof c->path, "%s/logits_%zu.npy", c->dir, index);
     c->rows = n;
     c->failed = false;
@@ -55,7 +57,7 @@ int cmd_logits(int argc, char **argv) {
     logits_ctx ctx = {.dir = "."};
     const arg_option options[] = {{"output-dir o", ARG_STRING, &ctx.dir, "DIR", "where the .npy files go", NULL},
                                   {"jsonl", ARG_FLAG, &common.jsonl, NULL, "JSON lines from standard input (the only mode)", NULL},
-                                  COMMON_OPTIONS};
+                                  ADAPTER_OPTION, COMMON_OPTIONS};
     const arg_spec spec = {.usage = "MODEL --jsonl --output-dir DIR", .summary = "Raw scores of every position, as f32 .npy files.",
                            .example = "echo '{\"ids\":[5,9,40]}' | olivine logits models/pebble --jsonl --output-dir /tmp",
                            .options = options, .n_options = sizeof options / sizeof options[0], .positionals = &positionals};
@@ -63,7 +65,8 @@ int cmd_logits(int argc, char **argv) {
     if (code) return code - 1;
     if (mkdir(ctx.dir, 0777) && errno != EEXIST) code = usage_error("cannot make folder '%s': %s", ctx.dir, strerror(errno));
     if (!code) ctx.pipeline = open_model(&positionals, true, &code);
-    if (ctx.pipeline) code = jsonl_run(answer, &ctx);
+    if (ctx.pipeline) code = load_adapters(ctx.pipeline);
+    if (ctx.pipeline && !code) code = jsonl_run(answer, &ctx);
     olv_pipeline_close(ctx.pipeline);
     args_free_list(&positionals);
     return code;

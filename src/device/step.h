@@ -5,6 +5,7 @@
 #ifndef OL_DEVICE_STEP_H
 #define OL_DEVICE_STEP_H
 
+#include "device/lowrank.h"
 #include "graph/op.h"
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -16,6 +17,8 @@ typedef struct ol_row_span {
     int64_t length;               /* of the sequence when its present prompt is complete */
     const uint8_t *const *blocks; /* block table of the sequence (KV states) */
     float *fixed;                 /* recurrent states, or NULL */
+    const ol_lowrank_use *lowrank; /* additions to linear layers for these rows */
+    int n_lowrank;
 } ol_row_span;
 
 /* What went wrong in a run that only its data show (an index out of range, an operator's own complaint). The first to
@@ -43,6 +46,8 @@ typedef struct ol_run {
     int n_spans;
     const int32_t *position; /* [rows] */
     const int32_t *span_of;  /* [rows] index into spans */
+    const int64_t *output_row; /* [output_rows] the row of each of them */
+    int64_t lowrank_width;     /* most ranks of the additions of any span together; 0: there are none */
     ol_run_failure *failure; /* NULL: nobody listens */
     const ol_datum *const *given; /* OL_ENTRY_WHOLE: data of each graph input */
     ol_slot *slots;               /* OL_ENTRY_WHOLE */

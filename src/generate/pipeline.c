@@ -88,7 +88,8 @@ static olv_status compile(olv_pipeline *p, const olv_pipeline_options *o, olv_er
     p->vocab_size = meta_int(g, "vocab_size", p->bundle->info.vocab_size);
     p->context_length = meta_int(g, "context_length", p->bundle->info.context_length);
     if (p->context_length < 1) p->context_length = 2048;
-    olv_status s = compress_weights(p, g, o->weights, err);
+    olv_status s = ol_adapter_sites_create(g, &p->adapters.sites, err);
+    if (s == OLV_OK) s = compress_weights(p, g, o->weights, err);
     if (s != OLV_OK) {
         ol_graph_destroy(g);
         return s;
@@ -160,6 +161,7 @@ void olv_pipeline_close(olv_pipeline *p) {
     if (!p) return;
     olv_pipeline_close(p->draft);
     ol_prompt_forget(p);
+    ol_adapters_deinit(&p->adapters);
     ol_session_destroy(p->session);
     ol_state_pool_destroy(p->pool);
     ol_plan_destroy(p->plan);

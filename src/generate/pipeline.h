@@ -4,6 +4,7 @@
 #define OL_GENERATE_PIPELINE_H
 
 #include "bundle/bundle.h"
+#include "generate/adapters.h"
 #include "generate/sampler/sampler.h"
 #include "runtime/session.h"
 #include "text/grammar/grammar.h"
@@ -30,6 +31,7 @@ struct olv_pipeline {
     bool borrows_executor; /* this is somebody's draft */
     int64_t dynamic_length; /* from there on, rotations depend on the sequence's length; 0: never */
     int64_t rope_switch; /* longrope: the cache is made anew when a sequence grows past it; 0: never */
+    ol_adapters adapters;
     double load_ms;
     volatile bool cancel;
     ol_sequence *kept; /* of the last prompt; NULL: none */

@@ -26,7 +26,7 @@ void ol_prompt_forget(olv_pipeline *p) {
 static olv_status fingerprint(const olv_pipeline *p, uint64_t *key, olv_error *err) {
     const ol_graph *g = ol_plan_graph(p->plan);
     uint64_t h = 0, head[] = {(uint64_t)p->vocab_size, (uint64_t)p->context_length, (uint64_t)p->precision, (uint64_t)p->kv_dtype,
-                              p->cpu, (uint64_t)g->n_nodes};
+                              p->cpu, (uint64_t)g->n_nodes, ol_adapters_key(&p->adapters)};
     h = ol_hash64(head, sizeof head, h);
     for (int i = 0; i < g->n_values; i++) {
         const ol_const *c = g->values[i] ? g->values[i]->constant : NULL;
@@ -61,7 +61,7 @@ static olv_status read_ids(olv_pipeline *p, ol_bytes *r, olv_error *err) {
     if (r->failed || magic != MAGIC) return ol_fail(err, OLV_FORMAT, "not a saved prompt");
     OL_TRY(fingerprint(p, &mine, err));
     if (key != mine)
-        return ol_fail(err, OLV_FORMAT, "the saved prompt belongs to another model, precision, cache type or processor");
+        return ol_fail(err, OLV_FORMAT, "the saved prompt belongs to another model, adapter, precision, cache type or processor");
     if (n < 1 || n > (uint64_t)p->context_length || n > ol_bytes_left(r) / sizeof(int64_t))
         return ol_fail(err, OLV_FORMAT, "the saved prompt claims %llu tokens", (unsigned long long)n);
     for (uint64_t i = 0; i < n; i++) {
@@ -76,7 +76,7 @@ static olv_status read_ids(olv_pipeline *p, ol_bytes *r, olv_error *err) {
 static olv_status read_file(olv_pipeline *p, const ol_file *f, olv_error *err) {
     ol_bytes r = ol_bytes_of(f->data, f->size);
     OL_TRY(read_ids(p, &r, err));
-    OL_TRY(ol_sequence_create(p->pool, &p->kept, err));
+    OL_TRY(ol_adapters_sequence(&p->adapters, p->pool, &p->kept, err));
     size_t left = ol_bytes_left(&r);
     OL_TRY(ol_sequence_load(p->kept, ol_bytes_take(&r, left), left, err));
     int64_t n = (int64_t)(p->kept_ids.len / sizeof(int64_t)), length = ol_sequence_length(p->kept);
@@ -139,7 +139,7 @@ olv_status ol_prompt_run(ol_loop *l, const float **scores, int64_t *width, int64
         return ol_fail(err, OLV_UNSUPPORTED, "prompt_cache: this model's states cannot be cut back to a common beginning");
     if (path) OL_TRY(load(p, path, err));
     if (may && p->kept && (path || !l->cfg->no_prompt_reuse)) OL_TRY(take_kept(l, reused, err));
-    else OL_TRY(ol_sequence_create(p->pool, &l->seq, err));
+    else OL_TRY(ol_adapters_sequence(&p->adapters, p->pool, &l->seq, err));
     bool saved = path && p->kept_file == path_key(path) && *reused == l->n_prompt - 1;
     ol_prompt_forget(p);
     if (*reused) OL_TRY(run_rest(l, *reused, scores, width, err));

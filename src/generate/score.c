@@ -53,7 +53,7 @@ olv_status olv_logits(olv_pipeline *p, const int64_t *ids, const int64_t *mask, 
         row_of[m++] = i;
     }
     if (s == OLV_OK && m < n) s = zero_rows(p, mask, n, fn, ctx, err);
-    if (s == OLV_OK) s = ol_sequence_create(p->pool, &seq, err);
+    if (s == OLV_OK) s = ol_adapters_sequence(&p->adapters, p->pool, &seq, err);
     if (s == OLV_OK) s = score_all(p, seq, kept, m, row_of, fn, ctx, err);
     ol_sequence_destroy(seq);
     ol_free(kept);
@@ -112,7 +112,7 @@ olv_status olv_pipeline_benchmark(olv_pipeline *p, size_t n_prompt, size_t n_new
     if (!ids) return ol_fail(err, OLV_NOMEM, "no memory for %zu tokens", n_prompt);
     for (size_t i = 0; i < n_prompt; i++) ids[i] = (int64_t)(next_random(&seed) % (uint64_t)p->vocab_size);
     ol_sequence *seq = NULL;
-    olv_status s = ol_sequence_create(p->pool, &seq, err);
+    olv_status s = ol_adapters_sequence(&p->adapters, p->pool, &seq, err);
     if (s == OLV_OK) s = measure(p, seq, ids, n_prompt, n_new, out, err);
     ol_sequence_destroy(seq);
     ol_free(ids);

@@ -8,7 +8,7 @@
 
 /* Sizes that the layout of an entry holds for; they follow the largest run so far. */
 typedef struct laid_out {
-    int64_t rows, output_rows, max_position;
+    int64_t rows, output_rows, max_position, lowrank_width;
 } laid_out;
 
 struct ol_session {
@@ -106,7 +106,8 @@ size_t ol_session_workspace_bytes(const ol_session *s) {
 
 /* Lays out the workspace again when this run is larger than any before. */
 static olv_status bind_layout(ol_session *s, ol_bound *b, laid_out *z, ol_run *r, olv_error *err) {
-    if (r->rows <= z->rows && r->output_rows <= z->output_rows && r->max_position <= z->max_position && s->workspace)
+    if (r->rows <= z->rows && r->output_rows <= z->output_rows && r->max_position <= z->max_position &&
+        r->lowrank_width <= z->lowrank_width && s->workspace)
         return OLV_OK;
     int64_t rows = r->rows > z->rows ? r->rows : z->rows;
     int64_t outs = r->output_rows > z->output_rows ? r->output_rows : z->output_rows;
@@ -114,6 +115,7 @@ static olv_status bind_layout(ol_session *s, ol_bound *b, laid_out *z, ol_run *r
     big.rows = rows;
     big.output_rows = outs;
     big.max_position = r->max_position > z->max_position ? r->max_position | 1023 : z->max_position;
+    big.lowrank_width = r->lowrank_width > z->lowrank_width ? r->lowrank_width : z->lowrank_width;
     s->symbols[s->t_symbol] = rows;
     if (s->r_symbol >= 0) s->symbols[s->r_symbol] = outs;
     size_t need = 0;
@@ -132,6 +134,7 @@ static olv_status bind_layout(ol_session *s, ol_bound *b, laid_out *z, ol_run *r
     z->rows = rows;
     z->output_rows = outs;
     z->max_position = big.max_position;
+    z->lowrank_width = big.lowrank_width;
     return OLV_OK;
 }
 
@@ -201,8 +204,11 @@ static void fill_rows(ol_session *s, const ol_run_item *items, int n) {
     for (int i = 0; i < n; i++) {
         const ol_run_item *it = &items[i];
         int64_t p0 = ol_sequence_length(it->sequence) - it->count;
-        s->spans[i] = (ol_row_span){row, it->count, p0, p0 + it->count + it->ahead,
-                                    ol_sequence_blocks(it->sequence), ol_sequence_fixed(it->sequence)};
+        s->spans[i] = (ol_row_span){.row0 = row, .count = it->count, .position0 = p0,
+                                    .length = p0 + it->count + it->ahead};
+        s->spans[i].lowrank = ol_sequence_lowrank(it->sequence, &s->spans[i].n_lowrank);
+        s->spans[i].blocks = ol_sequence_blocks(it->sequence);
+        s->spans[i].fixed = ol_sequence_fixed(it->sequence);
         for (int64_t k = 0; k < it->count; k++, row++) {
             s->ids[row] = it->ids[k];
             s->positions[row] = p0 + k;
@@ -211,6 +217,16 @@ static void fill_rows(ol_session *s, const ol_run_item *items, int n) {
             if (k >= it->count - it->n_outputs) s->output_rows[out++] = row;
         }
     }
+}
+
+static int64_t lowrank_width(const ol_row_span *spans, int n) {
+    int64_t most = 0;
+    for (int i = 0; i < n; i++) {
+        int64_t width = 0;
+        for (int u = 0; u < spans[i].n_lowrank; u++) width += spans[i].lowrank[u].adapter->max_rank;
+        if (width > most) most = width;
+    }
+    return most;
 }
 
 olv_status ol_session_run(ol_session *s, ol_entry entry, const ol_run_item *items, int n_items, const float **out,
@@ -236,7 +252,8 @@ olv_status ol_session_run(ol_session *s, ol_entry entry, const ol_run_item *item
     for (int i = 0; i < n_items; i++)
         if (ol_sequence_length(items[i].sequence) > max_position) max_position = ol_sequence_length(items[i].sequence);
     ol_run r = {.max_position = max_position, .symbols = s->symbols, .dims = g->dims, .rows = rows, .output_rows = outs, .spans = s->spans,
-                .n_spans = n_items, .position = s->position32, .span_of = s->span_of};
+                .n_spans = n_items, .position = s->position32, .span_of = s->span_of,
+                .output_row = s->output_rows, .lowrank_width = lowrank_width(s->spans, n_items)};
     olv_status st = bind(s, b, &s->sizes[entry], &r, err);
     if (st != OLV_OK) {
         take_back(items, n_items);

@@ -30,6 +30,8 @@ struct ol_sequence {
     uint8_t **blocks; /* data pointers */
     int64_t n_blocks, cap_blocks;
     float *fixed;
+    ol_lowrank_use lowrank[OL_MAX_LOWRANK];
+    int n_lowrank;
 };
 
 static block *header_of(uint8_t *data) { return (block *)(void *)(data - BLOCK_HEADER); }
@@ -109,7 +111,31 @@ olv_status ol_sequence_create(ol_state_pool *p, ol_sequence **out, olv_error *er
     return OLV_OK;
 }
 
+static void drop_lowrank(ol_sequence *s) {
+    while (s->n_lowrank) ol_lowrank_release(s->lowrank[--s->n_lowrank].adapter);
+}
+
+static void take_lowrank(ol_sequence *s, const ol_lowrank_use *uses, int n) {
+    for (int i = 0; i < n; i++) s->lowrank[i] = (ol_lowrank_use){ol_lowrank_retain(uses[i].adapter), uses[i].scale};
+    s->n_lowrank = n;
+}
+
+olv_status ol_sequence_set_lowrank(ol_sequence *s, const ol_lowrank_use *uses, int n, olv_error *err) {
+    if (s->length) return ol_fail(err, OLV_STATE, "a sequence of %lld positions cannot change its adapters", (long long)s->length);
+    if (n < 0 || n > OL_MAX_LOWRANK)
+        return ol_fail(err, OLV_LIMIT, "%d adapters for one text, expected at most %d", n, OL_MAX_LOWRANK);
+    drop_lowrank(s);
+    take_lowrank(s, uses, n);
+    return OLV_OK;
+}
+
+const ol_lowrank_use *ol_sequence_lowrank(const ol_sequence *s, int *n) {
+    *n = s->n_lowrank;
+    return s->lowrank;
+}
+
 static void release_all(ol_sequence *s) {
+    drop_lowrank(s);
     for (int64_t i = 0; i < s->n_blocks; i++) drop_block(s->pool, s->blocks[i]);
     ol_free(s->blocks);
     ol_free(s->fixed);
@@ -199,6 +225,7 @@ olv_status ol_sequence_fork(const ol_sequence *s, ol_sequence **out, olv_error *
     }
     f->n_blocks = s->n_blocks;
     f->length = s->length;
+    take_lowrank(f, s->lowrank, s->n_lowrank);
     if (f->fixed) memcpy(f->fixed, s->fixed, s->pool->layout->fixed_floats * sizeof *f->fixed);
     *out = f;
     return OLV_OK;

@@ -28,6 +28,10 @@ OLV_MUST_USE olv_status ol_sequence_truncate(ol_sequence *s, int64_t length, olv
 OLV_MUST_USE olv_status ol_sequence_fork(const ol_sequence *s, ol_sequence **out, olv_error *err);
 /* Rearranges: sequence i becomes what sequence from[i] was (beam search). */
 OLV_MUST_USE olv_status ol_sequence_reorder(ol_sequence **seqs, const int *from, int n, olv_error *err);
+/* The low-rank additions that the sequence's rows carry (OL_MAX_LOWRANK at most, retained; forks inherit them). Past and
+ * additions belong together: OLV_STATE when the sequence is not empty. */
+OLV_MUST_USE olv_status ol_sequence_set_lowrank(ol_sequence *s, const ol_lowrank_use *uses, int n, olv_error *err);
+const ol_lowrank_use *ol_sequence_lowrank(const ol_sequence *s, int *n);
 const uint8_t *const *ol_sequence_blocks(const ol_sequence *s);
 float *ol_sequence_fixed(const ol_sequence *s);
 /* Bytes of the past (length, blocks, fixed states) appended to out, and back; load checks layout and size. */

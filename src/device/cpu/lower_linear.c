@@ -10,13 +10,14 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "device/cpu/cpu.h"
+#include "device/cpu/lowrank.h"
 #include "graph/op.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/linear/narrow.h"
 #include <string.h>
 
 #define CHUNK OL_DECODE_ROWS
-#define MAX_PARTS 8
+#define MAX_PARTS OL_CPU_LOWRANK_LAYERS
 #define NARROW_GROUP 64 /* above that, f32 scales are under a tenth of the bytes */
 /* Weights of a decode tile: a sixteenth of the matrix, long enough to stream, short enough to share. */
 #define TILE_SHARE 16
@@ -47,6 +48,7 @@ typedef struct linear_args {
     ol_cpu_norm norm;
     const olk_activation *activation;
     const olk_elementwise *elementwise;
+    ol_cpu_lowrank *lowrank; /* additions by part, or NULL: these rows carry none */
 } linear_args;
 
 static const olk_linear *kernel_of(const linear_args *a, const part *p, int64_t m) {
@@ -176,8 +178,10 @@ typedef struct tile_ctx {
 static void compute(const tile_ctx *t, const part *p, float *y, int64_t ldy) {
     olk_linear_args la = {&p->w, t->act, t->m, y, ldy};
     kernel_of(t->a, p, t->m)->run(&la, 0, t->m, t->n0, t->n1, t->kernel_scratch);
-    if (!p->bias) return;
     float *tile = y + t->n0;
+    if (t->a->lowrank && t->r->lowrank_width)
+        ol_cpu_lowrank_add(t->a->lowrank, t->r, (int)(p - t->a->parts), t->m0, t->m, t->n0, t->n1, tile, ldy);
+    if (!p->bias) return;
     t->a->elementwise->rows_right(OLK_ADD, tile, ldy, p->bias + t->n0, tile, ldy, t->m, t->n1 - t->n0);
 }
 
@@ -432,6 +436,16 @@ static olv_status find_source(group *g, linear_args *a, ol_value *x, olv_error *
     return a->x < 0 ? (err ? err->status : OLV_INTERNAL) : OLV_OK;
 }
 
+/* The step that prepares what an adapter adds; the plan has room for it whether there will be one or not. */
+static olv_status emit_lowrank(group *g, linear_args *a, const char *name, olv_error *err) {
+    ol_cpu_lowrank *lr = ol_arena_alloc(g->l->arena, sizeof *lr);
+    if (!lr) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
+    *lr = (ol_cpu_lowrank){.x = a->x, .k = a->k, .rows = a->rows, .norm = a->norm, .n_nodes = a->n_parts};
+    for (int i = 0; i < a->n_parts; i++) lr->nodes[i] = g->nodes[i]->id;
+    a->lowrank = ol_cpu_lower_lowrank(g->l, lr, name) ? lr : NULL;
+    return OLV_OK;
+}
+
 static void emit(group *g, linear_args *a, const char *name) {
     if (a->act >= 0) {
         ol_step *s = ol_lower_step(g->l, &pack_class, name, sizeof(pack_args));
@@ -445,6 +459,7 @@ static void emit(group *g, linear_args *a, const char *name) {
     s->args = a;
     s->kernel = kernel_of(a, &a->parts[0], 1)->name;
     ol_step_reads(s, a->act >= 0 ? a->act : a->x);
+    if (a->lowrank) ol_step_reads(s, a->lowrank->down);
     for (int i = 0; i < a->n_parts; i++) {
         if (!g->result[i]) continue;
         a->parts[i].out = ol_lower_output(g->l, g->result[i]);
@@ -477,6 +492,7 @@ olv_status ol_lower_linear(ol_lowering *l, ol_node *n, olv_error *err) {
     for (int i = 0; i < g.n; i++) absorb_residual(&g, a, i, n);
     cut_tiles(a);
     a->act = l->entry != OL_ENTRY_DECODE ? ol_lower_temp_sized(l, act_buffer_bytes, a) : -1;
+    OL_TRY(emit_lowrank(&g, a, n->name, err));
     emit(&g, a, n->name);
     return OLV_OK;
 }
