@@ -41,7 +41,7 @@ olv_status jsonl_ids(const json_t *item, const char *key, int64_t **ids, size_t 
 }
 
 static void put(json_t *answer) {
-    char *text = json_dumps(answer, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    char *text = json_dumps(answer, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
     if (text) fputs(text, stdout);
     else fputs("{\"error\":{\"code\":\"internal error\",\"message\":\"the answer is no valid text\"}}", stdout);
     fputc('\n', stdout);

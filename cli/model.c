@@ -28,7 +28,8 @@ static int apply_properties(olv_pipeline_options *o) {
     return 0;
 }
 
-olv_pipeline *open_named_model(const char *name, bool no_tokenizer, int *code) {
+/* The common options; an exit code, 0: all is well. */
+static int pipeline_options(olv_pipeline_options *options) {
     olv_pipeline_options o;
     olv_pipeline_options_init(&o);
     o.device = common.device;
@@ -40,12 +41,29 @@ olv_pipeline *open_named_model(const char *name, bool no_tokenizer, int *code) {
     o.cache_dir = common.cache_dir;
     o.draft_model = common.draft_model;
     o.no_cache = common.no_cache;
+    if (common.threads < 0 || common.threads > 64)
+        return usage_error("--threads is %lld, expected 0 (all) to 64", (long long)common.threads);
+    int code = apply_properties(&o);
+    *options = o;
+    return code;
+}
+
+olv_encoder *open_encoder(arg_list *positionals, olv_task task, int *code) {
+    const char *name = take_model(positionals);
+    olv_pipeline_options o;
+    olv_encoder *e = NULL;
+    olv_error err = {.message = ""};
+    *code = name ? pipeline_options(&o) : 2;
+    if (*code) return NULL;
+    if (olv_encoder_open(name, task, &o, &e, &err) != OLV_OK) *code = report(&err);
+    else if (olv_encoder_notice(e) && !common.quiet) fprintf(stderr, "olivine: %s\n", olv_encoder_notice(e));
+    return e;
+}
+
+olv_pipeline *open_named_model(const char *name, bool no_tokenizer, int *code) {
+    olv_pipeline_options o;
+    if ((*code = pipeline_options(&o))) return NULL;
     o.no_tokenizer = no_tokenizer;
-    if (common.threads < 0 || common.threads > 64) {
-        *code = usage_error("--threads is %lld, expected 0 (all) to 64", (long long)common.threads);
-        return NULL;
-    }
-    if ((*code = apply_properties(&o))) return NULL;
     olv_error err = {.message = ""};
     olv_pipeline *p;
     if (olv_pipeline_open(name, &o, &p, &err) == OLV_OK) return p;

@@ -5,11 +5,15 @@
 
 #include "args.h"
 #include <jansson.h>
+#include <olivine/encoder.h>
 #include <olivine/pipeline.h>
 
 /* Opens the model named by --model or the first positional; *code is the exit code when NULL is returned. */
 olv_pipeline *open_model(arg_list *positionals, bool no_tokenizer, int *code);
 olv_pipeline *open_named_model(const char *name, bool no_tokenizer, int *code);
+
+/* The same for an encoder; says on stderr what it has to notice. */
+olv_encoder *open_encoder(arg_list *positionals, olv_task task, int *code);
 
 /* Generation settings given on the command line; laid over the model's own. */
 typedef struct generation_options {

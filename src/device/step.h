@@ -19,6 +19,7 @@ typedef struct ol_row_span {
     float *fixed;                 /* recurrent states, or NULL */
     const ol_lowrank_use *lowrank; /* additions to linear layers for these rows */
     int n_lowrank;
+    int64_t pool_from; /* rows at the start that pooling leaves out */
 } ol_row_span;
 
 /* What went wrong in a run that only its data show (an index out of range, an operator's own complaint). The first to

@@ -116,8 +116,21 @@ static olv_status open_text(olv_pipeline *p, const olv_pipeline_options *o, olv_
 
 static olv_status open_draft(olv_pipeline *p, const olv_pipeline_options *opt, olv_error *err);
 
-static olv_status open_on(ol_executor *executor, const char *model, const olv_pipeline_options *opt, olv_pipeline **out,
-                          olv_error *err) {
+/* How the graph is made, when not as the bundle does it. */
+typedef struct reader {
+    ol_graph_reader *read;
+    void *ctx;
+} reader;
+
+static olv_status open_bundle(olv_pipeline *p, const char *model, const reader *r, olv_error *err) {
+    const ol_bundle_options none = {.no_graph = true};
+    if (!r) return ol_bundle_open(model, NULL, &p->bundle, err);
+    OL_TRY(ol_bundle_open(model, &none, &p->bundle, err));
+    return r->read(r->ctx, p->bundle, err);
+}
+
+static olv_status open_on(ol_executor *executor, const char *model, const olv_pipeline_options *opt, const reader *r,
+                          olv_pipeline **out, olv_error *err) {
     double t0 = ol_now_ms();
     olv_pipeline *p = ol_calloc(1, sizeof *p);
     if (!p) return ol_fail(err, OLV_NOMEM, "no memory for a pipeline");
@@ -125,7 +138,7 @@ static olv_status open_on(ol_executor *executor, const char *model, const olv_pi
     p->executor = executor;
     p->borrows_executor = executor != NULL;
     if (s == OLV_OK && !executor) s = ol_executor_create(opt->threads, &p->executor, err);
-    if (s == OLV_OK) s = ol_bundle_open(model, NULL, &p->bundle, err);
+    if (s == OLV_OK) s = open_bundle(p, model, r, err);
     if (s == OLV_OK) s = open_text(p, opt, err);
     if (s == OLV_OK) s = compile(p, opt, err);
     if (s == OLV_OK && opt->draft_model) s = open_draft(p, opt, err);
@@ -147,14 +160,20 @@ static olv_status open_on(ol_executor *executor, const char *model, const olv_pi
 static olv_status open_draft(olv_pipeline *p, const olv_pipeline_options *opt, olv_error *err) {
     olv_pipeline_options o = *opt;
     o.draft_model = NULL;
-    olv_status s = open_on(p->executor, opt->draft_model, &o, &p->draft, err);
+    olv_status s = open_on(p->executor, opt->draft_model, &o, NULL, &p->draft, err);
     return s == OLV_OK ? ol_draft_check(p, p->draft, err) : s;
 }
 
 olv_status olv_pipeline_open(const char *model, const olv_pipeline_options *opt, olv_pipeline **out, olv_error *err) {
     olv_pipeline_options defaults;
     olv_pipeline_options_init(&defaults);
-    return open_on(NULL, model, opt ? opt : &defaults, out, err);
+    return open_on(NULL, model, opt ? opt : &defaults, NULL, out, err);
+}
+
+olv_status ol_pipeline_open_with(const char *model, const olv_pipeline_options *opt, ol_graph_reader *read, void *ctx,
+                                 olv_pipeline **out, olv_error *err) {
+    const reader r = {read, ctx};
+    return open_on(NULL, model, opt, &r, out, err);
 }
 
 void olv_pipeline_close(olv_pipeline *p) {

@@ -44,6 +44,11 @@ struct olv_pipeline {
     struct ol_constraint *spare_constraints[OL_SPARE_CONSTRAINTS]; /* of that vocabulary, not in use, newest first */
 };
 
+/* Makes the graph of a bundle that was opened without one (b->graph). */
+typedef olv_status ol_graph_reader(void *ctx, ol_bundle *b, olv_error *err);
+/* olv_pipeline_open with a graph for another task. */
+OLV_MUST_USE olv_status ol_pipeline_open_with(const char *model, const olv_pipeline_options *opt, ol_graph_reader *read,
+                                              void *ctx, olv_pipeline **out, olv_error *err);
 /* Milliseconds of the monotonic clock. */
 double ol_now_ms(void);
 /* Prompt in any of its forms as ids (ol_free them). */

@@ -22,8 +22,8 @@ struct ol_session {
     int lanes;
     int64_t *symbols;
     int t_symbol, r_symbol;
-    int ids_input, positions_input, rows_input;
-    int64_t *ids, *positions, *output_rows;
+    int ids_input, positions_input, rows_input, types_input;
+    int64_t *ids, *positions, *output_rows, *types;
     int32_t *position32, *span_of;
     ol_row_span *spans;
     int cap_rows, cap_spans;
@@ -39,12 +39,15 @@ static bool reserve_rows(ol_session *s, int64_t rows, int n_spans) {
     if (rows > s->cap_rows) {
         size_t n = (size_t)rows;
         ol_free(s->ids), ol_free(s->positions), ol_free(s->output_rows), ol_free(s->position32), ol_free(s->span_of);
+        ol_free(s->types);
+        s->types = ol_calloc(n, sizeof *s->types);
         s->ids = ol_calloc(n, sizeof *s->ids);
         s->positions = ol_calloc(n, sizeof *s->positions);
         s->output_rows = ol_calloc(n, sizeof *s->output_rows);
         s->position32 = ol_calloc(n, sizeof *s->position32);
         s->span_of = ol_calloc(n, sizeof *s->span_of);
-        s->cap_rows = s->ids && s->positions && s->output_rows && s->position32 && s->span_of ? (int)rows : 0;
+        bool all = s->ids && s->positions && s->output_rows && s->position32 && s->span_of && s->types;
+        s->cap_rows = all ? (int)rows : 0;
         if (!s->cap_rows) return false;
     }
     if (n_spans > s->cap_spans) {
@@ -66,6 +69,7 @@ olv_status ol_session_create(const ol_plan *plan, ol_executor *executor, ol_sess
     s->ids_input = input_index(g, "input_ids");
     s->positions_input = input_index(g, "positions");
     s->rows_input = input_index(g, "output_rows");
+    s->types_input = input_index(g, "token_types");
     size_t n_symbols = ol_dim_n_symbols(g->dims);
     s->symbols = ol_calloc(n_symbols + 1, sizeof *s->symbols);
     olv_status st = s->symbols ? ol_scratch_init(&s->scratch, err) : ol_fail(err, OLV_NOMEM, "no memory for a session");
@@ -94,6 +98,7 @@ void ol_session_destroy(ol_session *s) {
     ol_scratch_deinit(&s->scratch);
     ol_free(s->symbols);
     ol_free(s->ids), ol_free(s->positions), ol_free(s->output_rows), ol_free(s->position32), ol_free(s->span_of);
+    ol_free(s->types);
     ol_free(s->spans);
     ol_free(s);
 }
@@ -140,15 +145,15 @@ static olv_status bind_layout(ol_session *s, ol_bound *b, laid_out *z, ol_run *r
 
 static olv_status bind(ol_session *s, ol_bound *b, laid_out *z, ol_run *r, olv_error *err) {
     const ol_plan_entry *e = b->entry;
-    const void *inputs[3] = {s->ids, s->positions, s->output_rows};
-    const int input_of[3] = {s->ids_input, s->positions_input, s->rows_input};
+    const void *inputs[] = {s->ids, s->positions, s->output_rows, s->types};
+    const int input_of[] = {s->ids_input, s->positions_input, s->rows_input, s->types_input};
     OL_TRY(bind_layout(s, b, z, r, err));
     for (int i = 0; i < e->n_buffers; i++) {
         if (e->buffers[i].fixed) {
             b->buffers[i] = e->buffers[i].fixed;
         } else if (e->buffers[i].input >= 0) {
             b->buffers[i] = NULL;
-            for (int k = 0; k < 3; k++)
+            for (int k = 0; k < 4; k++)
                 if (input_of[k] == e->buffers[i].input) b->buffers[i] = (void *)(uintptr_t)inputs[k];
             if (!b->buffers[i]) return ol_fail(err, OLV_UNSUPPORTED, "graph input %d is not fed by a row-wise run", e->buffers[i].input);
         } else {
@@ -214,6 +219,7 @@ static void fill_rows(ol_session *s, const ol_run_item *items, int n) {
             s->positions[row] = p0 + k;
             s->position32[row] = (int32_t)(p0 + k);
             s->span_of[row] = i;
+            s->types[row] = 0;
             if (k >= it->count - it->n_outputs) s->output_rows[out++] = row;
         }
     }
@@ -273,6 +279,58 @@ olv_status ol_session_run(ol_session *s, ol_entry entry, const ol_run_item *item
         *out = b->buffers[b->entry->outputs[0]];
         *width = v->type.rank > 0 ? v->type.dims[v->type.rank - 1] : 1;
     }
+    return OLV_OK;
+}
+
+/* ---- texts ------------------------------------------------------------------------------------------- */
+
+static void fill_texts(ol_session *s, const ol_run_text *texts, int n) {
+    int64_t row = 0;
+    for (int i = 0; i < n; i++) {
+        const ol_run_text *t = &texts[i];
+        s->spans[i] = (ol_row_span){.row0 = row, .count = t->count, .length = t->count, .pool_from = t->pool_from};
+        for (int64_t k = 0; k < t->count; k++, row++) {
+            s->ids[row] = t->ids[k];
+            s->types[row] = t->types ? t->types[k] : 0;
+            s->positions[row] = k;
+            s->position32[row] = (int32_t)k;
+            s->span_of[row] = i;
+        }
+    }
+}
+
+olv_status ol_session_run_texts(ol_session *s, const ol_run_text *texts, int n, const float **out, int64_t *width,
+                                olv_error *err) {
+    const ol_graph *g = ol_plan_graph(s->plan);
+    ol_bound *b = &s->entries[OL_ENTRY_PREFILL];
+    int64_t rows = 0, longest = 0, vocab = vocab_of(g);
+    if (g->n_states) return ol_fail(err, OLV_STATE, "the model has states; a run of whole texts has none");
+    for (int i = 0; i < n; i++) {
+        const ol_run_item it = {.ids = texts[i].ids, .count = texts[i].count};
+        if (it.count < 1) return ol_fail(err, OLV_ARG, "text %d has no tokens", i);
+        OL_TRY(check_ids(g, &it, vocab, err));
+        rows += it.count;
+        if (it.count > longest) longest = it.count;
+        if (rows > INT32_MAX) return ol_fail(err, OLV_LIMIT, "a run of more than %d rows", INT32_MAX);
+    }
+    if (n < 1) return ol_fail(err, OLV_ARG, "a run without texts");
+    if (!reserve_rows(s, rows, n)) return ol_fail(err, OLV_NOMEM, "no memory for %lld rows", (long long)rows);
+    fill_texts(s, texts, n);
+    s->symbols[s->t_symbol] = rows;
+    if (s->r_symbol >= 0) s->symbols[s->r_symbol] = n;
+    ol_run_failure failure = {.taken = ATOMIC_FLAG_INIT, .error = {.status = OLV_OK}};
+    ol_run r = {.max_position = longest, .symbols = s->symbols, .dims = g->dims, .rows = rows, .output_rows = n,
+                .spans = s->spans, .n_spans = n, .position = s->position32, .span_of = s->span_of, .failure = &failure};
+    OL_TRY(bind(s, b, &s->sizes[OL_ENTRY_PREFILL], &r, err));
+    ol_execute_steps(b, 0, b->entry->n_steps, &r, &s->scratch, s->executor);
+    b->runs++;
+    if (failure.error.status != OLV_OK) {
+        if (err) *err = failure.error;
+        return failure.error.status;
+    }
+    const ol_value *v = g->outputs[0];
+    *out = b->buffers[b->entry->outputs[0]];
+    *width = v->type.rank > 0 ? v->type.dims[v->type.rank - 1] : 1;
     return OLV_OK;
 }
 

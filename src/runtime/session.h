@@ -28,6 +28,17 @@ typedef struct ol_run_item {
  * before. `cancel`, if not NULL, is polled between steps. */
 OLV_MUST_USE olv_status ol_session_run(ol_session *s, ol_entry entry, const ol_run_item *items, int n_items,
                                        const float **out, int64_t *width, olv_error *err);
+/* A whole text for a graph without states, which remembers nothing (encoders). */
+typedef struct ol_run_text {
+    const int64_t *ids;
+    int64_t count;
+    const int64_t *types; /* of the tokens, for graphs with the input `token_types`; NULL: all 0 */
+    int64_t pool_from;    /* tokens at the start that pooling leaves out */
+} ol_run_text;
+/* Runs all texts together through the prefill entry, as many rows as they have. *out is the first graph output [n or the
+ * number of rows, width], valid until the next run. */
+OLV_MUST_USE olv_status ol_session_run_texts(ol_session *s, const ol_run_text *texts, int n, const float **out,
+                                             int64_t *width, olv_error *err);
 /* Feeds a whole prompt in chunks through the prefill entry (through decode when it has at most OL_DECODE_ROWS tokens,
  * a rule on the prompt's length alone); gives the scores of its last token. */
 OLV_MUST_USE olv_status ol_session_prompt(ol_session *s, ol_sequence *seq, const int64_t *ids, int64_t n,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attention as three steps. `attention_in`: per row, per-head norms and rotation of q (in place) and k, then k and v into
- * the KV cache. `attention`: in a decode run one tile per (row, kv head, chunk of the past); in a prefill run one
- * per (block of rows, kv head). `attention_merge`: joins the chunks of long pasts. HeadNorm and Rotary nodes on the way to
- * an Attention are covered by the first step. */
+/* Attention over a state, as three steps (without a state: lower_row_attention.c). `attention_in`: per row, per-head norms
+ * and rotation of q (in place) and k, then k and v into the KV cache. `attention`: in a decode run one tile per (row, kv
+ * head, chunk of the past); in a prefill run one per (block of rows, kv head). `attention_merge`: joins the chunks of long
+ * pasts. HeadNorm and Rotary nodes on the way to an Attention are covered by the first step. */
 #include "base/checked.h"
 #include "base/error.h"
 #include "device/cpu/cpu.h"
@@ -206,7 +206,8 @@ static bool leads_to_attention(const ol_value *v) {
     for (;;) {
         const ol_node *user = ol_value_only_user(v);
         if (!user) return false;
-        if (!strcmp(user->op->name, "Attention")) return user->inputs[0] == v || user->inputs[1] == v;
+        if (!strcmp(user->op->name, "Attention"))
+            return ol_node_attr(user, "state") && (user->inputs[0] == v || user->inputs[1] == v);
         if (strcmp(user->op->name, "Rotary") && strcmp(user->op->name, "HeadNorm")) return false;
         if (user->inputs[0] != v) return false;
         v = user->outputs[0];
@@ -295,6 +296,7 @@ static void emit(ol_lowering *l, ol_node *n, attention_args *a) {
 }
 
 olv_status ol_lower_attention(ol_lowering *l, ol_node *n, olv_error *err) {
+    if (!ol_node_attr(n, "state")) return ol_cpu_lower_row_attention(l, n, err);
     attention_args *a = ol_arena_alloc(l->arena, sizeof *a);
     if (!a) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
     a->rope = olk_rope_select(l->opt.cpu);
@@ -303,7 +305,7 @@ olv_status ol_lower_attention(ol_lowering *l, ol_node *n, olv_error *err) {
     OL_TRY(find_prep(l, n->inputs[1], &a->k, err));
     a->v_width = ol_lower_width(n->inputs[2]);
     if ((a->v = ol_lower_input(l, n->inputs[2], err)) < 0) return err ? err->status : OLV_INTERNAL;
-    if (ol_node_int(n, "causal", 1) == 0) return ol_fail(err, OLV_UNSUPPORTED, "attention without a causal mask");
+    if (ol_node_int(n, "causal", 1) == 0) return ol_fail(err, OLV_UNSUPPORTED, "attention to a state without a causal mask");
     OL_TRY(fill_form(l, n, a, err));
     a->kernel = olk_attention_select(&a->form, l->opt.cpu);
     if (!a->kernel) return ol_fail(err, OLV_UNSUPPORTED, "no attention kernel for a cache of %s", ol_dtype_name(a->form.kv_dtype));

@@ -17,6 +17,9 @@ olv_status ol_cpu_head_norm_of(ol_lowering *l, ol_node *n, ol_cpu_head_norm *out
 /* In place on one row. */
 void ol_cpu_head_norm_row(const ol_cpu_head_norm *h, float *x);
 
+/* Attention without state. */
+olv_status ol_cpu_lower_row_attention(ol_lowering *l, ol_node *n, olv_error *err);
+
 /* Steps of HeadNorm and Rotary nodes that lead to no Attention. */
 olv_status ol_cpu_lower_lone_head_norm(ol_lowering *l, ol_node *n, olv_error *err);
 olv_status ol_cpu_lower_lone_rotary(ol_lowering *l, ol_node *n, olv_error *err);

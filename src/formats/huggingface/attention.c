@@ -73,10 +73,25 @@ static ol_value *alibi(ol_hf_build *b) {
 
 /* ---- the attention itself ---- */
 
+/* Without state: the rows of the run alone are seen. */
+static ol_value *attend_rows(ol_hf_build *b, ol_value *q, ol_value *k, ol_value *v) {
+    const ol_hf_config *c = b->c;
+    ol_value *slope = alibi(b), *relative = ol_hf_relative_bias(b);
+    ol_value *in[] = {q, k, v, NULL, slope, relative};
+    ol_attr attrs[] = {ol_attr_int("heads", c->n_heads),
+                       ol_attr_int("kv_heads", c->n_kv_heads),
+                       ol_attr_float("scale", (float)c->attn_scale),
+                       ol_attr_float("softcap", (float)c->attn_softcap),
+                       ol_attr_int("window", c->layers[b->layer].window),
+                       ol_attr_int("causal", !c->family->encoder)};
+    return ol_hf_node(b, "olivine", "Attention", in, relative ? 6 : slope ? 5 : 3, 1, attrs, 6, NULL);
+}
+
 ol_value *ol_hf_attend(ol_hf_build *b, ol_value *q, ol_value *k, ol_value *v) {
     const ol_hf_config *c = b->c;
     char name[32];
     if (b->failed) return NULL;
+    if (c->task != OL_HF_GENERATE) return attend_rows(b, q, k, v);
     snprintf(name, sizeof name, "kv.%d", b->layer);
     ol_state_decl s = {name, OL_STATE_KV, (int)c->n_kv_heads, (int)c->head_dim, (int)c->v_dim,
                        c->layers[b->layer].window, 0};

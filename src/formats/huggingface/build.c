@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats/huggingface/build.h"
+#include "formats/huggingface/encoder.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -34,8 +35,9 @@ static bool full_name(const ol_hf_build *b, const char *part, const char *suffix
     const ol_hf_names *n = b->c->names;
     char layer[64] = "";
     if (b->layer >= 0) {
-        const char *at = strstr(n->layer, "%d");
-        snprintf(layer, sizeof layer, "%.*s%d%s", (int)(at - n->layer), n->layer, b->layer, at + 2);
+        const char *at = strstr(n->layer, "%d"); /* none: all layers share their weights */
+        if (!at) snprintf(layer, sizeof layer, "%s", n->layer);
+        else snprintf(layer, sizeof layer, "%.*s%d%s", (int)(at - n->layer), n->layer, b->layer, at + 2);
     }
     int len = snprintf(out, size, "%s%s%s%s", n->base, layer, part, suffix);
     return len > 0 && (size_t)len < size;
@@ -46,7 +48,12 @@ const ol_st_tensor *ol_hf_find(ol_hf_build *b, const char *part, const char *suf
     if (!part || b->failed) return NULL;
     if (!full_name(b, part, suffix, name, sizeof name)) return NULL;
     const ol_st_tensor *t = b->source->find(b->source->ctx, name);
-    return t ? t : b->source->find(b->source->ctx, name + strlen(b->c->names->base));
+    const char *plain = name + strlen(b->c->names->base);
+    if (!t) t = b->source->find(b->source->ctx, plain);
+    if (t || !b->c->family->encoder || !b->c->family->encoder->other_base) return t;
+    char other[256];
+    int n = snprintf(other, sizeof other, "%s%s", b->c->family->encoder->other_base, plain);
+    return n > 0 && (size_t)n < sizeof other ? b->source->find(b->source->ctx, other) : NULL;
 }
 
 const ol_st_tensor *ol_hf_find_root(ol_hf_build *b, const char *name) {
@@ -254,16 +261,21 @@ ol_value *ol_hf_norm_of(ol_hf_build *b, ol_value *x, const char *part, int64_t n
         in[1] = ol_hf_vector_value(b, "ones", ones, n);
         return ol_hf_node(b, "", "LayerNormalization", in, 2, 1, attrs, 2, NULL);
     }
-    const ol_st_tensor *t = ol_hf_find(b, part, ".weight"), *tb = ol_hf_find(b, part, ".bias");
-    float *w = ol_hf_vector(b, part, ".weight", n, plus, true);
+    /* Converted checkpoints of old keep gamma and beta. */
+    bool old = layer && !ol_hf_find(b, part, ".weight") && ol_hf_find(b, part, ".gamma");
+    const char *weight = old ? ".gamma" : ".weight", *bias = old ? ".beta" : ".bias";
+    const ol_st_tensor *t = ol_hf_find(b, part, weight), *tb = ol_hf_find(b, part, bias);
+    float *w = ol_hf_vector(b, part, weight, n, plus, true);
     in[1] = ol_hf_vector_value(b, t ? t->name.ptr : NULL, w, n);
-    if (layer && tb) in[2] = ol_hf_vector_value(b, tb->name.ptr, ol_hf_vector(b, part, ".bias", n, 0, true), n);
+    if (layer && tb) in[2] = ol_hf_vector_value(b, tb->name.ptr, ol_hf_vector(b, part, bias, n, 0, true), n);
     return ol_hf_node(b, "", layer ? "LayerNormalization" : "RMSNormalization", in, in[2] ? 3 : 2, 1, attrs, 2, NULL);
 }
 
-ol_value *ol_hf_activate(ol_hf_build *b, ol_value *x) {
+ol_value *ol_hf_activate(ol_hf_build *b, ol_value *x) { return ol_hf_activate_as(b, b->c->act, x); }
+
+ol_value *ol_hf_activate_as(ol_hf_build *b, ol_hf_act act, ol_value *x) {
     ol_attr alpha = ol_attr_float("alpha", 1.702f), tanh_form = ol_attr_string("approximate", "tanh");
-    switch (b->c->act) {
+    switch (act) {
     case OL_HF_SILU: return ol_hf_op1(b, "Swish", x);
     case OL_HF_QUICK_GELU: return ol_hf_node(b, "", "Swish", &x, 1, 1, &alpha, 1, NULL);
     case OL_HF_GELU: return ol_hf_op1(b, "Gelu", x);

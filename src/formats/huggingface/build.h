@@ -19,6 +19,8 @@ typedef struct ol_hf_build {
     ol_value *positions;
     ol_value *tables[2];    /* rotary tables, made when first used */
     ol_value *alibi;
+    ol_value *types;        /* input token_types; NULL: none */
+    ol_value *relative;     /* bias by distance of encoders, made when first used */
 } ol_hf_build;
 
 /* Builds the graph of a model. tie_said: the config says whether the head is tied; else a file without a head is. */
@@ -62,6 +64,18 @@ ol_value *ol_hf_linear(ol_hf_build *b, ol_value *x, const char *part, int64_t n,
 /* The family's normalization with the parameters of a part, over the last n values. */
 ol_value *ol_hf_norm_of(ol_hf_build *b, ol_value *x, const char *part, int64_t n);
 ol_value *ol_hf_activate(ol_hf_build *b, ol_value *x);
+ol_value *ol_hf_activate_as(ol_hf_build *b, ol_hf_act act, ol_value *x);
+
+/* read.c: the frame of a model. */
+ol_value *ol_hf_add_input(ol_hf_build *b, const char *name, const char *symbol); /* i64 [symbol] */
+ol_value *ol_hf_look_up(ol_hf_build *b, ol_value *table, ol_value *ids);         /* rows as f32 */
+ol_value *ol_hf_embed(ol_hf_build *b, ol_value *ids);
+ol_value *ol_hf_layer_of(ol_hf_build *b, ol_value *x);
+void ol_hf_finish(ol_hf_build *b, const char *name, ol_value *x); /* x is the output of this name */
+void ol_hf_set_meta(ol_hf_build *b, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* encoder.c: everything of a graph that is not built to generate, but the metadata. */
+void ol_hf_build_encoder(ol_hf_build *b);
+ol_value *ol_hf_relative_bias(ol_hf_build *b); /* NULL: the family has none */
 
 /* attention.c, mlp.c: from the normalized rows h to what is added to the residual. */
 ol_value *ol_hf_attention(ol_hf_build *b, ol_value *h);

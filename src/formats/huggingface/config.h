@@ -40,6 +40,9 @@ typedef struct ol_hf_latent { /* multi-head latent attention; kv_rank 0: not use
     int64_t q_rank /* 0: plain q */, kv_rank, nope_dim, rope_dim;
 } ol_hf_latent;
 
+/* What a graph is built to give: scores of the next token, or, by encoder.h, one vector per row or per text. */
+typedef enum ol_hf_task { OL_HF_GENERATE, OL_HF_TOKENS, OL_HF_EMBED, OL_HF_CLASSIFY } ol_hf_task;
+
 struct ol_hf_config {
     ol_arena *arena;
     const ol_hf_family *family;
@@ -63,6 +66,11 @@ struct ol_hf_config {
     ol_hf_moe moe;
     ol_hf_latent latent;
     double clip_qkv; /* 0: none */
+    ol_hf_task task;
+    const struct ol_hf_use *use; /* of OL_HF_EMBED (use.h) */
+    int64_t embed_width;  /* of the tables of encoders; hidden when a projection does not follow */
+    int64_t n_types, pad; /* rows of the token type table; id of the padding token */
+    bool classify_mean;   /* the classifier reads the mean of the rows, not the first one */
     bool sinks;
 };
 
@@ -77,6 +85,8 @@ OLV_MUST_USE olv_status ol_hf_int(const json_t *j, const char *const *keys, int6
 /* A real in [min, max] under one key; def when absent. */
 OLV_MUST_USE olv_status ol_hf_real(const json_t *j, const char *key, double min, double max, double def, double *out,
                                    olv_error *err);
+/* embed_width, n_types, pad (encoder_families.c). */
+OLV_MUST_USE olv_status ol_hf_encoder_config(const json_t *j, ol_hf_config *c, olv_error *err);
 OLV_MUST_USE olv_status ol_hf_act_parse(const char *name, ol_hf_act *out, olv_error *err);
 
 #endif

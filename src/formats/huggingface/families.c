@@ -2,6 +2,7 @@
 /* The table of model families. Names and defaults are those of the families' own configurations. */
 #include "base/error.h"
 #include "formats/huggingface/config.h"
+#include "formats/huggingface/encoder.h"
 
 #include <math.h>
 
@@ -468,10 +469,11 @@ const ol_hf_family *ol_hf_families(size_t *count) {
 const ol_hf_family *ol_hf_family_find(const char *model_type) {
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
         if (strcmp(families[i].model_type, model_type) == 0) return &families[i];
-    return NULL;
+    return ol_hf_encoder_family_find(model_type);
 }
 
 void ol_hf_family_list(ol_buf *out) {
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
         ol_buf_printf(out, "%s%s", i ? ", " : "", families[i].model_type);
+    ol_hf_encoder_family_list(out);
 }

@@ -8,6 +8,7 @@
 #include "base/json.h"
 
 typedef struct ol_hf_config ol_hf_config; /* config.h */
+struct ol_hf_encoder;
 
 /* Names of the tensors. `layer` and everything below it are relative to `base`, which the file may leave out; names
  * of a layer's parts are relative to `layer` with the layer's number; ".weight" and ".bias" are appended. NULL: the
@@ -94,6 +95,8 @@ typedef struct ol_hf_family {
     bool rope_full_only, rope_window_only; /* rotation only in layers without, or with, a window */
     int position_offset; /* added to the position before the table is read (opt: 2) */
     double eps, theta, partial; /* defaults; 0 = 1e-5, 10000, 1 */
+    bool up_first;              /* the fused gate_up holds up, then gate */
+    const struct ol_hf_encoder *encoder; /* encoder.h; NULL: a decoder */
     int64_t ffn_factor;         /* intermediate size in units of the hidden size when config.json has none; 0: required */
     olv_status (*adjust)(ol_hf_config *c, const json_t *j, olv_error *err);
 } ol_hf_family;

@@ -46,8 +46,9 @@ ol_value *ol_hf_mlp(ol_hf_build *b, ol_value *h) {
     if (c->layers[b->layer].experts) return ol_hf_experts(b, h);
     if (!c->gated || !n->gate_up || !ol_hf_has(b, n->gate_up))
         return plain(b, h, c->gated ? n->gate : NULL, n->up, n->down, inter);
-    ol_value *g = half(b, h, n->gate_up, "gate", 2 * inter, 0, inter);
-    ol_value *u = half(b, h, n->gate_up, "up", 2 * inter, inter, inter);
+    int64_t gate = c->family->up_first ? inter : 0;
+    ol_value *g = half(b, h, n->gate_up, "gate", 2 * inter, gate, inter);
+    ol_value *u = half(b, h, n->gate_up, "up", 2 * inter, inter - gate, inter);
     return ol_hf_linear(b, ol_hf_op2(b, "Mul", ol_hf_activate(b, g), u), n->down, c->hidden, inter, c->mlp_bias);
 }
 

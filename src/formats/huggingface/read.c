@@ -12,7 +12,7 @@
 
 /* ---- the frame of the model ---- */
 
-static ol_value *add_input(ol_hf_build *b, const char *name, const char *symbol) {
+ol_value *ol_hf_add_input(ol_hf_build *b, const char *name, const char *symbol) {
     ol_type t;
     memset(&t, 0, sizeof t);
     t.kind = OL_VALUE_TENSOR;
@@ -31,7 +31,7 @@ static ol_value *gather(ol_hf_build *b, ol_value *table, ol_value *ids) {
 }
 
 /* Rows of a table as f32. */
-static ol_value *look_up(ol_hf_build *b, ol_value *table, ol_value *ids) {
+ol_value *ol_hf_look_up(ol_hf_build *b, ol_value *table, ol_value *ids) {
     if (b->failed) return NULL;
     ol_value *x = gather(b, table, ids);
     if (ol_const_dtype(table->constant) == OL_F32) return x;
@@ -57,12 +57,12 @@ static ol_value *position_table(ol_hf_build *b, int64_t offset) {
     return ol_hf_constant(b, t->name.ptr, rows);
 }
 
-static ol_value *embed(ol_hf_build *b, ol_value *ids) {
+ol_value *ol_hf_embed(ol_hf_build *b, ol_value *ids) {
     const ol_hf_config *c = b->c;
-    ol_value *x = look_up(b, table_value(b, c->names->embed, c->vocab), ids);
+    ol_value *x = ol_hf_look_up(b, table_value(b, c->names->embed, c->vocab), ids);
     x = ol_hf_scale(b, x, c->embed_scale);
     if (c->position == OL_HF_LEARNED)
-        x = ol_hf_op2(b, "Add", x, look_up(b, position_table(b, c->family->position_offset), b->positions));
+        x = ol_hf_op2(b, "Add", x, ol_hf_look_up(b, position_table(b, c->family->position_offset), b->positions));
     return c->names->embed_norm ? ol_hf_norm_of(b, x, c->names->embed_norm, c->hidden) : x;
 }
 
@@ -75,7 +75,7 @@ static ol_value *norm_if(ol_hf_build *b, ol_value *x, const char *part) {
     return part ? ol_hf_norm_of(b, x, part, b->c->hidden) : x;
 }
 
-static ol_value *build_layer(ol_hf_build *b, ol_value *x) {
+ol_value *ol_hf_layer_of(ol_hf_build *b, ol_value *x) {
     const ol_hf_names *n = b->c->names;
     ol_value *a, *h;
     switch (b->c->residual) {
@@ -91,7 +91,9 @@ static ol_value *build_layer(ol_hf_build *b, ol_value *x) {
         return norm_if(b, add_residual(b, x, ol_hf_mlp(b, x)), n->mlp_norm);
     case OL_HF_SEQUENTIAL: break;
     }
-    a = ol_hf_attention(b, norm_if(b, x, n->attn_norm));
+    /* Behind a norm of the embeddings some encoders leave out the first one. */
+    bool bare = b->layer == 0 && b->c->family->encoder && !ol_hf_has(b, n->attn_norm);
+    a = ol_hf_attention(b, bare ? x : norm_if(b, x, n->attn_norm));
     x = add_residual(b, x, norm_if(b, a, n->post_attn_norm));
     h = ol_hf_mlp(b, norm_if(b, x, n->mlp_norm));
     return add_residual(b, x, norm_if(b, h, n->post_mlp_norm));
@@ -144,19 +146,18 @@ static ol_value *head(ol_hf_build *b, ol_value *x, ol_value *rows, bool said) {
     return x;
 }
 
-static void rename_output(ol_hf_build *b, ol_value *x) {
+void ol_hf_finish(ol_hf_build *b, const char *name, ol_value *x) {
     /* The last node gives the value its final name through an Identity, which passes drop. */
     ol_value *y = NULL;
     if (!b->failed) {
-        const char *names[] = {"logits"};
+        const char *names[] = {name};
         ol_node *n = ol_graph_add_node(b->g, NULL, ol_op_find("", "Identity"), NULL, &x, 1, names, 1, NULL, 0, &b->error);
         if (n) y = n->outputs[0];
         if (!n || ol_graph_add_output(b->g, y, &b->error) != OLV_OK) b->failed = true;
     }
 }
 
-static void set_meta(ol_hf_build *b, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static void set_meta(ol_hf_build *b, const char *key, const char *fmt, ...) {
+void ol_hf_set_meta(ol_hf_build *b, const char *key, const char *fmt, ...) {
     char text[128];
     va_list ap;
     va_start(ap, fmt);
@@ -167,45 +168,57 @@ static void set_meta(ol_hf_build *b, const char *key, const char *fmt, ...) {
 
 static void set_metadata(ol_hf_build *b) {
     const ol_hf_config *c = b->c;
-    set_meta(b, "model_type", "%s", c->model_type);
-    set_meta(b, "architecture", "%s", c->architecture);
-    set_meta(b, "task", "text-generation");
-    set_meta(b, "vocab_size", "%" PRId64, c->vocab);
-    set_meta(b, "context_length", "%" PRId64, c->context);
-    set_meta(b, "hidden_size", "%" PRId64, c->hidden);
-    set_meta(b, "intermediate_size", "%" PRId64, c->intermediate);
-    set_meta(b, "n_layers", "%" PRId64, c->n_layers);
-    set_meta(b, "n_heads", "%" PRId64, c->n_heads);
-    set_meta(b, "n_kv_heads", "%" PRId64, c->n_kv_heads);
-    set_meta(b, "head_dim", "%" PRId64, c->head_dim);
-    set_meta(b, "tied", "%d", c->tied);
+    ol_hf_set_meta(b, "model_type", "%s", c->model_type);
+    ol_hf_set_meta(b, "architecture", "%s", c->architecture);
+    static const char *const tasks[] = {"text-generation", "feature-extraction", "sentence-similarity",
+                                        "text-classification"};
+    ol_hf_set_meta(b, "task", "%s", tasks[c->task]);
+    ol_hf_set_meta(b, "vocab_size", "%" PRId64, c->vocab);
+    ol_hf_set_meta(b, "context_length", "%" PRId64, c->context);
+    ol_hf_set_meta(b, "hidden_size", "%" PRId64, c->hidden);
+    ol_hf_set_meta(b, "intermediate_size", "%" PRId64, c->intermediate);
+    ol_hf_set_meta(b, "n_layers", "%" PRId64, c->n_layers);
+    ol_hf_set_meta(b, "n_heads", "%" PRId64, c->n_heads);
+    ol_hf_set_meta(b, "n_kv_heads", "%" PRId64, c->n_kv_heads);
+    ol_hf_set_meta(b, "head_dim", "%" PRId64, c->head_dim);
+    ol_hf_set_meta(b, "tied", "%d", c->tied);
     if (c->moe.n_experts) {
-        set_meta(b, "n_experts", "%" PRId64, c->moe.n_experts);
-        set_meta(b, "n_experts_used", "%" PRId64, c->moe.top_k);
-        set_meta(b, "expert_intermediate_size", "%" PRId64, c->moe.intermediate);
+        ol_hf_set_meta(b, "n_experts", "%" PRId64, c->moe.n_experts);
+        ol_hf_set_meta(b, "n_experts_used", "%" PRId64, c->moe.top_k);
+        ol_hf_set_meta(b, "expert_intermediate_size", "%" PRId64, c->moe.intermediate);
     }
     int64_t window = 0;
     for (int64_t i = 0; i < c->n_layers; i++)
         if (c->layers[i].window) window = c->layers[i].window;
-    if (window) set_meta(b, "sliding_window", "%" PRId64, window);
+    if (window) ol_hf_set_meta(b, "sliding_window", "%" PRId64, window);
     if (c->n_ropes) {
         const ol_hf_rope *r = &c->ropes[0];
-        set_meta(b, "rope_type", "%s", r->type);
-        set_meta(b, "rope_theta", "%.17g", r->theta);
-        set_meta(b, "rope_dim", "%d", r->dim);
-        if (r->factor > 0) set_meta(b, "rope_factor", "%.17g", r->factor);
-        if (strcmp(r->type, "default") != 0) set_meta(b, "rope_original_length", "%" PRId64, r->original_length);
+        ol_hf_set_meta(b, "rope_type", "%s", r->type);
+        ol_hf_set_meta(b, "rope_theta", "%.17g", r->theta);
+        ol_hf_set_meta(b, "rope_dim", "%d", r->dim);
+        if (r->factor > 0) ol_hf_set_meta(b, "rope_factor", "%.17g", r->factor);
+        if (strcmp(r->type, "default") != 0) ol_hf_set_meta(b, "rope_original_length", "%" PRId64, r->original_length);
     }
 }
 
-static void build_model(ol_hf_build *b, bool said) {
-    ol_value *ids = add_input(b, "input_ids", "T");
-    b->positions = add_input(b, "positions", "T");
-    ol_value *rows = add_input(b, "output_rows", "R");
-    ol_value *x = embed(b, ids);
-    for (b->layer = 0; b->layer < b->c->n_layers && !b->failed; b->layer++) x = build_layer(b, x);
+static void build_decoder(ol_hf_build *b, bool said) {
+    ol_value *ids = ol_hf_add_input(b, "input_ids", "T");
+    b->positions = ol_hf_add_input(b, "positions", "T");
+    ol_value *rows = ol_hf_add_input(b, "output_rows", "R");
+    ol_value *x = ol_hf_embed(b, ids);
+    for (b->layer = 0; b->layer < b->c->n_layers && !b->failed; b->layer++) x = ol_hf_layer_of(b, x);
     b->layer = -1;
-    rename_output(b, head(b, x, rows, said));
+    ol_hf_finish(b, "logits", head(b, x, rows, said));
+}
+
+static void build_model(ol_hf_build *b, bool said) {
+    if (b->c->task != OL_HF_GENERATE)
+        ol_hf_build_encoder(b);
+    else if (b->c->family->encoder)
+        ol_hf_build_fail(b, OLV_UNSUPPORTED, "model_type '%s' is an encoder, which generates no text; use embed, rerank or "
+                         "classify", b->c->model_type);
+    else
+        build_decoder(b, said);
     set_metadata(b);
     if (!b->failed && ol_graph_verify(b->g, &b->error) != OLV_OK) b->failed = true;
 }
@@ -252,6 +265,10 @@ static olv_status build_folder(const char *folder, const json_t *j, ol_hf_config
 }
 
 olv_status ol_hf_read(const char *folder, ol_graph **out, olv_error *err) {
+    return ol_hf_read_for(folder, OL_HF_GENERATE, NULL, out, err);
+}
+
+olv_status ol_hf_read_for(const char *folder, ol_hf_task task, const ol_hf_use *use, ol_graph **out, olv_error *err) {
     char *path = ol_path_join(folder, "config.json");
     ol_arena *arena = ol_arena_create();
     json_t *j = NULL;
@@ -261,6 +278,8 @@ olv_status ol_hf_read(const char *folder, ol_graph **out, olv_error *err) {
     if (s == OLV_OK) {
         s = ol_hf_config_read(j, arena, &c, err);
         if (s != OLV_OK) ol_error_at(err, "%s", path);
+        c.task = task;
+        c.use = use;
     }
     if (s == OLV_OK) s = build_folder(folder, j, &c, out, err);
     json_decref(j);

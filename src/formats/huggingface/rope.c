@@ -214,6 +214,7 @@ olv_status ol_hf_rope_read(const json_t *j, ol_hf_config *c, olv_error *err) {
     OL_TRY(get_partial(j, c, &partial, err));
     OL_TRY(ol_hf_real(j, "rotary_emb_base", 1e-3, 1e15, c->family->theta > 0 ? c->family->theta : 10000, &theta, err));
     OL_TRY(ol_hf_real(j, "rope_theta", 1e-3, 1e15, theta, &theta, err));
+    OL_TRY(ol_hf_real(j, "global_rope_theta", 1e-3, 1e15, theta, &theta, err));
     OL_TRY(object_at(j, "rope_parameters", &r, err));
     OL_TRY(object_at(j, "rope_scaling", &scaling, err));
     if (!r) r = scaling;
@@ -231,6 +232,7 @@ olv_status ol_hf_rope_read(const json_t *j, ol_hf_config *c, olv_error *err) {
         if (read_rope(j, r, c, theta, partial, &c->ropes[0], err) != OLV_OK)
             return r ? ol_error_at(err, r == scaling ? "rope_scaling" : "rope_parameters") : (err ? err->status : OLV_FORMAT);
         OL_TRY(ol_hf_real(j, "rope_local_base_freq", 1e-3, 1e15, 0, &local, err));
+        OL_TRY(ol_hf_real(j, "local_rope_theta", 1e-3, 1e15, local, &local, err));
         if (local > 0) {
             c->n_ropes = 2;
             OL_TRY(read_rope(j, NULL, c, local, partial, &c->ropes[1], err));
