@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/wire/protobuf.h"
+#include "formats/pytorch/pytorch.h"
+#include "formats/safetensors/safetensors.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -227,16 +229,6 @@ static ol_bundle_kind only_model(const char *dir, char **file) {
     return found;
 }
 
-static bool has_safetensors(const char *dir) {
-    char **names;
-    size_t n;
-    bool yes = false;
-    if (ol_dir_list(dir, &names, &n, NULL) != OLV_OK) return false;
-    for (size_t i = 0; i < n; i++) yes = yes || ol_str_ends(ol_str_of(names[i]), ".safetensors");
-    ol_dir_list_free(names, n);
-    return yes;
-}
-
 ol_bundle_kind ol_bundle_recognize(const char *path, char **file) {
     if (file) *file = NULL;
     if (!ol_dir_exists(path)) {
@@ -260,7 +252,7 @@ ol_bundle_kind ol_bundle_recognize(const char *path, char **file) {
         return OL_BUNDLE_OPENVINO;
     }
     bool config = has(path, "config.json");
-    if (config && has_safetensors(path)) return OL_BUNDLE_HF;
+    if (config && (ol_safetensors_in(path) || ol_pytorch_in(path))) return OL_BUNDLE_HF;
     ol_bundle_kind k = only_model(path, file);
     return k == OL_BUNDLE_NONE && config ? OL_BUNDLE_HF : k;
 }

@@ -2,6 +2,7 @@
 #include "formats/huggingface/config.h"
 
 #include "base/error.h"
+#include "formats/huggingface/quantized.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -46,7 +47,7 @@ olv_status ol_hf_act_parse(const char *name, ol_hf_act *out, olv_error *err) {
         const char *name;
         ol_hf_act act;
     } acts[] = {
-        {"silu", OL_HF_SILU}, {"swish", OL_HF_SILU}, {"swiglu", OL_HF_SILU}, {"gelu", OL_HF_GELU}, {"gelu_python", OL_HF_GELU},
+        {"silu", OL_HF_SILU}, {"swish", OL_HF_SILU}, {"gelu", OL_HF_GELU}, {"gelu_python", OL_HF_GELU},
         {"gelu_new", OL_HF_GELU_TANH}, {"gelu_pytorch_tanh", OL_HF_GELU_TANH}, {"gelu_fast", OL_HF_GELU_TANH},
         {"gelu_tanh", OL_HF_GELU_TANH}, {"quick_gelu", OL_HF_QUICK_GELU}, {"relu", OL_HF_RELU},
         {"relu2", OL_HF_RELU2}, {"relu_squared", OL_HF_RELU2}, {"tanh", OL_HF_TANH}, {"sigmoid", OL_HF_SIGMOID},
@@ -73,12 +74,12 @@ static olv_status read_act(const json_t *j, ol_hf_config *c, olv_error *err) {
 
 static olv_status read_sizes(const json_t *j, ol_hf_config *c, olv_error *err) {
     static const char *const vocab[] = {"vocab_size", NULL};
-    static const char *const hidden[] = {"hidden_size", "n_embd", "d_model", "dim", NULL};
+    static const char *const hidden[] = {"hidden_size", "n_embd", "d_model", NULL};
     static const char *const layers[] = {"num_hidden_layers", "n_layer", "n_layers", "num_layers", NULL};
     static const char *const heads[] = {"num_attention_heads", "n_head", "n_heads", "num_heads", NULL};
     static const char *const kv_heads[] = {"num_key_value_heads", "num_kv_heads", NULL};
     static const char *const head_dim[] = {"head_dim", NULL};
-    static const char *const inter[] = {"intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "hidden_dim", NULL};
+    static const char *const inter[] = {"intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", NULL};
     static const char *const context[] = {"max_position_embeddings", "n_positions", "max_seq_len", "n_ctx",
                                           "seq_length", NULL};
     OL_TRY(ol_hf_int(j, vocab, 1, MAX_VOCAB, 0, true, &c->vocab, err));
@@ -211,14 +212,6 @@ static olv_status read_windows(const json_t *j, ol_hf_config *c, olv_error *err)
     return OLV_OK;
 }
 
-static olv_status read_quantization(const json_t *j, olv_error *err) {
-    const json_t *q = json_object_get(j, "quantization_config");
-    if (!q || json_is_null(q)) return OLV_OK;
-    const char *method = json_string_value(json_object_get(q, "quant_method"));
-    return ol_fail(err, OLV_UNSUPPORTED, "key 'quantization_config': found quant_method '%.40s', expected weights in "
-                   "plain float types", method ? method : "?");
-}
-
 /* The common part of everything; the family's `adjust` has the last word. */
 static olv_status read_all(const json_t *j, ol_hf_config *c, olv_error *err) {
     const ol_hf_family *f = c->family;
@@ -230,7 +223,7 @@ static olv_status read_all(const json_t *j, ol_hf_config *c, olv_error *err) {
     c->gated = f->gated;
     c->embed_scale = c->residual_scale = c->logit_scale = 1;
     c->alibi_max = 8;
-    OL_TRY(read_quantization(j, err));
+    OL_TRY(ol_hf_quantized_check(json_object_get(j, "quantization_config"), err));
     OL_TRY(read_sizes(j, c, err));
     c->layers = ol_arena_calloc(c->arena, (size_t)c->n_layers, sizeof *c->layers);
     if (!c->layers) return ol_fail(err, OLV_NOMEM, "out of memory");
@@ -244,7 +237,6 @@ static olv_status read_all(const json_t *j, ol_hf_config *c, olv_error *err) {
     OL_TRY(ol_hf_real(j, "attn_logit_softcapping", 0, 1e9, 0, &c->attn_softcap, err));
     OL_TRY(ol_hf_real(j, "final_logit_softcapping", 0, 1e9, 0, &c->final_softcap, err));
     c->attn_scale = 1 / sqrt((double)c->head_dim);
-    if (f->encoder) OL_TRY(ol_hf_encoder_config(j, c, err));
     if (f->adjust) OL_TRY(f->adjust(c, j, err));
     OL_TRY(check_heads(c, err));
     bool rope = c->position == OL_HF_ROPE || c->position == OL_HF_ROPE_INTERLEAVED;

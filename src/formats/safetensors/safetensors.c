@@ -132,6 +132,16 @@ static olv_status open_only_file(ol_safetensors *st, const char *dir, olv_error 
     return s;
 }
 
+bool ol_safetensors_in(const char *dir) {
+    char **names;
+    size_t n;
+    bool yes = false;
+    if (ol_dir_list(dir, &names, &n, NULL) != OLV_OK) return false;
+    for (size_t i = 0; i < n; i++) yes = yes || ol_str_ends(ol_str_of(names[i]), ".safetensors");
+    ol_dir_list_free(names, n);
+    return yes;
+}
+
 static bool has_file(const char *dir, const char *name) {
     char *p = ol_path_join(dir, name);
     bool yes = p && ol_file_exists(p);

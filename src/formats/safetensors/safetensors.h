@@ -24,6 +24,8 @@ typedef struct ol_st_tensor {
 
 typedef struct ol_safetensors ol_safetensors;
 
+/* True when folder DIR has a .safetensors file. */
+bool ol_safetensors_in(const char *dir);
 /* PATH is a .safetensors file, an index file, or a folder (model.safetensors, else its index, else its only
  * .safetensors file). */
 OLV_MUST_USE olv_status ol_safetensors_open(const char *path, ol_safetensors **out, olv_error *err);
