@@ -47,7 +47,7 @@ olv_status ol_hf_act_parse(const char *name, ol_hf_act *out, olv_error *err) {
         const char *name;
         ol_hf_act act;
     } acts[] = {
-        {"silu", OL_HF_SILU}, {"swish", OL_HF_SILU}, {"gelu", OL_HF_GELU}, {"gelu_python", OL_HF_GELU},
+        {"silu", OL_HF_SILU}, {"swish", OL_HF_SILU}, {"swiglu", OL_HF_SILU}, {"gelu", OL_HF_GELU}, {"gelu_python", OL_HF_GELU},
         {"gelu_new", OL_HF_GELU_TANH}, {"gelu_pytorch_tanh", OL_HF_GELU_TANH}, {"gelu_fast", OL_HF_GELU_TANH},
         {"gelu_tanh", OL_HF_GELU_TANH}, {"quick_gelu", OL_HF_QUICK_GELU}, {"relu", OL_HF_RELU},
         {"relu2", OL_HF_RELU2}, {"relu_squared", OL_HF_RELU2}, {"tanh", OL_HF_TANH}, {"sigmoid", OL_HF_SIGMOID},
@@ -74,12 +74,12 @@ static olv_status read_act(const json_t *j, ol_hf_config *c, olv_error *err) {
 
 static olv_status read_sizes(const json_t *j, ol_hf_config *c, olv_error *err) {
     static const char *const vocab[] = {"vocab_size", NULL};
-    static const char *const hidden[] = {"hidden_size", "n_embd", "d_model", NULL};
+    static const char *const hidden[] = {"hidden_size", "n_embd", "d_model", "dim", NULL};
     static const char *const layers[] = {"num_hidden_layers", "n_layer", "n_layers", "num_layers", NULL};
     static const char *const heads[] = {"num_attention_heads", "n_head", "n_heads", "num_heads", NULL};
     static const char *const kv_heads[] = {"num_key_value_heads", "num_kv_heads", NULL};
     static const char *const head_dim[] = {"head_dim", NULL};
-    static const char *const inter[] = {"intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", NULL};
+    static const char *const inter[] = {"intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "hidden_dim", NULL};
     static const char *const context[] = {"max_position_embeddings", "n_positions", "max_seq_len", "n_ctx",
                                           "seq_length", NULL};
     OL_TRY(ol_hf_int(j, vocab, 1, MAX_VOCAB, 0, true, &c->vocab, err));
@@ -237,6 +237,7 @@ static olv_status read_all(const json_t *j, ol_hf_config *c, olv_error *err) {
     OL_TRY(ol_hf_real(j, "attn_logit_softcapping", 0, 1e9, 0, &c->attn_softcap, err));
     OL_TRY(ol_hf_real(j, "final_logit_softcapping", 0, 1e9, 0, &c->final_softcap, err));
     c->attn_scale = 1 / sqrt((double)c->head_dim);
+    if (f->encoder) OL_TRY(ol_hf_encoder_config(j, c, err));
     if (f->adjust) OL_TRY(f->adjust(c, j, err));
     OL_TRY(check_heads(c, err));
     bool rope = c->position == OL_HF_ROPE || c->position == OL_HF_ROPE_INTERLEAVED;
