@@ -16,7 +16,8 @@ typedef struct ol_row_span {
     int64_t position0;            /* of row0 */
     int64_t length;               /* of the sequence when its present prompt is complete */
     const uint8_t *const *blocks; /* block table of the sequence (KV states) */
-    float *fixed;                 /* recurrent states, or NULL */
+    const float *fixed; /* recurrent states before the run, or NULL; never written, so that a run can be undone */
+    float *fixed_next;  /* and after it: written whole by the one operator of each state, unless count is 0 */
     const ol_lowrank_use *lowrank; /* additions to linear layers for these rows */
     int n_lowrank;
     int64_t pool_from; /* rows at the start that pooling leaves out */

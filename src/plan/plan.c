@@ -17,6 +17,8 @@ struct ol_plan {
     ol_plan_entry entries[OL_N_ENTRIES];
 };
 
+#define MAX_FIXED_FLOATS ((size_t)1 << 36) /* of recurrent states per sequence */
+
 static size_t kv_head_bytes(ol_dtype t, int dim) {
     size_t elements = (size_t)dim * OLK_KV_BLOCK * ((size_t)ol_dtype_bits(t) / 8);
     if (t == OL_I8) elements += OLK_KV_BLOCK * sizeof(float);
@@ -37,7 +39,9 @@ static olv_status lay_out_states(ol_plan *p, olv_error *err) {
         const ol_state_decl *d = &g->states[i];
         if (d->kind == OL_STATE_FIXED) {
             s->fixed_offset[i] = s->fixed_floats;
-            s->fixed_floats += (size_t)d->elements;
+            if (d->elements < 0 || (uint64_t)d->elements > MAX_FIXED_FLOATS - s->fixed_floats)
+                return ol_fail(err, OLV_LIMIT, "state '%s' of %lld values is too large", d->name, (long long)d->elements);
+            s->fixed_floats = ol_align_up(s->fixed_floats + (size_t)d->elements, 16);
             continue;
         }
         s->k_head_stride[i] = kv_head_bytes(p->opt.kv_dtype, d->k_dim);

@@ -188,7 +188,7 @@ static olv_status append_all(const ol_run_item *items, int n, olv_error *err) {
         for (int k = 0; k < i; k++) {
             ol_sequence *q = items[k].sequence;
             olv_status undo = ol_sequence_truncate(q, ol_sequence_length(q) - items[k].count, NULL);
-            (void)undo; /* recurrent states were not written yet */
+            (void)undo; /* nothing ran since the append */
         }
         return s;
     }
@@ -213,7 +213,8 @@ static void fill_rows(ol_session *s, const ol_run_item *items, int n) {
                                     .length = p0 + it->count + it->ahead};
         s->spans[i].lowrank = ol_sequence_lowrank(it->sequence, &s->spans[i].n_lowrank);
         s->spans[i].blocks = ol_sequence_blocks(it->sequence);
-        s->spans[i].fixed = ol_sequence_fixed(it->sequence);
+        s->spans[i].fixed = ol_sequence_fixed_before(it->sequence);
+        s->spans[i].fixed_next = ol_sequence_fixed(it->sequence);
         for (int64_t k = 0; k < it->count; k++, row++) {
             s->ids[row] = it->ids[k];
             s->positions[row] = p0 + k;

@@ -29,7 +29,9 @@ struct ol_sequence {
     int64_t length;
     uint8_t **blocks; /* data pointers */
     int64_t n_blocks, cap_blocks;
-    float *fixed;
+    float *fixed;   /* two sets of fixed states, or NULL */
+    int now;        /* the present one */
+    int64_t before; /* length that the other one belongs to; -1: none */
     ol_lowrank_use lowrank[OL_MAX_LOWRANK];
     int n_lowrank;
 };
@@ -97,16 +99,45 @@ static void drop_block(ol_state_pool *p, uint8_t *data) {
     pthread_mutex_unlock(&p->lock);
 }
 
+static size_t fixed_bytes(const ol_state_pool *p) { return p->layout->fixed_floats * sizeof(float); }
+
+/* Both sets of fixed states, counted in the budget. */
+static olv_status take_fixed(ol_state_pool *p, float **out, olv_error *err) {
+    size_t bytes;
+    *out = NULL;
+    if (!p->layout->fixed_floats) return OLV_OK;
+    if (!ol_mul_size(p->layout->fixed_floats, 2 * sizeof(float), &bytes))
+        return ol_fail(err, OLV_LIMIT, "recurrent states of %zu values are too large", p->layout->fixed_floats);
+    pthread_mutex_lock(&p->lock);
+    bool room = bytes <= p->budget - p->used;
+    if (room) p->used += bytes;
+    pthread_mutex_unlock(&p->lock);
+    if (!room) return ol_fail(err, OLV_LIMIT, "the budget of %zu MiB for states is spent", p->budget >> 20);
+    if ((*out = ol_calloc(1, bytes))) return OLV_OK;
+    pthread_mutex_lock(&p->lock);
+    p->used -= bytes;
+    pthread_mutex_unlock(&p->lock);
+    return ol_fail(err, OLV_NOMEM, "no memory for recurrent states of %zu bytes", bytes);
+}
+
+static void drop_fixed(ol_state_pool *p, float *fixed) {
+    if (!fixed) return;
+    pthread_mutex_lock(&p->lock);
+    p->used -= 2 * fixed_bytes(p);
+    pthread_mutex_unlock(&p->lock);
+    ol_free(fixed);
+}
+
 olv_status ol_sequence_create(ol_state_pool *p, ol_sequence **out, olv_error *err) {
     ol_sequence *s = ol_calloc(1, sizeof *s);
-    size_t floats = p->layout->fixed_floats;
-    float *fixed = s && floats ? ol_calloc(floats, sizeof *fixed) : NULL;
-    if (!s || (floats && !fixed)) {
+    if (!s) return ol_fail(err, OLV_NOMEM, "no memory for a sequence");
+    olv_status st = take_fixed(p, &s->fixed, err);
+    if (st != OLV_OK) {
         ol_free(s);
-        return ol_fail(err, OLV_NOMEM, "no memory for a sequence");
+        return st;
     }
     s->pool = p;
-    s->fixed = fixed;
+    s->before = -1;
     *out = s;
     return OLV_OK;
 }
@@ -138,7 +169,7 @@ static void release_all(ol_sequence *s) {
     drop_lowrank(s);
     for (int64_t i = 0; i < s->n_blocks; i++) drop_block(s->pool, s->blocks[i]);
     ol_free(s->blocks);
-    ol_free(s->fixed);
+    drop_fixed(s->pool, s->fixed);
 }
 
 void ol_sequence_destroy(ol_sequence *s) {
@@ -149,7 +180,11 @@ void ol_sequence_destroy(ol_sequence *s) {
 
 int64_t ol_sequence_length(const ol_sequence *s) { return s->length; }
 const uint8_t *const *ol_sequence_blocks(const ol_sequence *s) { return (const uint8_t *const *)s->blocks; }
-float *ol_sequence_fixed(const ol_sequence *s) { return s->fixed; }
+static float *fixed_set(const ol_sequence *s, int which) {
+    return s->fixed ? s->fixed + (size_t)which * s->pool->layout->fixed_floats : NULL;
+}
+float *ol_sequence_fixed(const ol_sequence *s) { return fixed_set(s, s->now); }
+const float *ol_sequence_fixed_before(const ol_sequence *s) { return fixed_set(s, 1 - s->now); }
 
 static bool reserve_blocks(ol_sequence *s, int64_t n) {
     if (n <= s->cap_blocks) return true;
@@ -174,13 +209,22 @@ static olv_status own_tail(ol_sequence *s, olv_error *err) {
     return OLV_OK;
 }
 
+/* The end of an append: the states of before stay. */
+static void grow(ol_sequence *s, int64_t end) {
+    if (end != s->length) {
+        s->before = s->length;
+        s->now = 1 - s->now;
+    }
+    s->length = end;
+}
+
 olv_status ol_sequence_append(ol_sequence *s, int64_t n, olv_error *err) {
     int64_t end;
     if (n < 0 || !ol_add_i64(s->length, n, &end) || end > INT32_MAX)
         return ol_fail(err, OLV_LIMIT, "a sequence of %lld + %lld positions is too long", (long long)s->length,
                        (long long)n);
     if (s->pool->layout->block_bytes == 0) {
-        s->length = end;
+        grow(s, end);
         return OLV_OK;
     }
     int64_t need = (end + OLK_KV_BLOCK - 1) / OLK_KV_BLOCK, had = s->n_blocks;
@@ -194,7 +238,18 @@ olv_status ol_sequence_append(ol_sequence *s, int64_t n, olv_error *err) {
         }
         s->blocks[s->n_blocks++] = b;
     }
-    s->length = end;
+    grow(s, end);
+    return OLV_OK;
+}
+
+/* The fixed states of an earlier length, where they are known. */
+static olv_status turn_back(ol_sequence *s, int64_t length, olv_error *err) {
+    if (!s->fixed || length == s->length) return OLV_OK;
+    if (length != 0 && length != s->before)
+        return ol_fail(err, OLV_STATE, "a recurrent state cannot go back to position %lld", (long long)length);
+    if (length == s->before) s->now = 1 - s->now;
+    else memset(fixed_set(s, s->now), 0, fixed_bytes(s->pool));
+    s->before = -1;
     return OLV_OK;
 }
 
@@ -202,10 +257,7 @@ olv_status ol_sequence_truncate(ol_sequence *s, int64_t length, olv_error *err) 
     if (length < 0 || length > s->length)
         return ol_fail(err, OLV_ARG, "cannot cut a sequence of %lld positions to %lld", (long long)s->length,
                        (long long)length);
-    size_t floats = s->pool->layout->fixed_floats;
-    if (floats && length != 0 && length != s->length)
-        return ol_fail(err, OLV_STATE, "a recurrent state cannot go back to position %lld", (long long)length);
-    if (floats && length == 0) memset(s->fixed, 0, floats * sizeof *s->fixed);
+    OL_TRY(turn_back(s, length, err));
     int64_t keep = s->pool->layout->block_bytes ? (length + OLK_KV_BLOCK - 1) / OLK_KV_BLOCK : 0;
     while (s->n_blocks > keep) drop_block(s->pool, s->blocks[--s->n_blocks]);
     s->length = length;
@@ -226,7 +278,7 @@ olv_status ol_sequence_fork(const ol_sequence *s, ol_sequence **out, olv_error *
     f->n_blocks = s->n_blocks;
     f->length = s->length;
     take_lowrank(f, s->lowrank, s->n_lowrank);
-    if (f->fixed) memcpy(f->fixed, s->fixed, s->pool->layout->fixed_floats * sizeof *f->fixed);
+    if (f->fixed) memcpy(fixed_set(f, f->now), fixed_set(s, s->now), fixed_bytes(s->pool));
     *out = f;
     return OLV_OK;
 }
@@ -262,7 +314,7 @@ olv_status ol_sequence_save(const ol_sequence *s, ol_buf *out, olv_error *err) {
     uint64_t head[3] = {SAVE_MAGIC, layout_key(l), (uint64_t)s->length};
     ol_buf_append(out, head, sizeof head);
     for (int64_t i = 0; i < s->n_blocks; i++) ol_buf_append(out, s->blocks[i], l->block_bytes);
-    if (l->fixed_floats) ol_buf_append(out, s->fixed, l->fixed_floats * sizeof(float));
+    if (s->fixed) ol_buf_append(out, fixed_set(s, s->now), fixed_bytes(s->pool));
     return out->failed ? ol_fail(err, OLV_NOMEM, "no memory to save a state") : OLV_OK;
 }
 
@@ -274,7 +326,7 @@ olv_status ol_sequence_load(ol_sequence *s, const void *data, size_t size, olv_e
     if (key != layout_key(l)) return ol_fail(err, OLV_FORMAT, "the saved state belongs to another model or cache type");
     if (length > INT32_MAX) return ol_fail(err, OLV_FORMAT, "the saved state claims %llu positions", (unsigned long long)length);
     size_t blocks = l->block_bytes ? (size_t)(length + OLK_KV_BLOCK - 1) / OLK_KV_BLOCK : 0;
-    size_t need = blocks * l->block_bytes + l->fixed_floats * sizeof(float);
+    size_t need = blocks * l->block_bytes + fixed_bytes(s->pool);
     if (ol_bytes_left(&r) != need)
         return ol_fail(err, OLV_FORMAT, "the saved state holds %zu bytes, %zu are needed", ol_bytes_left(&r), need);
     int64_t before = s->length;
@@ -282,6 +334,7 @@ olv_status ol_sequence_load(ol_sequence *s, const void *data, size_t size, olv_e
     olv_status st = ol_sequence_append(s, (int64_t)length, err);
     if (st != OLV_OK) return ol_error_at(err, "a state of %lld positions was lost", (long long)before), st;
     for (size_t i = 0; i < blocks; i++) memcpy(s->blocks[i], ol_bytes_take(&r, l->block_bytes), l->block_bytes);
-    if (l->fixed_floats) memcpy(s->fixed, ol_bytes_take(&r, l->fixed_floats * sizeof(float)), l->fixed_floats * sizeof(float));
+    if (s->fixed) memcpy(fixed_set(s, s->now), ol_bytes_take(&r, fixed_bytes(s->pool)), fixed_bytes(s->pool));
+    s->before = -1;
     return OLV_OK;
 }

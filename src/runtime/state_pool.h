@@ -19,10 +19,12 @@ size_t ol_state_pool_bytes(const ol_state_pool *p); /* in use by sequences */
 OLV_MUST_USE olv_status ol_sequence_create(ol_state_pool *p, ol_sequence **out, olv_error *err);
 void ol_sequence_destroy(ol_sequence *s);
 int64_t ol_sequence_length(const ol_sequence *s);
-/* Makes room for n more positions after the present end, writable by us alone; the length grows by n. Fails with
- * OLV_LIMIT when the budget is spent, leaving the sequence as it was. */
+/* Makes room for n more positions after the present end, writable by us alone; the length grows by n, and the fixed
+ * states become those of before, next to room for new ones, which the caller writes whole (n 0: nothing changes). Fails
+ * with OLV_LIMIT when the budget is spent, leaving the sequence as it was. */
 OLV_MUST_USE olv_status ol_sequence_append(ol_sequence *s, int64_t n, olv_error *err);
-/* Forgets positions from `length` on. Fixed states cannot go back: OLV_STATE unless length is 0 or the present one. */
+/* Forgets positions from `length` on. With fixed states only to 0, or to where the last append began (once): else
+ * OLV_STATE. */
 OLV_MUST_USE olv_status ol_sequence_truncate(ol_sequence *s, int64_t length, olv_error *err);
 /* A second sequence with the same past; blocks are shared until written. */
 OLV_MUST_USE olv_status ol_sequence_fork(const ol_sequence *s, ol_sequence **out, olv_error *err);
@@ -33,7 +35,8 @@ OLV_MUST_USE olv_status ol_sequence_reorder(ol_sequence **seqs, const int *from,
 OLV_MUST_USE olv_status ol_sequence_set_lowrank(ol_sequence *s, const ol_lowrank_use *uses, int n, olv_error *err);
 const ol_lowrank_use *ol_sequence_lowrank(const ol_sequence *s, int *n);
 const uint8_t *const *ol_sequence_blocks(const ol_sequence *s);
-float *ol_sequence_fixed(const ol_sequence *s);
+float *ol_sequence_fixed(const ol_sequence *s); /* of the present length; NULL: the model has none */
+const float *ol_sequence_fixed_before(const ol_sequence *s); /* of the length before the last append */
 /* Bytes of the past (length, blocks, fixed states) appended to out, and back; load checks layout and size. */
 OLV_MUST_USE olv_status ol_sequence_save(const ol_sequence *s, ol_buf *out, olv_error *err);
 OLV_MUST_USE olv_status ol_sequence_load(ol_sequence *s, const void *data, size_t size, olv_error *err);
