@@ -8,7 +8,9 @@
 root=$(cd "$(dirname "$0")/../.." && pwd)
 program=$BUILD/tests/model_families
 [ -x "$program" ] || { echo "SKIP models: $program is not built"; exit 0; }
-tar -xJf "$root/tests/data/llm.tar.xz" -C "$TEST_TMP" || { echo "FAIL models: llm.tar.xz cannot be unpacked"; exit 1; }
+for archive in llm llm-recurrent; do
+    tar -xJf "$root/tests/data/$archive.tar.xz" -C "$TEST_TMP" || { echo "FAIL models: $archive.tar.xz cannot be unpacked"; exit 1; }
+done
 table=
 [ "${OLIVINE_FULL:-0}" = 1 ] && mkdir -p "$root/docs/measured" && table=$root/docs/measured/families.md
 code=0

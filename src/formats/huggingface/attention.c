@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/alloc.h"
 #include "formats/huggingface/build.h"
+#include "formats/huggingface/recurrent.h"
+#include "formats/huggingface/rows.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -211,16 +213,29 @@ static ol_value *clip(ol_hf_build *b, ol_value *x) {
     return ol_hf_node(b, "", "Clip", in, 3, 1, NULL, 0, NULL);
 }
 
+/* Head by head the rows of q, then those of a gate. */
+static ol_value *q_and_gate(ol_hf_build *b, ol_value *h, ol_value **gate) {
+    const ol_hf_config *c = b->c;
+    int64_t d = c->head_dim, n = c->n_heads;
+    *gate = ol_hf_linear_rows(b, h, c->names->q, "gate", 2 * n * d, c->hidden, (ol_hf_rows){d, d, n, 2 * d}, NULL);
+    return ol_hf_linear_rows(b, h, c->names->q, "q", 2 * n * d, c->hidden, (ol_hf_rows){0, d, n, 2 * d}, NULL);
+}
+
 ol_value *ol_hf_attention(ol_hf_build *b, ol_value *h) {
+    return b->failed ? NULL : ol_hf_mix(b, h);
+}
+
+ol_value *ol_hf_self_attention(ol_hf_build *b, ol_value *h) {
     const ol_hf_config *c = b->c;
     const ol_hf_names *n = c->names;
     if (c->latent.kv_rank) return ol_hf_latent_attention(b, h);
     int64_t nq = c->n_heads * c->head_dim, nk = c->n_kv_heads * c->head_dim;
-    ol_value *x[3] = {NULL, NULL, NULL};
+    ol_value *x[3] = {NULL, NULL, NULL}, *gate = NULL;
     if (n->qkv && (!n->q || ol_hf_has(b, n->qkv))) {
         fused_qkv(b, h, x);
     } else {
-        x[0] = ol_hf_linear(b, h, n->q, nq, c->hidden, c->qkv_bias);
+        if (c->attn_gate) x[0] = q_and_gate(b, h, &gate);
+        else x[0] = ol_hf_linear(b, h, n->q, nq, c->hidden, c->qkv_bias);
         x[1] = ol_hf_linear(b, h, n->k, nk, c->hidden, c->qkv_bias);
         x[2] = ol_hf_linear(b, h, n->v, nk, c->hidden, c->qkv_bias);
     }
@@ -231,5 +246,6 @@ ol_value *ol_hf_attention(ol_hf_build *b, ol_value *h) {
     q = qk_norm(b, q, n->q_norm, c->n_heads, true);
     k = qk_norm(b, k, n->k_norm, c->n_kv_heads, true);
     ol_value *a = ol_hf_attend(b, q, k, clip(b, x[2]));
+    if (gate) a = ol_hf_op2(b, "Mul", ol_hf_op1(b, "Sigmoid", gate), a);
     return ol_hf_linear(b, a, n->o, c->hidden, nq, c->o_bias);
 }

@@ -78,7 +78,8 @@ void ol_hf_build_encoder(ol_hf_build *b);
 ol_value *ol_hf_relative_bias(ol_hf_build *b); /* NULL: the family has none */
 
 /* attention.c, mlp.c: from the normalized rows h to what is added to the residual. */
-ol_value *ol_hf_attention(ol_hf_build *b, ol_value *h);
+ol_value *ol_hf_attention(ol_hf_build *b, ol_value *h); /* or what the layer has in its place */
+ol_value *ol_hf_self_attention(ol_hf_build *b, ol_value *h);
 ol_value *ol_hf_latent_attention(ol_hf_build *b, ol_value *h);
 ol_value *ol_hf_attend(ol_hf_build *b, ol_value *q, ol_value *k, ol_value *v);
 ol_value *ol_hf_rotate(ol_hf_build *b, ol_value *x, int64_t heads);

@@ -85,14 +85,22 @@ static olv_status read_sizes(const json_t *j, ol_hf_config *c, olv_error *err) {
     OL_TRY(ol_hf_int(j, vocab, 1, MAX_VOCAB, 0, true, &c->vocab, err));
     OL_TRY(ol_hf_int(j, hidden, 1, MAX_WIDTH, 0, true, &c->hidden, err));
     OL_TRY(ol_hf_int(j, layers, 1, MAX_LAYERS, 0, true, &c->n_layers, err));
-    OL_TRY(ol_hf_int(j, heads, 1, MAX_HEADS, 0, true, &c->n_heads, err));
-    OL_TRY(ol_hf_int(j, kv_heads, 1, MAX_HEADS, c->n_heads, false, &c->n_kv_heads, err));
+    if (c->names->o) {
+        OL_TRY(ol_hf_int(j, heads, 1, MAX_HEADS, 0, true, &c->n_heads, err));
+        OL_TRY(ol_hf_int(j, kv_heads, 1, MAX_HEADS, c->n_heads, false, &c->n_kv_heads, err));
+    } else {
+        c->n_heads = c->n_kv_heads = 1; /* no attention */
+    }
     OL_TRY(ol_hf_int(j, context, 1, INT32_MAX, 2048, false, &c->context, err));
     int64_t factor = c->family->ffn_factor;
     OL_TRY(ol_hf_int(j, inter, 1, MAX_WIDTH, factor * c->hidden, factor == 0, &c->intermediate, err));
     if (!present(j, "head_dim") && c->hidden % c->n_heads != 0)
         return ol_fail(err, OLV_FORMAT, "key 'hidden_size': found %" PRId64 ", expected a multiple of the %" PRId64
                        " heads", c->hidden, c->n_heads);
+    if (!c->names->o) {
+        c->head_dim = c->hidden;
+        return OLV_OK;
+    }
     return ol_hf_int(j, head_dim, 1, 65536, c->hidden / c->n_heads, false, &c->head_dim, err);
 }
 
@@ -136,7 +144,8 @@ static olv_status read_moe(const json_t *j, ol_hf_config *c, olv_error *err) {
     ol_hf_moe *m = &c->moe;
     m->scale = 1;
     if (!c->names->router) return OLV_OK;
-    OL_TRY(ol_hf_int(j, experts, 1, 65536, 0, true, &m->n_experts, err));
+    OL_TRY(ol_hf_int(j, experts, 0, 65536, 0, true, &m->n_experts, err));
+    if (m->n_experts == 0) return OLV_OK; /* the dense sisters of a family say so */
     OL_TRY(ol_hf_int(j, top, 1, m->n_experts, 0, true, &m->top_k, err));
     OL_TRY(ol_hf_int(j, inter, 1, MAX_WIDTH, c->intermediate, false, &m->intermediate, err));
     OL_TRY(ol_hf_int(j, shared, 1, MAX_WIDTH, 0, false, &m->shared_intermediate, err));
@@ -221,7 +230,7 @@ static olv_status read_all(const json_t *j, ol_hf_config *c, olv_error *err) {
     c->qk_norm = f->qk_norm;
     c->qkv = f->qkv;
     c->gated = f->gated;
-    c->embed_scale = c->residual_scale = c->logit_scale = 1;
+    c->embed_scale = c->residual_scale = c->logit_scale = c->gate_scale = c->down_scale = 1;
     c->alibi_max = 8;
     OL_TRY(ol_hf_quantized_check(json_object_get(j, "quantization_config"), err));
     OL_TRY(read_sizes(j, c, err));

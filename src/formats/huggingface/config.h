@@ -23,7 +23,19 @@ typedef struct ol_hf_rope {
     float *inv_freq, *inv_freq_long; /* [dim / 2] in the arena; long only for OL_HF_ROPE_LONG */
 } ol_hf_rope;
 
+/* What mixes the rows of a layer. */
+typedef enum ol_hf_mixer {
+    OL_HF_MIX_ATTENTION,
+    OL_HF_MIX_MAMBA,
+    OL_HF_MIX_MAMBA2,
+    OL_HF_MIX_BESIDE, /* attention and Mamba-2 side by side */
+    OL_HF_MIX_CONV,   /* a gated convolution */
+    OL_HF_MIX_DELTA,  /* linear attention by the gated delta rule */
+    OL_HF_MIX_RWKV
+} ol_hf_mixer;
+
 typedef struct ol_hf_layer {
+    ol_hf_mixer mixer;
     int64_t window;  /* 0: sees everything */
     int rope;        /* index into ropes, -1: none */
     bool sliding;    /* what layer_types says, whether or not a window is set */
@@ -65,6 +77,9 @@ struct ol_hf_config {
     ol_hf_layer *layers;
     ol_hf_moe moe;
     ol_hf_latent latent;
+    struct ol_hf_recurrent *recurrent; /* recurrent.h; NULL: attention alone */
+    bool attn_gate;                    /* q's rows hold, head by head, q and a gate of the result */
+    double gate_scale, down_scale;     /* multipliers in the MLP, 1 when there are none */
     double clip_qkv; /* 0: none */
     ol_hf_task task;
     const struct ol_hf_use *use; /* of OL_HF_EMBED (use.h) */

@@ -2,6 +2,7 @@
 /* The table of model families. Names and defaults are those of the families' own configurations. */
 #include "base/error.h"
 #include "formats/huggingface/config.h"
+#include "formats/huggingface/recurrent.h"
 #include "formats/huggingface/encoder.h"
 
 #include <math.h>
@@ -103,6 +104,38 @@ static const ol_hf_names falcon_new = {.base = "transformer.", .embed = "word_em
 static const ol_hf_names mpt = {.base = "transformer.", .embed = "wte", .final_norm = "norm_f", .layer = "blocks.%d.",
                                 .head = "lm_head", .attn_norm = "norm_1", .mlp_norm = "norm_2", .qkv = "attn.Wqkv",
                                 .o = "attn.out_proj", .up = "ffn.up_proj", .down = "ffn.down_proj"};
+
+/* Families with recurrent layers. */
+static const ol_hf_names mamba = {.base = "backbone.", .embed = "embeddings", .final_norm = "norm_f", .layer = "layers.%d.",
+                                  .head = "lm_head", .attn_norm = "norm", .mixer = "mixer."};
+static const ol_hf_names falcon_h1 = {LLAMA_BASE, .final_norm = "final_layernorm", .attn_norm = "input_layernorm",
+                                      .mlp_norm = "pre_ff_layernorm", LLAMA_ATTN, .gate = "feed_forward.gate_proj",
+                                      .up = "feed_forward.up_proj", .down = "feed_forward.down_proj", .mixer = "mamba."};
+static const ol_hf_names granite_hybrid = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, .router = "block_sparse_moe.router.layer",
+                                           .gate_up = "shared_mlp.input_linear", .down = "shared_mlp.output_linear",
+                                           .e_all_gate_up = "block_sparse_moe.input_linear.weight",
+                                           .e_all_down = "block_sparse_moe.output_linear.weight",
+                                           .shared_gate_up = "shared_mlp.input_linear",
+                                           .shared_down = "shared_mlp.output_linear", .mixer = "mamba."};
+#define LFM2                                                                                       \
+    LLAMA_BASE, .final_norm = "embedding_norm", .attn_norm = "operator_norm", .mlp_norm = "ffn_norm", LLAMA_QKV,       \
+    .o = "self_attn.out_proj", .q_norm = "self_attn.q_layernorm", .k_norm = "self_attn.k_layernorm",                   \
+    .gate = "feed_forward.w1", .up = "feed_forward.w3", .down = "feed_forward.w2", .mixer = "conv."
+static const ol_hf_names lfm2 = {LFM2};
+static const ol_hf_names lfm2_moe = {LFM2, .router = "feed_forward.gate", .router_bias = "feed_forward.expert_bias",
+                                     .e_gate = "feed_forward.experts.%d.w1", .e_up = "feed_forward.experts.%d.w3",
+                                     .e_down = "feed_forward.experts.%d.w2",
+                                     .e_all_gate_up = "feed_forward.experts.gate_up_proj",
+                                     .e_all_down = "feed_forward.experts.down_proj"};
+static const ol_hf_names qwen_next = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, LLAMA_QK_NORM, LLAMA_MLP, .mixer = "linear_attn."};
+static const ol_hf_names qwen_next_moe = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, LLAMA_QK_NORM, LLAMA_MLP, QWEN_EXPERTS,
+                                          .shared_gate = "mlp.shared_expert.gate_proj",
+                                          .shared_up = "mlp.shared_expert.up_proj",
+                                          .shared_down = "mlp.shared_expert.down_proj",
+                                          .shared_router = "mlp.shared_expert_gate", .mixer = "linear_attn."};
+static const ol_hf_names rwkv = {.base = "rwkv.", .embed = "embeddings", .embed_norm = "blocks.0.pre_ln",
+                                 .final_norm = "ln_out", .layer = "blocks.%d.", .head = "head", .attn_norm = "ln1",
+                                 .mlp_norm = "ln2"};
 
 /* ---- the few lines of some families ---- */
 
@@ -372,6 +405,8 @@ static olv_status deepseek_adjust(ol_hf_config *c, const json_t *j, olv_error *e
 #define LAYER_PLAIN_MLP .norm = OL_HF_LAYER, .eps = 1e-5
 static const ol_hf_family families[] = {
     {.model_type = "arcee", .names = &llama, .norm = OL_HF_RMS, .act = "relu2", .eps = 1e-5, .untied = true},
+    {.model_type = "bamba", .names = &falcon_h1, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5, .untied = true,
+     .partial = 0.5, .adjust = ol_hf_bamba_adjust},
     {.model_type = "bloom", .names = &bloom, LAYER_PLAIN_MLP, .qkv = OL_HF_QKV_GROUPS, .position = OL_HF_ALIBI,
      .act = "gelu_pytorch_tanh", .ffn_factor = 4},
     {.model_type = "cohere", .names = &cohere, .norm = OL_HF_LAYER, .gated = true, .act = "silu", .eps = 1e-5,
@@ -388,6 +423,10 @@ static const ol_hf_family families[] = {
     {.model_type = "exaone4", .names = &olmo2, RMS_GATED, .untied = true, .qk_norm = OL_HF_QK_HEAD,
      .window = OL_HF_WINDOW_PATTERN, .adjust = exaone4_adjust},
     {.model_type = "falcon", .names = &falcon, LAYER_PLAIN_MLP, .act = "gelu", .ffn_factor = 4, .adjust = falcon_adjust},
+    {.model_type = "falcon_h1", .names = &falcon_h1, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5,
+     .untied = true, .adjust = ol_hf_falcon_h1_adjust},
+    {.model_type = "falcon_mamba", .names = &mamba, .norm = OL_HF_RMS, .position = OL_HF_NO_POSITION, .act = "silu",
+     .eps = 1e-5, .ffn_factor = 2, .adjust = ol_hf_mamba_adjust},
     {.model_type = "gemma", .names = &llama, .norm = OL_HF_RMS_PLUS_ONE, .gated = true, .act = "gelu_pytorch_tanh",
      .eps = 1e-6, .adjust = gemma_adjust},
     {.model_type = "gemma2", .names = &gemma2, .norm = OL_HF_RMS_PLUS_ONE, .gated = true, .act = "gelu_pytorch_tanh",
@@ -411,11 +450,21 @@ static const ol_hf_family families[] = {
     {.model_type = "granite", .names = &llama, RMS_GATED, .untied = true, .adjust = granite_adjust},
     {.model_type = "granitemoe", .names = &granitemoe, RMS_GATED, .untied = true, .router = OL_HF_ROUTE_TOPK_SOFTMAX,
      .adjust = granitemoe_adjust},
+    {.model_type = "granitemoehybrid", .names = &granite_hybrid, RMS_GATED, .untied = true,
+     .router = OL_HF_ROUTE_TOPK_SOFTMAX, .adjust = ol_hf_granite_hybrid_adjust},
     {.model_type = "helium", .names = &llama, RMS_GATED, .position = OL_HF_ROPE_INTERLEAVED, .theta = 100000,
      .untied = true},
     {.model_type = "internlm2", .names = &internlm2, RMS_GATED, .qkv = OL_HF_QKV_GROUPS, .untied = true},
     {.model_type = "internlm3", .names = &llama, RMS_GATED, .untied = true},
+    {.model_type = "lfm2", .names = &lfm2, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5, .theta = 1000000,
+     .qk_norm = OL_HF_QK_HEAD, .adjust = ol_hf_lfm2_adjust},
+    {.model_type = "lfm2_moe", .names = &lfm2_moe, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5,
+     .theta = 1000000, .qk_norm = OL_HF_QK_HEAD, .router = OL_HF_ROUTE_SIGMOID, .adjust = ol_hf_lfm2_moe_adjust},
     {.model_type = "llama", .names = &llama, RMS_GATED, .untied = true},
+    {.model_type = "mamba", .names = &mamba, .norm = OL_HF_RMS, .position = OL_HF_NO_POSITION, .act = "silu", .eps = 1e-5,
+     .ffn_factor = 2, .adjust = ol_hf_mamba_adjust},
+    {.model_type = "mamba2", .names = &mamba, .norm = OL_HF_RMS, .position = OL_HF_NO_POSITION, .act = "silu", .eps = 1e-5,
+     .untied = true, .ffn_factor = 2, .adjust = ol_hf_mamba2_adjust},
     {.model_type = "minicpm", .names = &llama, RMS_GATED, .adjust = minicpm_adjust},
     {.model_type = "ministral", .names = &llama, RMS_GATED, .untied = true, .window = OL_HF_WINDOW_PATTERN},
     {.model_type = "mistral", .names = &llama, RMS_GATED, .untied = true, .window = OL_HF_WINDOW_ALL},
@@ -452,6 +501,14 @@ static const ol_hf_family families[] = {
      .window = OL_HF_WINDOW_QWEN},
     {.model_type = "qwen3_moe", .names = &qwen_moe, RMS_GATED, .untied = true, .qk_norm = OL_HF_QK_HEAD,
      .window = OL_HF_WINDOW_QWEN},
+    {.model_type = "qwen3_5_moe_text", .names = &qwen_next_moe, .norm = OL_HF_RMS_PLUS_ONE, .gated = true, .act = "silu",
+     .eps = 1e-6, .untied = true, .partial = 0.25, .qk_norm = OL_HF_QK_HEAD, .ffn_factor = 1, .adjust = ol_hf_qwen_next_adjust},
+    {.model_type = "qwen3_5_text", .names = &qwen_next, .norm = OL_HF_RMS_PLUS_ONE, .gated = true, .act = "silu",
+     .eps = 1e-6, .untied = true, .partial = 0.25, .qk_norm = OL_HF_QK_HEAD, .adjust = ol_hf_qwen_next_adjust},
+    {.model_type = "qwen3_next", .names = &qwen_next_moe, .norm = OL_HF_RMS_PLUS_ONE, .gated = true, .act = "silu",
+     .eps = 1e-6, .untied = true, .partial = 0.25, .qk_norm = OL_HF_QK_HEAD, .adjust = ol_hf_qwen_next_adjust},
+    {.model_type = "rwkv", .names = &rwkv, .norm = OL_HF_LAYER, .position = OL_HF_NO_POSITION, .act = "silu", .eps = 1e-5,
+     .untied = true, .ffn_factor = 4, .adjust = ol_hf_rwkv_adjust},
     {.model_type = "seed_oss", .names = &llama, RMS_GATED, .untied = true},
     {.model_type = "smollm3", .names = &llama, RMS_GATED, .theta = 2000000, .window = OL_HF_WINDOW_QWEN,
      .adjust = smollm3_adjust},

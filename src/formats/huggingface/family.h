@@ -22,6 +22,8 @@ typedef struct ol_hf_names {
     const char *router, *e_gate, *e_up, *e_down;    /* one tensor per expert */
     const char *e_all_gate_up, *e_all_down;         /* [E, 2I, H] and [E, H, I] in one tensor (no ".weight") */
     const char *shared_gate, *shared_up, *shared_down, *shared_router, *router_bias /* full name */;
+    const char *mixer; /* start of the names in a recurrent layer (recurrent.h) */
+    const char *shared_gate_up; /* of the shared expert, one below the other */
     const char *q_a, *q_a_norm, *q_b, *kv_a, *kv_a_norm, *kv_b; /* latent attention */
 } ol_hf_names;
 

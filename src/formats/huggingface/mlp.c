@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "formats/huggingface/build.h"
+#include "formats/huggingface/recurrent.h"
 
 #include <stdio.h>
 
@@ -9,12 +10,12 @@ static ol_value *plain(ol_hf_build *b, ol_value *h, const char *gate, const char
     const ol_hf_config *c = b->c;
     ol_value *u = ol_hf_linear(b, h, up, inter, c->hidden, c->mlp_bias);
     if (gate) {
-        ol_value *g = ol_hf_linear(b, h, gate, inter, c->hidden, c->mlp_bias);
+        ol_value *g = ol_hf_scale(b, ol_hf_linear(b, h, gate, inter, c->hidden, c->mlp_bias), c->gate_scale);
         u = ol_hf_op2(b, "Mul", ol_hf_activate(b, g), u);
     } else {
         u = ol_hf_activate(b, u);
     }
-    return ol_hf_linear(b, u, down, c->hidden, inter, c->mlp_bias);
+    return ol_hf_scale(b, ol_hf_linear(b, u, down, c->hidden, inter, c->mlp_bias), c->down_scale);
 }
 
 /* Rows [row, row + n) of a fused matrix of `rows` rows as a Linear of its own. */
@@ -38,18 +39,25 @@ static ol_value *half(ol_hf_build *b, ol_value *h, const char *part, const char 
     return ol_hf_linear_of(b, h, w, bias);
 }
 
+/* The same with gate and up in one tensor. */
+static ol_value *fused(ol_hf_build *b, ol_value *h, const char *gate_up, const char *down, int64_t inter) {
+    const ol_hf_config *c = b->c;
+    int64_t gate = c->family->up_first ? inter : 0;
+    ol_value *g = half(b, h, gate_up, "gate", 2 * inter, gate, inter);
+    ol_value *u = half(b, h, gate_up, "up", 2 * inter, inter - gate, inter);
+    return ol_hf_linear(b, ol_hf_op2(b, "Mul", ol_hf_activate(b, g), u), down, c->hidden, inter, c->mlp_bias);
+}
+
 ol_value *ol_hf_mlp(ol_hf_build *b, ol_value *h) {
     const ol_hf_config *c = b->c;
     const ol_hf_names *n = c->names;
     int64_t inter = c->intermediate;
     if (b->failed) return NULL;
+    if (c->layers[b->layer].mixer == OL_HF_MIX_RWKV) return ol_hf_rwkv_mlp(b, h);
     if (c->layers[b->layer].experts) return ol_hf_experts(b, h);
     if (!c->gated || !n->gate_up || !ol_hf_has(b, n->gate_up))
         return plain(b, h, c->gated ? n->gate : NULL, n->up, n->down, inter);
-    int64_t gate = c->family->up_first ? inter : 0;
-    ol_value *g = half(b, h, n->gate_up, "gate", 2 * inter, gate, inter);
-    ol_value *u = half(b, h, n->gate_up, "up", 2 * inter, inter - gate, inter);
-    return ol_hf_linear(b, ol_hf_op2(b, "Mul", ol_hf_activate(b, g), u), n->down, c->hidden, inter, c->mlp_bias);
+    return fused(b, h, n->gate_up, n->down, inter);
 }
 
 /* ---- mixture of experts ---- */
@@ -193,7 +201,8 @@ static ol_value *expert_linear(ol_hf_build *b, ol_value *x, ol_value *w, ol_valu
 static ol_value *shared_expert(ol_hf_build *b, ol_value *h) {
     const ol_hf_names *n = b->c->names;
     int64_t inter = b->c->moe.shared_intermediate;
-    ol_value *y = plain(b, h, n->shared_gate, n->shared_up, n->shared_down, inter);
+    ol_value *y = n->shared_gate_up ? fused(b, h, n->shared_gate_up, n->shared_down, inter)
+                                    : plain(b, h, n->shared_gate, n->shared_up, n->shared_down, inter);
     if (!n->shared_router) return y;
     return ol_hf_op2(b, "Mul", y, ol_hf_op1(b, "Sigmoid", ol_hf_linear(b, h, n->shared_router, 1, b->c->hidden, false)));
 }
@@ -213,5 +222,5 @@ ol_value *ol_hf_experts(ol_hf_build *b, ol_value *h) {
     y = expert_linear(b, y, expert_weights(b, n->e_down, n->e_all_down, "down", c->hidden, 0, c->hidden, inter), chosen);
     y = ol_hf_op2(b, "Mul", y, ol_hf_reshape(b, w, (const int64_t[]){0, m->top_k, 1}, 3));
     y = reduce(b, "ReduceSum", y, 1, false);
-    return m->shared_intermediate && n->shared_up ? ol_hf_op2(b, "Add", y, shared_expert(b, h)) : y;
+    return m->shared_intermediate && n->shared_down ? ol_hf_op2(b, "Add", y, shared_expert(b, h)) : y;
 }

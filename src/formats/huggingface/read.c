@@ -95,6 +95,7 @@ ol_value *ol_hf_layer_of(ol_hf_build *b, ol_value *x) {
     bool bare = b->layer == 0 && b->c->family->encoder && !ol_hf_has(b, n->attn_norm);
     a = ol_hf_attention(b, bare ? x : norm_if(b, x, n->attn_norm));
     x = add_residual(b, x, norm_if(b, a, n->post_attn_norm));
+    if (!n->mlp_norm && !n->post_mlp_norm) return x; /* the layer ends here */
     h = ol_hf_mlp(b, norm_if(b, x, n->mlp_norm));
     return add_residual(b, x, norm_if(b, h, n->post_mlp_norm));
 }
