@@ -124,6 +124,9 @@ struct ol_graph {
 ol_graph *ol_graph_create(const char *name);                    /* NULL when out of memory */
 ol_graph *ol_graph_create_sub(ol_graph *parent, const char *name); /* same arena and dims; dies with the root */
 void ol_graph_destroy(ol_graph *g);
+/* A copy of a root graph that shares its constants; types are inferred anew. input_types, when not NULL, gives the type of
+ * each input in place of its own (dims of g's table). */
+OLV_MUST_USE olv_status ol_graph_clone(const ol_graph *g, const ol_type *input_types, ol_graph **out, olv_error *err);
 
 /* Building. All return NULL when out of memory, or when a name is taken (err says so). A NULL name makes a fresh one. */
 ol_value *ol_graph_add_input(ol_graph *g, const char *name, const ol_type *type, olv_error *err);

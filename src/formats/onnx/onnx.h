@@ -20,6 +20,9 @@ OLV_MUST_USE olv_status ol_onnx_read_value(const void *data, size_t len, const o
 
 /* ---- writing ---- */
 
+/* Appends the serialized TensorProto, SequenceProto or OptionalProto of a value. */
+OLV_MUST_USE olv_status ol_onnx_write_value(const struct ol_datum *d, ol_buf *out, olv_error *err);
+
 typedef struct ol_onnx_write_options {
     int64_t opset;       /* 0: OL_OPSET; operators newer than it are refused */
     int64_t ir_version;  /* 0: the one that belongs to the opset */

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "graph_model.h"
+#include "jsonl.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_PROPERTIES 64
+
+/* "name[1,3,?,8]": a question mark or -1 leaves a size open; commas may separate several shapes. */
+static olv_status reshape(olv_model *m, const char *text, olv_error *err) {
+    while (*text) {
+        const char *open = strchr(text, '['), *close = open ? strchr(open, ']') : NULL;
+        int64_t dims[OLV_MAX_RANK];
+        int rank = 0;
+        char name[512];
+        if (!close || (size_t)(open - text) >= sizeof name) return cli_fail(err, OLV_ARG, "--shape %.200s: name[1,2,3] expected", text);
+        memcpy(name, text, (size_t)(open - text));
+        name[open - text] = 0;
+        if (!*name && olv_model_n_inputs(m) > 0) {
+            olv_port port;
+            olv_model_get_input(m, 0, &port);
+            snprintf(name, sizeof name, "%s", port.name);
+        }
+        for (const char *p = open + 1; p < close;) {
+            char *end;
+            int64_t v = *p == '?' ? -1 : strtoll(p, &end, 10);
+            if (*p == '?') end = (char *)(uintptr_t)p + 1;
+            if (end == p || rank == OLV_MAX_RANK || v < -1) return cli_fail(err, OLV_ARG, "--shape %.200s: sizes expected in [...]", text);
+            dims[rank++] = v;
+            p = end;
+            while (p < close && (*p == ',' || *p == ' ')) p++;
+        }
+        olv_status s = olv_model_reshape(m, name, rank, dims, err);
+        if (s != OLV_OK) return s;
+        text = close + 1;
+        while (*text == ',' || *text == ' ') text++;
+    }
+    return OLV_OK;
+}
+
+/* Properties of --config, and those that other options stand for. */
+static size_t collect_properties(const char **out, char threads[64], char precision[80]) {
+    size_t n = 0;
+    if (common.threads > 0) {
+        snprintf(threads, 64, "INFERENCE_NUM_THREADS=%lld", (long long)common.threads);
+        out[n++] = threads;
+    }
+    if (common.precision && strcmp(common.precision, "default")) {
+        snprintf(precision, 80, "INFERENCE_PRECISION_HINT=%.40s", common.precision);
+        out[n++] = precision;
+    }
+    for (size_t i = 0; i < common.config.count && n < MAX_PROPERTIES; i++) out[n++] = common.config.items[i];
+    return n;
+}
+
+int open_graph_model_named(const char *path, const arg_list *shapes, graph_model *out) {
+    const char *properties[MAX_PROPERTIES];
+    char threads[64], precision[80];
+    olv_error err;
+    size_t n = collect_properties(properties, threads, precision);
+    olv_status s = olv_core_create(&out->core, &err);
+    if (s == OLV_OK) s = olv_model_read(path, &out->model, &err);
+    for (size_t i = 0; s == OLV_OK && shapes && i < shapes->count; i++) s = reshape(out->model, shapes->items[i], &err);
+    if (s == OLV_OK) s = olv_compile(out->core, out->model, common.device, properties, n, &out->compiled, &err);
+    return s == OLV_OK ? 0 : report(&err);
+}
+
+int open_graph_model(arg_list *positionals, const arg_list *shapes, graph_model *out) {
+    const char *path = take_model(positionals);
+    if (!path) return 2;
+    return open_graph_model_named(path, shapes, out);
+}
+
+void close_graph_model(graph_model *m) {
+    olv_compiled_destroy(m->compiled);
+    olv_model_destroy(m->model);
+    olv_core_destroy(m->core);
+    *m = (graph_model){0};
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the commands over plain graphs (infer, compare, benchmark) share: reading, reshaping and compiling by the common
+ * options. */
+#ifndef CLI_GRAPH_MODEL_H
+#define CLI_GRAPH_MODEL_H
+
+#include "args.h"
+#include <olivine/model.h>
+
+typedef struct graph_model {
+    olv_core *core;
+    olv_model *model;
+    olv_compiled *compiled;
+} graph_model;
+
+/* The model of --model or the first positional, its inputs reshaped as `shapes` say ("name[1,3,?,8]" or, for a model with
+ * one input, "[...]"), compiled. Exit code; 0: all is well. Close it in any case. */
+int open_graph_model(arg_list *positionals, const arg_list *shapes, graph_model *out);
+int open_graph_model_named(const char *path, const arg_list *shapes, graph_model *out);
+void close_graph_model(graph_model *m);
+
+#endif

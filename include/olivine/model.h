@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Models as graphs: read, look at, reshape, compile for a device, run.
+ *
+ *     olv_core *core;
+ *     olv_model *model;
+ *     olv_compiled *compiled;
+ *     olv_request *request;
+ *     if (olv_core_create(&core, &err) != OLV_OK) ...
+ *     if (olv_model_read("resnet50.onnx", &model, &err) != OLV_OK) ...
+ *     if (olv_compile(core, model, "CPU", NULL, 0, &compiled, &err) != OLV_OK) ...
+ *     if (olv_request_create(compiled, &request, &err) != OLV_OK) ...
+ *     olv_request_set_input(request, "data", tensor, &err);
+ *     olv_request_run(request, &err);
+ *     const olv_tensor *scores = olv_request_get_output(request, 0);
+ *
+ * Thread rule: a core and a compiled model may be used from several threads; a model and a request from one at a time, but
+ * for olv_request_cancel. What is made from something keeps it alive: the order of destroying does not matter. */
+#ifndef OLIVINE_MODEL_H
+#define OLIVINE_MODEL_H
+
+#include <olivine/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- core: the threads, and defaults of properties ---- */
+
+typedef struct olv_core olv_core;
+OLV_API OLV_MUST_USE olv_status olv_core_create(olv_core **out, olv_error *err);
+OLV_API void olv_core_destroy(olv_core *c);
+/* Default of a property (list below) for models compiled later. Unknown names and bad values are errors that list the
+ * valid ones. */
+OLV_API OLV_MUST_USE olv_status olv_core_set_property(olv_core *c, const char *name, const char *value, olv_error *err);
+/* Its value as text, valid until the next call of a function on this core by the same thread. */
+OLV_API OLV_MUST_USE olv_status olv_core_get_property(olv_core *c, const char *name, const char **value, olv_error *err);
+/* Names of the properties, one at a time; NULL after the last. */
+OLV_API const char *olv_property_name(size_t i);
+
+/* ---- models ---- */
+
+typedef struct olv_model olv_model;
+/* Reads a model file, or the one model file of a folder. The format is known by the content. */
+OLV_API OLV_MUST_USE olv_status olv_model_read(const char *path, olv_model **out, olv_error *err);
+/* Reads an ONNX model from memory, which is copied; folder (of external data) may be NULL. */
+OLV_API OLV_MUST_USE olv_status olv_model_read_bytes(const void *data, size_t bytes, const char *folder, olv_model **out, olv_error *err);
+OLV_API void olv_model_destroy(olv_model *m);
+OLV_API size_t olv_model_n_inputs(const olv_model *m);
+OLV_API size_t olv_model_n_outputs(const olv_model *m);
+OLV_API void olv_model_get_input(const olv_model *m, size_t i, olv_port *out);
+OLV_API void olv_model_get_output(const olv_model *m, size_t i, olv_port *out);
+/* Fixes sizes of an input (-1 leaves one open); everything behind it is inferred again. Inputs that share a symbol with it
+ * are to be reshaped too. The model is as before on failure. */
+OLV_API OLV_MUST_USE olv_status olv_model_reshape(olv_model *m, const char *input, int rank, const int64_t *dims, olv_error *err);
+/* Writes the model as ONNX (opset 0: the newest that all its operators have). */
+OLV_API OLV_MUST_USE olv_status olv_model_save(const olv_model *m, const char *path, int64_t opset, olv_error *err);
+/* JSON: name, producer, opset, inputs, outputs, operators with their numbers, weights by type, parameters. olv_free it. */
+OLV_API OLV_MUST_USE olv_status olv_model_describe(const olv_model *m, char **json, olv_error *err);
+/* The graph as text (docs/graph-text.md), after the pass of that name and those before it (NULL: as read). olv_free it. */
+OLV_API OLV_MUST_USE olv_status olv_model_graph_text(const olv_model *m, const char *after_pass, char **text, olv_error *err);
+
+/* ---- compiled models ---- */
+
+typedef struct olv_compiled olv_compiled;
+/* Plans the model for a device ("CPU"; "REFERENCE" evaluates every operator by its definition, slowly; NULL or "AUTO": the
+ * best there is). The model is not changed. Properties by OpenVINO's names, as "NAME=VALUE" texts:
+ * PERFORMANCE_HINT, NUM_STREAMS, INFERENCE_NUM_THREADS, INFERENCE_PRECISION_HINT, EXECUTION_MODE_HINT, ... */
+OLV_API OLV_MUST_USE olv_status olv_compile(olv_core *core, const olv_model *model, const char *device,
+                                            const char *const *properties, size_t n_properties, olv_compiled **out, olv_error *err);
+OLV_API void olv_compiled_destroy(olv_compiled *c);
+OLV_API size_t olv_compiled_n_inputs(const olv_compiled *c);
+OLV_API size_t olv_compiled_n_outputs(const olv_compiled *c);
+OLV_API void olv_compiled_get_input(const olv_compiled *c, size_t i, olv_port *out);
+OLV_API void olv_compiled_get_output(const olv_compiled *c, size_t i, olv_port *out);
+OLV_API OLV_MUST_USE olv_status olv_compiled_get_property(olv_compiled *c, const char *name, const char **value, olv_error *err);
+/* Steps of the plan, one per line. olv_free it. */
+OLV_API OLV_MUST_USE olv_status olv_compiled_plan_text(const olv_compiled *c, char **text, olv_error *err);
+
+/* ---- requests ---- */
+
+typedef struct olv_request olv_request;
+OLV_API OLV_MUST_USE olv_status olv_request_create(olv_compiled *c, olv_request **out, olv_error *err);
+OLV_API void olv_request_destroy(olv_request *r); /* waits for a run in flight */
+/* Gives an input, by name; the tensor is borrowed until it is replaced or the request ends. NULL takes it away. */
+OLV_API OLV_MUST_USE olv_status olv_request_set_input(olv_request *r, const char *name, const olv_tensor *t, olv_error *err);
+OLV_API OLV_MUST_USE olv_status olv_request_set_input_at(olv_request *r, size_t i, const olv_tensor *t, olv_error *err);
+/* An output of the last run, borrowed: valid until the next run. NULL before the first. */
+OLV_API const olv_tensor *olv_request_get_output(const olv_request *r, size_t i);
+/* Runs, and returns when the outputs are there. */
+OLV_API OLV_MUST_USE olv_status olv_request_run(olv_request *r, olv_error *err);
+/* Runs on another thread. `done`, when not NULL, is called there at the end with what olv_request_wait will give. A run in
+ * flight: OLV_STATE. */
+typedef void olv_done_fn(void *ctx, olv_status status, const olv_error *err);
+OLV_API OLV_MUST_USE olv_status olv_request_start(olv_request *r, olv_done_fn *done, void *ctx, olv_error *err);
+/* Waits for the run started last, at most so many milliseconds (negative: without end; OLV_TIMEOUT), and gives its status. */
+OLV_API OLV_MUST_USE olv_status olv_request_wait(olv_request *r, int64_t timeout_ms, olv_error *err);
+/* Makes the run in flight end soon with OLV_CANCELLED; from any thread. */
+OLV_API void olv_request_cancel(olv_request *r);
+
+/* Times of the nodes in the runs since profiling was switched on. */
+OLV_API void olv_request_profile(olv_request *r, bool on);
+typedef void olv_profile_fn(void *ctx, const char *node, const char *type, const char *kernel, double ms);
+OLV_API void olv_request_each_profile(const olv_request *r, olv_profile_fn *fn, void *ctx);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

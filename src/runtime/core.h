@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of cores, models and compiled models. */
+#ifndef OL_RUNTIME_CORE_H
+#define OL_RUNTIME_CORE_H
+
+#include "base/executor.h"
+#include "plan/plan.h"
+#include "runtime/properties.h"
+#include <olivine/model.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct olv_core {
+    atomic_int refs;
+    pthread_mutex_t lock; /* properties */
+    ol_properties properties;
+    ol_executor *executor; /* on all usable processors */
+};
+
+struct olv_model {
+    ol_graph *graph; /* as read, or reshaped: no pass has run */
+};
+
+/* Takes the graph. */
+OLV_MUST_USE olv_status ol_model_create(ol_graph *graph, olv_model **out, olv_error *err);
+
+#define OL_MAX_STREAMS 64
+
+struct olv_compiled {
+    atomic_int refs;
+    olv_core *core;
+    pthread_mutex_t lock; /* told properties */
+    ol_properties properties;
+    const ol_graph *graph; /* the plan's, or `reference` */
+    ol_plan *plan;         /* NULL on the reference device */
+    ol_graph *reference;   /* the graph when there is no plan */
+    ol_executor *streams[OL_MAX_STREAMS]; /* the first may be the core's */
+    int n_streams;
+    bool borrows_executor;
+    atomic_uint next_stream;
+};
+
+olv_core *ol_core_retain(olv_core *c);
+olv_compiled *ol_compiled_retain(olv_compiled *c);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of public values. */
+#ifndef OL_RUNTIME_TENSOR_H
+#define OL_RUNTIME_TENSOR_H
+
+#include "graph/op.h"
+#include <olivine/tensor.h>
+
+struct olv_tensor {
+    ol_datum datum; /* alone: the items of a sequence are seen as olv_tensor too */
+};
+
+void ol_port_of(const ol_value *v, olv_port *out);
+/* The type that a port describes, without symbols. */
+ol_type ol_type_of_port(const olv_port *p);
+
+#endif
