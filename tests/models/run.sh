@@ -15,6 +15,7 @@ table=
 [ "${OLIVINE_FULL:-0}" = 1 ] && mkdir -p "$root/docs/measured" && table=$root/docs/measured/families.md
 code=0
 "$program" "$TEST_TMP/llm" "$root/models/pebble" $table || code=1
+"$BUILD/tests/model_recurrent" "$TEST_TMP/llm" || code=1
 
 python=${OLIVINE_HF_PYTHON:-python3} env=$BUILD/hf-env
 has_transformers() { "$1" -c 'import torch, transformers' 2>/dev/null; }
