@@ -90,6 +90,8 @@ def experts(rng, keys, c):
         c["routed_scaling_factor"] = rng.choice([1.0, 2.5])
     if "n_group" in keys and n % 2 == 0 and n >= 4:
         c["n_group"], c["topk_group"] = rng.choice([(1, 1), (2, 1)])
+        if c["n_group"] > 1:
+            c["num_experts_per_tok"] = min(c["num_experts_per_tok"], n // 2)  # as many as the chosen group has
     elif "n_group" in keys:
         c["n_group"], c["topk_group"] = 1, 1
 
@@ -121,8 +123,7 @@ def common(family, rng):
     for k in ("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_epsilon", "norm_eps"):
         if k in keys:
             c[k] = rng.choice([1e-5, 1e-6, 1e-3])
-    for k in ("bos_token_id", "eos_token_id", "pad_token_id"):
-        c[k] = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}[k]
+    c |= {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
     for k in ("embedding_multiplier", "logits_scaling", "residual_multiplier", "attention_multiplier"):
         if k in keys:
             c[k] = rng.choice([0.25, 0.5, 1.5])
@@ -172,7 +173,7 @@ def rope_by_layer_type(rng, c, *kinds):
                             "sliding_attention": {"rope_type": "default", "rope_theta": rng.choice([100.0, 5000.0])}}
 
 
-@special("phi", "persimmon", "nemotron", "glm", "glm4")
+@special("phi", "persimmon", "nemotron", "glm", "glm4", "glm4_moe")
 def _(rng, c):
     partial(rng, c)
 
@@ -208,6 +209,78 @@ def _(rng, c):
         r["rope_theta"] = 500000.0  # the older style knows one for both, and transformers takes this for sliding layers
 
 
+@special("gpt_oss")
+def _(rng, c):
+    rope_of(rng, c, "linear", "yarn", "yarn")  # transformers takes none for yarn
+    c["swiglu_limit"] = rng.choice([7.0, 0.5])
+
+
+@special("ernie4_5_moe")
+def _(rng, c):
+    c |= {"moe_num_experts": rng.choice([4, 6]), "moe_k": rng.choice([1, 3]), "moe_num_shared_experts": rng.choice([0, 2]),
+          "moe_layer_start_index": rng.choice([0, 1]), "moe_layer_interval": rng.choice([1, 2])}
+
+
+@special("hunyuan_v1_dense", "hunyuan_v1_moe")
+def _(rng, c):
+    if c["rope_parameters"]["rope_type"] == "dynamic" and half(rng):
+        c["rope_parameters"] |= {"alpha": 50.0, "factor": 1.0}
+        c["max_position_embeddings"] = MAX_POSITIONS
+    c["moe_topk"] = rng.choice([1, 2])
+
+
+@special("granitemoeshared", "granitemoe_swa")
+def _(rng, c):
+    c["shared_intermediate_size"] = rng.choice([0, 20])
+    if "sliding_window" in c:
+        SPECIAL["granite_swa"](rng, c)
+
+
+@special("granite_swa")
+def _(rng, c):
+    rope_of(rng, c, "default", "linear", "yarn")
+    if half(rng):
+        c["layer_rope_theta"] = [rng.choice([0.0, 100.0, 10000.0]) for _ in range(c["num_hidden_layers"])]
+
+
+@special("ministral3")
+def _(rng, c):
+    rope_of(rng, c, "yarn")
+    c["rope_parameters"] |= {"llama_4_scaling_beta": 0.3, "original_max_position_embeddings": 16}
+    if half(rng):
+        c["sliding_window"] = None
+
+
+@special("minimax_m2")
+def _(rng, c):
+    d = c["head_dim"]
+    rope_of(rng, c, "default")
+    c["rope_parameters"]["partial_rotary_factor"] = rng.choice([0.5, 1.0]) if d % 4 == 0 else 1.0
+
+
+@special("mellum")
+def _(rng, c):
+    rope_by_layer_type(rng, c, "default", "yarn", "llama3")
+    c["mlp_layer_types"] = [rng.choice(["dense", "sparse"]) for _ in range(c["num_hidden_layers"])]
+
+
+@special("exaone_moe", "hy_v3")
+def _(rng, c):
+    c["mlp_layer_types"] = [rng.choice(["dense", "sparse"]) for _ in range(c["num_hidden_layers"])]
+    c["num_shared_experts"] = rng.choice([1, 2])
+
+
+@special("cwm")
+def _(rng, c):
+    rope_of(rng, c, "llama3", "default")
+
+
+@special("nanochat")
+def _(rng, c):
+    rope_of(rng, c, "default")
+    c["final_logit_softcapping"] = rng.choice([15.0, 3.0])
+
+
 @special("gemma2", "vaultgemma")
 def _(rng, c):
     c["query_pre_attn_scalar"] = rng.choice([16, 24])
@@ -230,6 +303,8 @@ def _(rng, c):
 def _(rng, c):
     c |= {"alibi": half(rng), "new_decoder_architecture": half(rng), "multi_query": half(rng), "parallel_attn": half(rng),
           "bias": half(rng)}
+    if c["alibi"]:
+        rope_of(rng, c, "default")
     if c["new_decoder_architecture"]:
         c["parallel_attn"] = True
         c["num_ln_in_parallel_attn"] = rng.choice([None, 1, 2])
@@ -315,7 +390,13 @@ def _(rng, c):
         c["topk_method"] = rng.choice(["greedy", "group_limited_greedy"])
 
 
-@special("deepseek_v3")
+@special("youtu")
+def _(rng, c):
+    SPECIAL["deepseek_v3"](rng, c)
+    c["pad_token_id"] = None  # transformers clears the row of this token after loading
+
+
+@special("deepseek_v3", "glm4_moe_lite", "sarvam_mla")
 def _(rng, c):
     SPECIAL["deepseek_v2"](rng, c)
     c.pop("topk_method")

@@ -201,15 +201,15 @@ static const ol_step_class merge_class = {"attention_merge", merge_tiles, NULL, 
 
 /* ---- lowering ---------------------------------------------------------------------------------------- */
 
-/* True when the one reader of v (through Rotary and HeadNorm) is an Attention's q or k. */
+/* True when the one reader of v (through Rotary, or HeadNorm and then Rotary) is an Attention's q or k: the order in which
+ * attention_in does both. */
 static bool leads_to_attention(const ol_value *v) {
     for (;;) {
         const ol_node *user = ol_value_only_user(v);
         if (!user) return false;
         if (!strcmp(user->op->name, "Attention"))
             return ol_node_attr(user, "state") && (user->inputs[0] == v || user->inputs[1] == v);
-        if (strcmp(user->op->name, "Rotary") && strcmp(user->op->name, "HeadNorm")) return false;
-        if (user->inputs[0] != v) return false;
+        if (strcmp(user->op->name, "Rotary") || user->inputs[0] != v) return false; /* so v is a HeadNorm's */
         v = user->outputs[0];
     }
 }

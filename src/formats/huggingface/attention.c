@@ -39,6 +39,18 @@ ol_value *ol_hf_rotate(ol_hf_build *b, ol_value *x, int64_t heads) {
     return ol_hf_node(b, "olivine", "Rotary", in, 2, 1, attrs, 2, NULL);
 }
 
+/* 1 + beta * log(1 + floor(position / length)) for each row, [T, 1]. */
+static ol_value *query_growth(ol_hf_build *b) {
+    const ol_hf_config *c = b->c;
+    if (b->growth || b->failed) return b->growth;
+    ol_attr to = ol_attr_int("to", ol_dtype_onnx(OL_F32));
+    ol_value *x = ol_hf_node(b, "", "Cast", &b->positions, 1, 1, &to, 1, NULL);
+    x = ol_hf_op1(b, "Floor", ol_hf_op2(b, "Div", x, ol_hf_scalar(b, (double)c->query_growth_length)));
+    x = ol_hf_op1(b, "Log", ol_hf_op2(b, "Add", x, ol_hf_scalar(b, 1)));
+    x = ol_hf_op2(b, "Add", ol_hf_scale(b, x, c->query_growth), ol_hf_scalar(b, 1));
+    return b->growth = ol_hf_reshape(b, x, (const int64_t[]){0, 1}, 2);
+}
+
 /* ---- ALiBi ---- */
 
 /* Slopes 2^(-max·i/n) for a power of two n of heads; the heads beyond it take every other one of the doubled series
@@ -73,20 +85,29 @@ static ol_value *alibi(ol_hf_build *b) {
     return b->alibi;
 }
 
+static ol_value *sinks(ol_hf_build *b) {
+    const char *part = b->c->names->sinks;
+    int64_t n = b->c->n_heads;
+    if (!part || b->failed) return NULL;
+    const ol_st_tensor *t = ol_hf_find(b, part, "");
+    return ol_hf_vector_value(b, t ? t->name.ptr : NULL, ol_hf_vector(b, part, "", n, 0, true), n);
+}
+
 /* ---- the attention itself ---- */
 
 /* Without state: the rows of the run alone are seen. */
 static ol_value *attend_rows(ol_hf_build *b, ol_value *q, ol_value *k, ol_value *v) {
     const ol_hf_config *c = b->c;
     ol_value *slope = alibi(b), *relative = ol_hf_relative_bias(b);
-    ol_value *in[] = {q, k, v, NULL, slope, relative};
+    ol_value *sink = sinks(b), *in[] = {q, k, v, sink, slope, relative};
+    double scale = c->attn_scale / (c->attn_scale_by_layer ? b->layer + 1 : 1);
     ol_attr attrs[] = {ol_attr_int("heads", c->n_heads),
                        ol_attr_int("kv_heads", c->n_kv_heads),
-                       ol_attr_float("scale", (float)c->attn_scale),
+                       ol_attr_float("scale", (float)scale),
                        ol_attr_float("softcap", (float)c->attn_softcap),
                        ol_attr_int("window", c->layers[b->layer].window),
                        ol_attr_int("causal", !c->family->encoder)};
-    return ol_hf_node(b, "olivine", "Attention", in, relative ? 6 : slope ? 5 : 3, 1, attrs, 6, NULL);
+    return ol_hf_node(b, "olivine", "Attention", in, relative ? 6 : slope ? 5 : sink ? 4 : 3, 1, attrs, 6, NULL);
 }
 
 ol_value *ol_hf_attend(ol_hf_build *b, ol_value *q, ol_value *k, ol_value *v) {
@@ -103,15 +124,16 @@ ol_value *ol_hf_attend(ol_hf_build *b, ol_value *q, ol_value *k, ol_value *v) {
         return NULL;
     }
     ol_value *slope = alibi(b);
-    ol_value *in[] = {q, k, v, NULL, slope};
+    double scale = c->attn_scale / (c->attn_scale_by_layer ? b->layer + 1 : 1);
+    ol_value *in[] = {q, k, v, sinks(b), slope};
     ol_attr attrs[] = {ol_attr_int("heads", c->n_heads),
                        ol_attr_int("kv_heads", c->n_kv_heads),
-                       ol_attr_float("scale", (float)c->attn_scale),
+                       ol_attr_float("scale", (float)scale),
                        ol_attr_float("softcap", (float)c->attn_softcap),
                        ol_attr_int("window", c->layers[b->layer].window),
                        ol_attr_int("state", state),
                        ol_attr_int("causal", 1)};
-    return ol_hf_node(b, "olivine", "Attention", in, slope ? 5 : 3, 1, attrs, 7, NULL);
+    return ol_hf_node(b, "olivine", "Attention", in, slope ? 5 : in[3] ? 4 : 3, 1, attrs, 7, NULL);
 }
 
 /* ---- q, k and v ---- */
@@ -188,6 +210,30 @@ static void fused_qkv(ol_hf_build *b, ol_value *h, ol_value **out) {
     ol_free(bias);
 }
 
+/* Parameters of a norm over heads: n values of one tensor, or those of one tensor a head where the part's name has %d.
+ * NULL where the file has none and `required` is false. */
+static ol_value *head_vector(ol_hf_build *b, const char *part, const char *suffix, int64_t heads, int64_t n, float plus,
+                             bool required) {
+    const char *at = strstr(part, "%d");
+    char name[300];
+    if (!at) {
+        const ol_st_tensor *t = ol_hf_find(b, part, suffix);
+        return ol_hf_vector_value(b, t ? t->name.ptr : NULL, ol_hf_vector(b, part, suffix, n, plus, required), n);
+    }
+    float *all = ol_calloc((size_t)n, sizeof *all);
+    if (!all) ol_hf_build_fail(b, OLV_NOMEM, "out of memory");
+    for (int64_t h = 0, d = n / heads; all && h < heads; h++) {
+        snprintf(name, sizeof name, "%.*s%d%s", (int)(at - part), part, (int)h, at + 2);
+        float *v = ol_hf_vector(b, name, suffix, d, plus, required);
+        if (v) memcpy(all + h * d, v, (size_t)d * sizeof *v);
+        ol_free(v);
+        if (v) continue;
+        ol_free(all);
+        all = NULL;
+    }
+    return ol_hf_vector_value(b, NULL, all, n);
+}
+
 /* Normalization of q or k; `after`: the call behind the rotation. */
 static ol_value *qk_norm(ol_hf_build *b, ol_value *x, const char *part, int64_t heads, bool after) {
     const ol_hf_config *c = b->c;
@@ -198,10 +244,9 @@ static ol_value *qk_norm(ol_hf_build *b, ol_value *x, const char *part, int64_t 
     bool layer = c->family->qk_norm_layer;
     float plus = c->family->norm == OL_HF_RMS_PLUS_ONE ? 1.0f : 0.0f;
     int64_t n = kind == OL_HF_QK_HEAD_EACH ? heads * d : d;
-    const ol_st_tensor *t = ol_hf_find(b, part, ".weight"), *tb = ol_hf_find(b, part, ".bias");
     ol_value *in[3] = {x, NULL, NULL};
-    in[1] = ol_hf_vector_value(b, t ? t->name.ptr : NULL, ol_hf_vector(b, part, ".weight", n, plus, true), n);
-    if (layer && tb) in[2] = ol_hf_vector_value(b, tb->name.ptr, ol_hf_vector(b, part, ".bias", n, 0, true), n);
+    in[1] = c->family->norm == OL_HF_RMS_PLAIN ? ol_hf_ones(b, n) : head_vector(b, part, ".weight", heads, n, plus, true);
+    if (layer) in[2] = head_vector(b, part, ".bias", heads, n, 0, false);
     ol_attr attrs[] = {ol_attr_int("heads", heads), ol_attr_float("epsilon", (float)c->eps),
                        ol_attr_string("kind", layer ? "layer" : "rms"), ol_attr_float("offset", 0)};
     return ol_hf_node(b, "olivine", "HeadNorm", in, in[2] ? 3 : 2, 1, attrs, 4, NULL);
@@ -245,6 +290,7 @@ ol_value *ol_hf_self_attention(ol_hf_build *b, ol_value *h) {
     k = ol_hf_rotate(b, clip(b, k), c->n_kv_heads);
     q = qk_norm(b, q, n->q_norm, c->n_heads, true);
     k = qk_norm(b, k, n->k_norm, c->n_kv_heads, true);
+    if (c->query_growth > 0) q = ol_hf_op2(b, "Mul", q, query_growth(b));
     ol_value *a = ol_hf_attend(b, q, k, clip(b, x[2]));
     if (gate) a = ol_hf_op2(b, "Mul", ol_hf_op1(b, "Sigmoid", gate), a);
     return ol_hf_linear(b, a, n->o, c->hidden, nq, c->o_bias);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 olv_status ol_hf_build_fail(ol_hf_build *b, olv_status s, const char *fmt, ...) {
@@ -186,6 +187,15 @@ ol_value *ol_hf_scalar(ol_hf_build *b, double v) {
     return out;
 }
 
+ol_value *ol_hf_ones(ol_hf_build *b, int64_t n) {
+    char name[32];
+    float *ones = ol_calloc((size_t)n, sizeof *ones);
+    if (!ones) out_of_memory(b);
+    for (int64_t i = 0; ones && i < n; i++) ones[i] = 1;
+    snprintf(name, sizeof name, "ones.%" PRId64, n);
+    return ol_hf_vector_value(b, name, ones, n);
+}
+
 ol_value *ol_hf_ints(ol_hf_build *b, const int64_t *v, int n) {
     if (b->failed) return NULL;
     ol_value *out = ol_graph_add_i64(b->g, NULL, v, n, &b->error);
@@ -248,18 +258,19 @@ ol_value *ol_hf_linear(ol_hf_build *b, ol_value *x, const char *part, int64_t n,
 }
 
 ol_value *ol_hf_norm_of(ol_hf_build *b, ol_value *x, const char *part, int64_t n) {
+    return ol_hf_norm_with(b, x, part, n, b->c->eps);
+}
+
+ol_value *ol_hf_norm_with(ol_hf_build *b, ol_value *x, const char *part, int64_t n, double eps) {
     ol_hf_norm kind = b->c->family->norm;
     bool layer = kind >= OL_HF_LAYER;
     float plus = kind == OL_HF_RMS_PLUS_ONE || kind == OL_HF_LAYER_PLUS_ONE ? 1.0f : 0.0f;
-    ol_attr attrs[] = {ol_attr_int("axis", -1), ol_attr_float("epsilon", (float)b->c->eps)};
+    ol_attr attrs[] = {ol_attr_int("axis", -1), ol_attr_float("epsilon", (float)eps)};
     ol_value *in[3] = {x, NULL, NULL};
     if (b->failed) return NULL;
-    if (kind == OL_HF_LAYER_PLAIN) {
-        float *ones = ol_calloc((size_t)n, sizeof *ones);
-        if (!ones) out_of_memory(b);
-        for (int64_t i = 0; ones && i < n; i++) ones[i] = 1;
-        in[1] = ol_hf_vector_value(b, "ones", ones, n);
-        return ol_hf_node(b, "", "LayerNormalization", in, 2, 1, attrs, 2, NULL);
+    if (kind == OL_HF_LAYER_PLAIN || kind == OL_HF_RMS_PLAIN) {
+        in[1] = ol_hf_ones(b, n);
+        return ol_hf_node(b, "", layer ? "LayerNormalization" : "RMSNormalization", in, 2, 1, attrs, 2, NULL);
     }
     /* Converted checkpoints of old keep gamma and beta. */
     bool old = layer && !ol_hf_find(b, part, ".weight") && ol_hf_find(b, part, ".gamma");
@@ -269,6 +280,25 @@ ol_value *ol_hf_norm_of(ol_hf_build *b, ol_value *x, const char *part, int64_t n
     in[1] = ol_hf_vector_value(b, t ? t->name.ptr : NULL, w, n);
     if (layer && tb) in[2] = ol_hf_vector_value(b, tb->name.ptr, ol_hf_vector(b, part, bias, n, 0, true), n);
     return ol_hf_node(b, "", layer ? "LayerNormalization" : "RMSNormalization", in, in[2] ? 3 : 2, 1, attrs, 2, NULL);
+}
+
+/* With the layer's p and n: beta x + p x^2 where x > 0, else beta x + n (exp(min(x, eps)) - 1 - x). The file keeps p and
+ * n - beta as what softplus makes them of. */
+static ol_value *xielu(ol_hf_build *b, ol_value *x) {
+    static const char *const parts[] = {"mlp.act_fn.alpha_p", "mlp.act_fn.alpha_n", "mlp.act_fn.beta", "mlp.act_fn.eps"};
+    double v[4] = {0, 0, 0.5, -1e-6};
+    for (int i = 0; i < 4; i++) {
+        float *one = ol_hf_vector(b, parts[i], "", 1, 0, i < 2);
+        if (one) v[i] = (double)*one;
+        ol_free(one);
+    }
+    double p = log1p(exp(v[0])), n = v[2] + log1p(exp(v[1]));
+    ol_value *line = ol_hf_scale(b, x, v[2]);
+    ol_value *square = ol_hf_scale(b, ol_hf_op2(b, "Mul", x, x), p);
+    ol_value *e = ol_hf_op1(b, "Exp", ol_hf_op2(b, "Min", x, ol_hf_scalar(b, v[3])));
+    e = ol_hf_op2(b, "Sub", ol_hf_op2(b, "Sub", e, ol_hf_scalar(b, 1)), x);
+    ol_value *in[] = {ol_hf_op2(b, "Greater", x, ol_hf_scalar(b, 0)), square, ol_hf_scale(b, e, n)};
+    return ol_hf_op2(b, "Add", line, ol_hf_node(b, "", "Where", in, 3, 1, NULL, 0, NULL));
 }
 
 ol_value *ol_hf_activate(ol_hf_build *b, ol_value *x) { return ol_hf_activate_as(b, b->c->act, x); }
@@ -283,6 +313,7 @@ ol_value *ol_hf_activate_as(ol_hf_build *b, ol_hf_act act, ol_value *x) {
     case OL_HF_RELU: return ol_hf_op1(b, "Relu", x);
     case OL_HF_TANH: return ol_hf_op1(b, "Tanh", x);
     case OL_HF_SIGMOID: return ol_hf_op1(b, "Sigmoid", x);
+    case OL_HF_XIELU: return xielu(b, x);
     case OL_HF_RELU2: break;
     }
     ol_value *r = ol_hf_op1(b, "Relu", x);

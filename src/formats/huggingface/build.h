@@ -17,8 +17,9 @@ typedef struct ol_hf_build {
     olv_error error;
     int layer;              /* number of the layer being built, -1 outside */
     ol_value *positions;
-    ol_value *tables[2];    /* rotary tables, made when first used */
+    ol_value *tables[OL_HF_MAX_ROPES];    /* rotary tables, made when first used */
     ol_value *alibi;
+    ol_value *growth;       /* factor of each row's queries, made when first used */
     ol_value *types;        /* input token_types; NULL: none */
     ol_value *relative;     /* bias by distance of encoders, made when first used */
 } ol_hf_build;
@@ -48,6 +49,7 @@ float *ol_hf_vector(ol_hf_build *b, const char *part, const char *suffix, int64_
 ol_value *ol_hf_constant(ol_hf_build *b, const char *name, ol_const *c);
 ol_value *ol_hf_vector_value(ol_hf_build *b, const char *name, float *v /* taken */, int64_t n);
 ol_value *ol_hf_scalar(ol_hf_build *b, double v);
+ol_value *ol_hf_ones(ol_hf_build *b, int64_t n); /* the weights of a norm that has none */
 ol_value *ol_hf_ints(ol_hf_build *b, const int64_t *v, int n /* -1: rank 0 */);
 
 /* Nodes. Inputs are a NULL-terminated list unless a count is given. */
@@ -63,6 +65,7 @@ ol_value *ol_hf_linear_of(ol_hf_build *b, ol_value *x, ol_value *w, ol_value *bi
 ol_value *ol_hf_linear(ol_hf_build *b, ol_value *x, const char *part, int64_t n, int64_t k, bool bias_required);
 /* The family's normalization with the parameters of a part, over the last n values. */
 ol_value *ol_hf_norm_of(ol_hf_build *b, ol_value *x, const char *part, int64_t n);
+ol_value *ol_hf_norm_with(ol_hf_build *b, ol_value *x, const char *part, int64_t n, double eps);
 ol_value *ol_hf_activate(ol_hf_build *b, ol_value *x);
 ol_value *ol_hf_activate_as(ol_hf_build *b, ol_hf_act act, ol_value *x);
 

@@ -51,6 +51,7 @@ olv_status ol_hf_act_parse(const char *name, ol_hf_act *out, olv_error *err) {
         {"gelu_new", OL_HF_GELU_TANH}, {"gelu_pytorch_tanh", OL_HF_GELU_TANH}, {"gelu_fast", OL_HF_GELU_TANH},
         {"gelu_tanh", OL_HF_GELU_TANH}, {"quick_gelu", OL_HF_QUICK_GELU}, {"relu", OL_HF_RELU},
         {"relu2", OL_HF_RELU2}, {"relu_squared", OL_HF_RELU2}, {"tanh", OL_HF_TANH}, {"sigmoid", OL_HF_SIGMOID},
+        {"xielu", OL_HF_XIELU},
     };
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
         if (strcmp(name, acts[i].name) == 0) {
@@ -60,7 +61,7 @@ olv_status ol_hf_act_parse(const char *name, ol_hf_act *out, olv_error *err) {
     }
     return ol_fail(err, OLV_UNSUPPORTED,
                    "key 'hidden_act': found '%.40s', expected silu, gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, relu, "
-                   "relu2, tanh or sigmoid", name);
+                   "relu2, tanh, sigmoid or xielu", name);
 }
 
 static olv_status read_act(const json_t *j, ol_hf_config *c, olv_error *err) {
@@ -93,7 +94,8 @@ static olv_status read_sizes(const json_t *j, ol_hf_config *c, olv_error *err) {
     }
     OL_TRY(ol_hf_int(j, context, 1, INT32_MAX, 2048, false, &c->context, err));
     int64_t factor = c->family->ffn_factor;
-    OL_TRY(ol_hf_int(j, inter, 1, MAX_WIDTH, factor * c->hidden, factor == 0, &c->intermediate, err));
+    bool dense = factor == 0 && !present(j, "moe_intermediate_size"); /* else there may be experts alone */
+    OL_TRY(ol_hf_int(j, inter, 1, MAX_WIDTH, factor * c->hidden, dense, &c->intermediate, err));
     if (!present(j, "head_dim") && c->hidden % c->n_heads != 0)
         return ol_fail(err, OLV_FORMAT, "key 'hidden_size': found %" PRId64 ", expected a multiple of the %" PRId64
                        " heads", c->hidden, c->n_heads);
@@ -133,9 +135,45 @@ static olv_status read_biases(const json_t *j, ol_hf_config *c, olv_error *err) 
     return OLV_OK;
 }
 
+/* An integer of one of the keys, or a list in which it is repeated for every layer. */
+static olv_status int_or_list(const json_t *j, const char *const *keys, int64_t min, int64_t max, int64_t *out,
+                              olv_error *err) {
+    for (const char *const *k = keys; *k; k++) {
+        const json_t *list = json_object_get(j, *k);
+        if (!json_is_array(list)) continue;
+        const json_t *first = json_array_get(list, 0);
+        json_int_t v = json_integer_value(first);
+        for (size_t i = 0; i < json_array_size(list); i++)
+            if (!json_equal(first, json_array_get(list, i)))
+                return ol_fail(err, OLV_UNSUPPORTED, "key '%s': entry %zu differs from the first, expected the same for all layers",
+                               *k, i);
+        if (!json_is_integer(first) || v < min || v > max)
+            return ol_fail(err, OLV_FORMAT, "key '%s': expected integers from %" PRId64 " to %" PRId64, *k, min, max);
+        *out = v;
+        return OLV_OK;
+    }
+    return ol_hf_int(j, keys, min, max, 0, true, out, err);
+}
+
+/* mlp_layer_types: "dense" or "sparse" for each layer. */
+static olv_status read_mlp_types(const json_t *j, ol_hf_config *c, olv_error *err) {
+    const json_t *types = json_object_get(j, "mlp_layer_types");
+    if (!types || json_is_null(types)) return OLV_OK;
+    if (!json_is_array(types) || json_array_size(types) < (size_t)c->n_layers)
+        return ol_fail(err, OLV_FORMAT, "key 'mlp_layer_types': expected a list of %" PRId64 " names", c->n_layers);
+    for (int64_t i = 0; i < c->n_layers; i++) {
+        const char *t = json_string_value(json_array_get(types, (size_t)i));
+        c->layers[i].experts = t && strcmp(t, "sparse") == 0;
+        if (!c->layers[i].experts && (!t || strcmp(t, "dense") != 0))
+            return ol_fail(err, OLV_UNSUPPORTED, "key 'mlp_layer_types': entry %" PRId64
+                           ": found '%.40s', expected dense or sparse", i, t ? t : "no text");
+    }
+    return OLV_OK;
+}
+
 static olv_status read_moe(const json_t *j, ol_hf_config *c, olv_error *err) {
-    static const char *const experts[] = {"num_local_experts", "num_experts", "n_routed_experts", NULL};
-    static const char *const top[] = {"num_experts_per_tok", NULL};
+    static const char *const experts[] = {"num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts", NULL};
+    static const char *const top[] = {"num_experts_per_tok", "moe_topk", "moe_k", NULL};
     static const char *const inter[] = {"moe_intermediate_size", NULL};
     static const char *const shared[] = {"shared_expert_intermediate_size", NULL};
     static const char *const group[] = {"n_group", NULL};
@@ -144,9 +182,9 @@ static olv_status read_moe(const json_t *j, ol_hf_config *c, olv_error *err) {
     ol_hf_moe *m = &c->moe;
     m->scale = 1;
     if (!c->names->router) return OLV_OK;
-    OL_TRY(ol_hf_int(j, experts, 0, 65536, 0, true, &m->n_experts, err));
+    OL_TRY(int_or_list(j, experts, 0, 65536, &m->n_experts, err));
     if (m->n_experts == 0) return OLV_OK; /* the dense sisters of a family say so */
-    OL_TRY(ol_hf_int(j, top, 1, m->n_experts, 0, true, &m->top_k, err));
+    OL_TRY(int_or_list(j, top, 1, m->n_experts, &m->top_k, err));
     OL_TRY(ol_hf_int(j, inter, 1, MAX_WIDTH, c->intermediate, false, &m->intermediate, err));
     OL_TRY(ol_hf_int(j, shared, 1, MAX_WIDTH, 0, false, &m->shared_intermediate, err));
     OL_TRY(ol_hf_int(j, group, 1, m->n_experts, 1, false, &m->n_group, err));
@@ -165,7 +203,7 @@ static olv_status read_moe(const json_t *j, ol_hf_config *c, olv_error *err) {
             return ol_fail(err, OLV_FORMAT, "key 'mlp_only_layers': entry %zu: expected a layer number", i);
         if (json_integer_value(v) < c->n_layers) c->layers[json_integer_value(v)].experts = false;
     }
-    return OLV_OK;
+    return read_mlp_types(j, c, err);
 }
 
 static olv_status read_latent(const json_t *j, ol_hf_config *c, olv_error *err) {
@@ -179,6 +217,7 @@ static olv_status read_latent(const json_t *j, ol_hf_config *c, olv_error *err) 
     OL_TRY(ol_hf_int(j, nope, 1, 65536, 0, true, &c->latent.nope_dim, err));
     OL_TRY(ol_hf_int(j, rope, 2, 65536, 0, true, &c->latent.rope_dim, err));
     OL_TRY(ol_hf_int(j, v_dim, 1, 65536, 0, true, &c->v_dim, err));
+    c->latent.eps = 1e-6; /* whatever the config says of the others */
     c->head_dim = c->latent.nope_dim + c->latent.rope_dim;
     c->n_kv_heads = c->n_heads;
     return OLV_OK;
@@ -196,7 +235,8 @@ static olv_status read_windows(const json_t *j, ol_hf_config *c, olv_error *err)
     if (rule == OL_HF_WINDOW_NONE) return OLV_OK;
     OL_TRY(ol_hf_int(j, size_keys, 0, INT32_MAX, 0, false, &window, err));
     int64_t def = strcmp(c->model_type, "gemma3_text") == 0 ? 6 : 4;
-    OL_TRY(ol_hf_int(j, pattern_keys, 1, MAX_LAYERS, def, false, &pattern, err));
+    pattern = def;
+    if (!json_is_array(types)) OL_TRY(ol_hf_int(j, pattern_keys, 0, MAX_LAYERS, def, false, &pattern, err));
     OL_TRY(ol_hf_int(j, from_keys, 0, MAX_LAYERS, 0, false, &from, err));
     OL_TRY(ol_json_bool(j, "use_sliding_window", false, &use, err));
     if (types && !json_is_null(types) && (!json_is_array(types) || json_array_size(types) < (size_t)c->n_layers))
@@ -212,8 +252,9 @@ static olv_status read_windows(const json_t *j, ol_hf_config *c, olv_error *err)
                                ": found '%.40s', expected full_attention or sliding_attention", i, t ? t : "no text");
         } else {
             l->sliding = rule == OL_HF_WINDOW_ALL || (rule == OL_HF_WINDOW_QWEN && use && i >= from) ||
-                         (rule == OL_HF_WINDOW_ALTERNATE && i % 2 == 0) ||
-                         (rule == OL_HF_WINDOW_PATTERN && (i + 1) % pattern != 0);
+                         (rule == OL_HF_WINDOW_FROM && i >= from) || (rule == OL_HF_WINDOW_ALTERNATE && i % 2 == 0) ||
+                         (rule == OL_HF_WINDOW_PATTERN_FIRST && pattern && i % pattern != 0) ||
+                         (rule == OL_HF_WINDOW_PATTERN && pattern && (i + 1) % pattern != 0);
         }
         if (rule == OL_HF_WINDOW_QWEN && !use) l->sliding = false;
         l->window = l->sliding ? window : 0;

@@ -7,10 +7,13 @@
 #include "formats/huggingface/family.h"
 
 typedef enum ol_hf_act {
-    OL_HF_SILU, OL_HF_GELU, OL_HF_GELU_TANH, OL_HF_QUICK_GELU, OL_HF_RELU, OL_HF_RELU2, OL_HF_TANH, OL_HF_SIGMOID
+    OL_HF_SILU, OL_HF_GELU, OL_HF_GELU_TANH, OL_HF_QUICK_GELU, OL_HF_RELU, OL_HF_RELU2, OL_HF_TANH, OL_HF_SIGMOID,
+    OL_HF_XIELU /* has parameters of its own */
 } ol_hf_act;
 
 typedef enum ol_hf_rope_mode { OL_HF_ROPE_PLAIN, OL_HF_ROPE_LONG, OL_HF_ROPE_DYNAMIC } ol_hf_rope_mode;
+
+#define OL_HF_MAX_ROPES 4
 
 /* One rotary embedding, ready for a RotaryTable. */
 typedef struct ol_hf_rope {
@@ -46,10 +49,13 @@ typedef struct ol_hf_moe {
     int64_t n_experts, top_k, intermediate, shared_intermediate, n_group, topk_group;
     bool normalize;      /* weights of the chosen ones sum to 1 */
     double scale, jitter; /* of the weights; sparsemixer's threshold */
+    double limit, alpha;  /* of experts_turned: (clamp(up) + 1) * gate * sigmoid(alpha * gate), gate limited from above */
+    double least_sum;     /* what weights are divided by at least when they are normalized */
 } ol_hf_moe;
 
 typedef struct ol_hf_latent { /* multi-head latent attention; kv_rank 0: not used */
     int64_t q_rank /* 0: plain q */, kv_rank, nope_dim, rope_dim;
+    double eps; /* of the norms of the compressed vectors */
 } ol_hf_latent;
 
 /* What a graph is built to give: scores of the next token, or, by encoder.h, one vector per row or per text. */
@@ -69,10 +75,11 @@ struct ol_hf_config {
     ol_hf_qkv qkv;
     bool gated, tied;
     bool qkv_bias, o_bias, mlp_bias; /* the file must have them; others are taken where the file has them */
+    bool attn_scale_by_layer; /* divided by the layer's number, from 1 */
     double attn_scale, attn_softcap, final_softcap;
     double embed_scale, residual_scale, logit_scale; /* multipliers, 1 when there are none */
     double alibi_max; /* largest bias exponent (8) */
-    ol_hf_rope ropes[2]; /* [1]: of the sliding layers where they differ */
+    ol_hf_rope ropes[OL_HF_MAX_ROPES]; /* [1]: of the sliding layers where they differ */
     int n_ropes;
     ol_hf_layer *layers;
     ol_hf_moe moe;
@@ -81,6 +88,9 @@ struct ol_hf_config {
     bool attn_gate;                    /* q's rows hold, head by head, q and a gate of the result */
     double gate_scale, down_scale;     /* multipliers in the MLP, 1 when there are none */
     double clip_qkv; /* 0: none */
+    /* Queries grow by 1 + beta * log(1 + floor(position / length)); beta 0: they do not. */
+    double query_growth;
+    int64_t query_growth_length;
     ol_hf_task task;
     const struct ol_hf_use *use; /* of OL_HF_EMBED (use.h) */
     int64_t embed_width;  /* of the tables of encoders; hidden when a projection does not follow */

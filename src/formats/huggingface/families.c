@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of model families. Names and defaults are those of the families' own configurations. */
 #include "base/error.h"
+#include "formats/huggingface/adjust.h"
 #include "formats/huggingface/config.h"
 #include "formats/huggingface/recurrent.h"
 #include "formats/huggingface/encoder.h"
@@ -27,7 +28,14 @@
     .e_up = "block_sparse_moe.experts.%d.w3", .e_down = "block_sparse_moe.experts.%d.w2",          \
     .e_all_gate_up = "mlp.experts.gate_up_proj", .e_all_down = "mlp.experts.down_proj"
 
+#define LATENT                                                                                     \
+    .q_a = "self_attn.q_a_proj", .q_a_norm = "self_attn.q_a_layernorm", .q_b = "self_attn.q_b_proj", \
+    .kv_a = "self_attn.kv_a_proj_with_mqa", .kv_a_norm = "self_attn.kv_a_layernorm", .kv_b = "self_attn.kv_b_proj"
+
 static const ol_hf_names llama = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, LLAMA_MLP, LLAMA_FUSED, LLAMA_QK_NORM};
+static const ol_hf_names stablelm = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, LLAMA_MLP,
+                                     .q_norm = "self_attn.q_layernorm.norms.%d",
+                                     .k_norm = "self_attn.k_layernorm.norms.%d"};
 static const ol_hf_names gemma2 = {LLAMA_ROOT, .attn_norm = "input_layernorm",
                                    .post_attn_norm = "post_attention_layernorm",
                                    .mlp_norm = "pre_feedforward_layernorm",
@@ -37,6 +45,7 @@ static const ol_hf_names olmo2 = {LLAMA_ROOT, .post_attn_norm = "post_attention_
 static const ol_hf_names glm4 = {LLAMA_ROOT, LLAMA_NORMS, .post_attn_norm = "post_self_attn_layernorm",
                                  .post_mlp_norm = "post_mlp_layernorm", LLAMA_ATTN, LLAMA_MLP, LLAMA_FUSED};
 static const ol_hf_names cohere = {LLAMA_ROOT, .attn_norm = "input_layernorm", LLAMA_ATTN, LLAMA_MLP, LLAMA_QK_NORM};
+static const ol_hf_names jais2 = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, LLAMA_UP_DOWN};
 static const ol_hf_names starcoder2 = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, .up = "mlp.c_fc", .down = "mlp.c_proj"};
 static const ol_hf_names phi = {LLAMA_BASE, .final_norm = "final_layernorm", .attn_norm = "input_layernorm", LLAMA_QKV,
                                 .o = "self_attn.dense", .q_norm = "self_attn.q_layernorm",
@@ -55,10 +64,67 @@ static const ol_hf_names deepseek = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, LLAMA_
                                      .shared_gate = "mlp.shared_experts.gate_proj",
                                      .shared_up = "mlp.shared_experts.up_proj",
                                      .shared_down = "mlp.shared_experts.down_proj",
-                                     .router_bias = "mlp.gate.e_score_correction_bias",
-                                     .q_a = "self_attn.q_a_proj", .q_a_norm = "self_attn.q_a_layernorm",
-                                     .q_b = "self_attn.q_b_proj", .kv_a = "self_attn.kv_a_proj_with_mqa",
-                                     .kv_a_norm = "self_attn.kv_a_layernorm", .kv_b = "self_attn.kv_b_proj"};
+                                     .router_bias = "mlp.gate.e_score_correction_bias", LATENT};
+#define LLAMA_SHARED                                                                               \
+    .shared_gate = "mlp.shared_experts.gate_proj", .shared_up = "mlp.shared_experts.up_proj",      \
+    .shared_down = "mlp.shared_experts.down_proj"
+static const ol_hf_names apertus = {LLAMA_ROOT, .attn_norm = "attention_layernorm", .mlp_norm = "feedforward_layernorm",
+                                    LLAMA_ATTN, LLAMA_UP_DOWN, LLAMA_QK_NORM};
+static const ol_hf_names ernie_moe = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, LLAMA_MLP, QWEN_EXPERTS, LLAMA_SHARED,
+                                      .router_bias = "mlp.moe_statics.e_score_correction_bias"};
+static const ol_hf_names exaone_moe = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, LLAMA_QK_NORM, LLAMA_MLP, QWEN_EXPERTS,
+                                       LLAMA_SHARED, .router_bias = "mlp.e_score_correction_bias"};
+static const ol_hf_names flex_olmo = {LLAMA_ROOT, .post_attn_norm = "post_attention_layernorm",
+                                      .post_mlp_norm = "post_feedforward_layernorm", LLAMA_ATTN, LLAMA_QK_NORM,
+                                      QWEN_EXPERTS};
+static const ol_hf_names glm_moe = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, LLAMA_QK_NORM, LLAMA_MLP, QWEN_EXPERTS,
+                                    LLAMA_SHARED, .router_bias = "mlp.gate.e_score_correction_bias"};
+static const ol_hf_names gpt_oss = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, .sinks = "self_attn.sinks",
+                                    .router = "mlp.router", .e_all_gate_up = "mlp.experts.gate_up_proj",
+                                    .e_all_down = "mlp.experts.down_proj"};
+static const ol_hf_names granite_swa = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, LLAMA_MLP, .sinks = "self_attn.sinks"};
+static const ol_hf_names granitemoe_swa = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, .sinks = "self_attn.sinks",
+                                           .router = "block_sparse_moe.router",
+                                           .e_all_gate_up = "block_sparse_moe.experts.gate_up_proj",
+                                           .e_all_down = "block_sparse_moe.experts.down_proj",
+                                           .shared_gate_up = "shared_mlp.input_linear",
+                                           .shared_down = "shared_mlp.output_linear"};
+static const ol_hf_names granitemoeshared = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN,
+                                             .router = "block_sparse_moe.router.layer",
+                                             .e_all_gate_up = "block_sparse_moe.input_linear.weight",
+                                             .e_all_down = "block_sparse_moe.output_linear.weight",
+                                             .shared_gate_up = "shared_mlp.input_linear",
+                                             .shared_down = "shared_mlp.output_linear"};
+#define HUNYUAN_QK_NORM .q_norm = "self_attn.query_layernorm", .k_norm = "self_attn.key_layernorm"
+static const ol_hf_names hunyuan = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, LLAMA_MLP, HUNYUAN_QK_NORM};
+static const ol_hf_names hunyuan_moe = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, HUNYUAN_QK_NORM, .router = "mlp.gate.wg",
+                                        .e_gate = "mlp.experts.%d.gate_proj", .e_up = "mlp.experts.%d.up_proj",
+                                        .e_down = "mlp.experts.%d.down_proj",
+                                        .shared_gate = "mlp.shared_mlp.gate_proj",
+                                        .shared_up = "mlp.shared_mlp.up_proj",
+                                        .shared_down = "mlp.shared_mlp.down_proj"};
+static const ol_hf_names hy_v3 = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, LLAMA_QK_NORM, LLAMA_MLP,
+                                  .router = "mlp.router.gate", .e_gate = "mlp.experts.%d.gate_proj",
+                                  .e_up = "mlp.experts.%d.up_proj", .e_down = "mlp.experts.%d.down_proj",
+                                  .shared_gate = "mlp.shared_mlp.gate_proj", .shared_up = "mlp.shared_mlp.up_proj",
+                                  .shared_down = "mlp.shared_mlp.down_proj", .router_bias = "mlp.expert_bias"};
+static const ol_hf_names hyperclovax = {LLAMA_ROOT, LLAMA_NORMS, .post_attn_norm = "post_norm1",
+                                        .post_mlp_norm = "post_norm2", LLAMA_ATTN, LLAMA_MLP};
+static const ol_hf_names kolibri1 = {LLAMA_ROOT, LLAMA_NORMS, .post_attn_norm = "post_attn_norm",
+                                     .post_mlp_norm = "post_ffn_norm", LLAMA_ATTN, LLAMA_QK_NORM, QWEN_EXPERTS,
+                                     LLAMA_SHARED, .router_bias = "moe.router.expert_bias"};
+static const ol_hf_names minimax = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, LLAMA_QK_NORM, MIXTRAL_EXPERTS,
+                                    .router_bias = "block_sparse_moe.e_score_correction_bias"};
+static const ol_hf_names nanochat = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, LLAMA_QK_NORM, .embed_norm = "norm",
+                                     .up = "mlp.fc1", .down = "mlp.fc2"};
+static const ol_hf_names sarvam_moe = {.base = "model.", .embed = "word_embeddings", .final_norm = "norm",
+                                       .layer = "layers.%d.", .head = "lm_head", LLAMA_NORMS,
+                                       .qkv = "attention.query_key_value", .o = "attention.dense",
+                                       .q_norm = "attention.query_layernorm", .k_norm = "attention.key_layernorm",
+                                       LLAMA_MLP, QWEN_EXPERTS, LLAMA_SHARED, .router_bias = "mlp.gate.expert_bias"};
+static const ol_hf_names vaultgemma = {LLAMA_ROOT, .attn_norm = "input_layernorm",
+                                       .mlp_norm = "pre_feedforward_layernorm", LLAMA_ATTN, LLAMA_MLP};
+static const ol_hf_names youtu = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, LLAMA_MLP, LATENT};
 static const ol_hf_names granitemoe = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, .router = "block_sparse_moe.router.layer",
                                        .e_all_gate_up = "block_sparse_moe.input_linear.weight",
                                        .e_all_down = "block_sparse_moe.output_linear.weight"};
@@ -149,17 +215,8 @@ static olv_status gemma_adjust(ol_hf_config *c, const json_t *j, olv_error *err)
 
 static olv_status gemma3_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
     c->qk_norm = OL_HF_QK_HEAD;
+    c->attn_softcap = 0; /* a key of gemma2's that its successor keeps, and does not read */
     return gemma_adjust(c, j, err);
-}
-
-static olv_status granite_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
-    double div;
-    OL_TRY(ol_hf_real(j, "embedding_multiplier", 1e-9, 1e9, 1, &c->embed_scale, err));
-    OL_TRY(ol_hf_real(j, "attention_multiplier", 1e-9, 1e9, 1, &c->attn_scale, err));
-    OL_TRY(ol_hf_real(j, "residual_multiplier", 1e-9, 1e9, 1, &c->residual_scale, err));
-    OL_TRY(ol_hf_real(j, "logits_scaling", 1e-9, 1e9, 1, &div, err));
-    c->logit_scale = 1 / div;
-    return OLV_OK;
 }
 
 static olv_status minicpm_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
@@ -198,7 +255,7 @@ static olv_status stablelm_adjust(ol_hf_config *c, const json_t *j, olv_error *e
     bool parallel, norm;
     OL_TRY(ol_json_bool(j, "use_parallel_residual", false, &parallel, err));
     OL_TRY(ol_json_bool(j, "qk_layernorm", false, &norm, err));
-    if (norm) return ol_fail(err, OLV_UNSUPPORTED, "key 'qk_layernorm': found true, expected false for stablelm");
+    if (norm) c->qk_norm = OL_HF_QK_HEAD_EACH;
     if (parallel) c->residual = OL_HF_PARALLEL;
     return ol_json_bool(j, "use_qkv_bias", false, &c->qkv_bias, err);
 }
@@ -208,6 +265,13 @@ static olv_status neox_adjust(ol_hf_config *c, const json_t *j, olv_error *err) 
     OL_TRY(ol_json_bool(j, "use_parallel_residual", true, &parallel, err));
     if (!parallel) c->residual = OL_HF_SEQUENTIAL;
     c->n_kv_heads = c->n_heads;
+    return OLV_OK;
+}
+
+static olv_status bloom_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
+    bool after;
+    OL_TRY(ol_json_bool(j, "apply_residual_connection_post_layernorm", false, &after, err));
+    if (after) c->residual = OL_HF_FROM_NORM;
     return OLV_OK;
 }
 
@@ -225,13 +289,10 @@ static olv_status opt_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
 }
 
 static olv_status gpt2_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
-    bool scaled, by_layer;
+    bool scaled;
     OL_TRY(ol_json_bool(j, "scale_attn_weights", true, &scaled, err));
-    OL_TRY(ol_json_bool(j, "scale_attn_by_inverse_layer_idx", false, &by_layer, err));
-    if (by_layer)
-        return ol_fail(err, OLV_UNSUPPORTED, "key 'scale_attn_by_inverse_layer_idx': found true, expected false");
     if (!scaled) c->attn_scale = 1;
-    return OLV_OK;
+    return ol_json_bool(j, "scale_attn_by_inverse_layer_idx", false, &c->attn_scale_by_layer, err);
 }
 
 static olv_status bigcode_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
@@ -239,7 +300,7 @@ static olv_status bigcode_adjust(ol_hf_config *c, const json_t *j, olv_error *er
     OL_TRY(ol_json_bool(j, "multi_query", true, &multi_query, err));
     c->n_kv_heads = multi_query ? 1 : c->n_heads;
     c->qkv = OL_HF_QKV_GROUPS; /* with one key head groups are plain concatenation */
-    return OLV_OK;
+    return gpt2_adjust(c, j, err);
 }
 
 /* attention_types: [[["global", "local"], 6]] */
@@ -309,13 +370,9 @@ static olv_status mpt_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
     return OLV_OK;
 }
 
-static olv_status olmo_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
-    return ol_hf_real(j, "clip_qkv", 0, 1e9, 0, &c->clip_qkv, err);
-}
-
 static olv_status olmoe_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
     c->moe.intermediate = c->intermediate;
-    return olmo_adjust(c, j, err);
+    return ol_hf_adjust_olmo(c, j, err);
 }
 
 static olv_status qwen2_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
@@ -340,15 +397,6 @@ static olv_status smollm3_adjust(ol_hf_config *c, const json_t *j, olv_error *er
     return OLV_OK;
 }
 
-static olv_status exaone4_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
-    static const char *const keys[] = {"sliding_window", NULL};
-    int64_t window; /* rotation everywhere unless the model mixes kinds of layers */
-    OL_TRY(ol_hf_int(j, keys, 0, INT32_MAX, 0, false, &window, err));
-    for (int64_t i = 0; window && i < c->n_layers; i++)
-        if (!c->layers[i].sliding) c->layers[i].rope = -1;
-    return OLV_OK;
-}
-
 static olv_status phimoe_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
     c->moe.intermediate = c->intermediate;
     return ol_hf_real(j, "router_jitter_noise", 0, 1, 0.01, &c->moe.jitter, err);
@@ -362,52 +410,17 @@ static olv_status mixtral_adjust(ol_hf_config *c, const json_t *j, olv_error *er
     return OLV_OK;
 }
 
-static olv_status granitemoe_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
-    c->moe.intermediate = c->intermediate;
-    return granite_adjust(c, j, err);
-}
-
-static olv_status deepseek_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
-    static const char *const first_keys[] = {"first_k_dense_replace", NULL};
-    static const char *const freq_keys[] = {"moe_layer_freq", NULL};
-    static const char *const shared_keys[] = {"n_shared_experts", NULL};
-    int64_t first, freq, shared;
-    OL_TRY(ol_hf_int(j, first_keys, 0, INT32_MAX, 0, false, &first, err));
-    OL_TRY(ol_hf_int(j, freq_keys, 1, INT32_MAX, 1, false, &freq, err));
-    OL_TRY(ol_hf_int(j, shared_keys, 0, 1024, 0, false, &shared, err));
-    OL_TRY(ol_hf_real(j, "routed_scaling_factor", 1e-9, 1e9, 1, &c->moe.scale, err));
-    c->moe.shared_intermediate = shared * c->moe.intermediate;
-    for (int64_t i = 0; i < c->n_layers; i++) c->layers[i].experts = c->moe.n_experts && i >= first && i % freq == 0;
-    if (c->family->router == OL_HF_ROUTE_GROUPS_MAX) {
-        const char *method;
-        OL_TRY(ol_json_string(j, "topk_method", "greedy", &method, err));
-        if (strcmp(method, "greedy") == 0) c->moe.n_group = 1;
-        c->moe.normalize = false;
-    }
-    bool pairs; /* adjacent values rotate together, unless the config says otherwise */
-    OL_TRY(ol_json_bool(j, "rope_interleave", true, &pairs, err));
-    c->position = pairs ? OL_HF_ROPE_INTERLEAVED : OL_HF_ROPE;
-    const json_t *r = json_object_get(j, "rope_parameters");
-    if (!json_is_object(r)) r = json_object_get(j, "rope_scaling");
-    double all, factor; /* yarn's temperature goes into the scale of attention */
-    OL_TRY(ol_hf_real(r, "mscale_all_dim", 0, 1e6, 0, &all, err));
-    OL_TRY(ol_hf_real(r, "factor", 1e-6, 1e9, 1, &factor, err));
-    if (all > 0 && factor > 1) {
-        double m = 0.1 * all * log(factor) + 1;
-        c->attn_scale *= m * m;
-    }
-    return OLV_OK;
-}
-
 /* ---- the table, by name ---- */
 
 #define RMS_GATED .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-6
 #define LAYER_PLAIN_MLP .norm = OL_HF_LAYER, .eps = 1e-5
 static const ol_hf_family families[] = {
+    {.model_type = "apertus", .names = &apertus, .norm = OL_HF_RMS, .act = "xielu", .eps = 1e-5, .theta = 12000000,
+     .untied = true, .qk_norm = OL_HF_QK_HEAD},
     {.model_type = "arcee", .names = &llama, .norm = OL_HF_RMS, .act = "relu2", .eps = 1e-5, .untied = true},
     {.model_type = "bamba", .names = &falcon_h1, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5, .untied = true,
      .partial = 0.5, .adjust = ol_hf_bamba_adjust},
-    {.model_type = "bloom", .names = &bloom, LAYER_PLAIN_MLP, .qkv = OL_HF_QKV_GROUPS, .position = OL_HF_ALIBI,
+    {.model_type = "bloom", .names = &bloom, LAYER_PLAIN_MLP, .adjust = bloom_adjust, .qkv = OL_HF_QKV_GROUPS, .position = OL_HF_ALIBI,
      .act = "gelu_pytorch_tanh", .ffn_factor = 4},
     {.model_type = "cohere", .names = &cohere, .norm = OL_HF_LAYER, .gated = true, .act = "silu", .eps = 1e-5,
      .residual = OL_HF_PARALLEL, .position = OL_HF_ROPE_INTERLEAVED, .qk_norm_layer = true, .adjust = cohere_adjust},
@@ -415,13 +428,67 @@ static const ol_hf_family families[] = {
      .residual = OL_HF_PARALLEL, .position = OL_HF_ROPE_INTERLEAVED, .qk_norm_layer = true,
      .window = OL_HF_WINDOW_PATTERN, .rope_window_only = true, .adjust = cohere_adjust},
     {.model_type = "deepseek_v2", .names = &deepseek, RMS_GATED, .untied = true,
-     .router = OL_HF_ROUTE_GROUPS_MAX, .adjust = deepseek_adjust},
+     .router = OL_HF_ROUTE_GROUPS_MAX, .adjust = ol_hf_adjust_deepseek},
     {.model_type = "deepseek_v3", .names = &deepseek, RMS_GATED, .untied = true, .router = OL_HF_ROUTE_SIGMOID,
-     .adjust = deepseek_adjust},
+     .adjust = ol_hf_adjust_deepseek},
+    {.model_type = "cwm", .names = &llama, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5,
+     .theta = 1000000, .untied = true, .window = OL_HF_WINDOW_PATTERN_FIRST},
+    {.model_type = "dots1", .names = &glm_moe, RMS_GATED, .untied = true, .qk_norm = OL_HF_QK_HEAD,
+     .window = OL_HF_WINDOW_FROM, .router = OL_HF_ROUTE_SIGMOID, .adjust = ol_hf_adjust_experts},
+    {.model_type = "ernie4_5_moe", .names = &ernie_moe, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5,
+     .position = OL_HF_ROPE_INTERLEAVED, .theta = 500000, .adjust = ol_hf_adjust_ernie_moe},
+    {.model_type = "exaone_moe", .names = &exaone_moe, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5,
+     .untied = true, .qk_norm = OL_HF_QK_HEAD, .window = OL_HF_WINDOW_PATTERN, .router = OL_HF_ROUTE_SIGMOID,
+     .adjust = ol_hf_adjust_exaone_moe},
+    {.model_type = "flex_olmo", .names = &flex_olmo, RMS_GATED, .theta = 500000, .untied = true,
+     .qk_norm = OL_HF_QK_ROW, .adjust = ol_hf_adjust_flex_olmo},
+    {.model_type = "glm4_moe", .names = &glm_moe, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5,
+     .partial = 0.5, .untied = true, .router = OL_HF_ROUTE_SIGMOID, .adjust = ol_hf_adjust_glm_moe},
+    {.model_type = "glm4_moe_lite", .names = &deepseek, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5,
+     .untied = true, .router = OL_HF_ROUTE_SIGMOID, .adjust = ol_hf_adjust_deepseek},
+    {.model_type = "gpt_oss", .names = &gpt_oss, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5,
+     .theta = 150000, .untied = true, .window = OL_HF_WINDOW_ALTERNATE, .router = OL_HF_ROUTE_TOPK_SOFTMAX,
+     .experts_turned = true, .adjust = ol_hf_adjust_gpt_oss},
+    {.model_type = "granite_swa", .names = &granite_swa, RMS_GATED, .untied = true,
+     .window = OL_HF_WINDOW_PATTERN_FIRST, .adjust = ol_hf_adjust_granite},
+    {.model_type = "granitemoe_swa", .names = &granitemoe_swa, RMS_GATED, .untied = true,
+     .window = OL_HF_WINDOW_PATTERN_FIRST, .router = OL_HF_ROUTE_TOPK_SOFTMAX, .adjust = ol_hf_adjust_granite_moe},
+    {.model_type = "granitemoeshared", .names = &granitemoeshared, RMS_GATED, .untied = true,
+     .router = OL_HF_ROUTE_TOPK_SOFTMAX, .adjust = ol_hf_adjust_granite_moe},
+    {.model_type = "hunyuan_v1_dense", .names = &hunyuan, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5,
+     .untied = true, .qk_norm = OL_HF_QK_HEAD_AFTER},
+    {.model_type = "hunyuan_v1_moe", .names = &hunyuan_moe, .norm = OL_HF_RMS, .gated = true, .act = "silu",
+     .eps = 1e-5, .untied = true, .qk_norm = OL_HF_QK_HEAD_AFTER, .adjust = ol_hf_adjust_hunyuan_moe},
+    {.model_type = "hy_v3", .names = &hy_v3, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5,
+     .theta = 11158840, .untied = true, .qk_norm = OL_HF_QK_HEAD, .router = OL_HF_ROUTE_SIGMOID,
+     .adjust = ol_hf_adjust_experts},
+    {.model_type = "hyperclovax", .names = &hyperclovax, RMS_GATED, .untied = true, .adjust = ol_hf_adjust_hyperclovax},
+    {.model_type = "iquestcoder", .names = &llama, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5,
+     .untied = true},
+    {.model_type = "jais2", .names = &jais2, LAYER_PLAIN_MLP, .act = "relu2", .theta = 500000, .untied = true},
+    {.model_type = "kolibri1", .names = &kolibri1, RMS_GATED, .untied = true, .qk_norm = OL_HF_QK_HEAD,
+     .window = OL_HF_WINDOW_PATTERN, .router = OL_HF_ROUTE_TOPK_SIGMOID, .adjust = ol_hf_adjust_exaone},
+    {.model_type = "mellum", .names = &qwen_moe, RMS_GATED, .theta = 500000, .untied = true,
+     .qk_norm = OL_HF_QK_HEAD, .window = OL_HF_WINDOW_PATTERN},
+    {.model_type = "minimax_m2", .names = &minimax, RMS_GATED, .theta = 5000000, .untied = true,
+     .qk_norm = OL_HF_QK_ROW, .router = OL_HF_ROUTE_SIGMOID, .adjust = ol_hf_adjust_minimax},
+    {.model_type = "ministral3", .names = &llama, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5,
+     .untied = true, .window = OL_HF_WINDOW_ALL, .adjust = ol_hf_adjust_ministral3},
+    {.model_type = "nanochat", .names = &nanochat, .norm = OL_HF_RMS_PLAIN, .act = "relu2", .eps = 1e-6,
+     .untied = true, .qk_norm = OL_HF_QK_HEAD_AFTER, .rope_backwards = true},
+    {.model_type = "sarvam_mla", .names = &deepseek, RMS_GATED, .untied = true, .router = OL_HF_ROUTE_SIGMOID,
+     .adjust = ol_hf_adjust_deepseek},
+    {.model_type = "sarvam_moe", .names = &sarvam_moe, RMS_GATED, .theta = 8000000, .untied = true,
+     .qk_norm = OL_HF_QK_HEAD, .router = OL_HF_ROUTE_SIGMOID, .adjust = ol_hf_adjust_glm_moe},
+    {.model_type = "solar_open", .names = &glm_moe, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5,
+     .theta = 1000000, .untied = true, .router = OL_HF_ROUTE_SIGMOID, .adjust = ol_hf_adjust_experts},
+    {.model_type = "vaultgemma", .names = &vaultgemma, .norm = OL_HF_RMS_PLUS_ONE, .gated = true,
+     .act = "gelu_pytorch_tanh", .eps = 1e-6, .window = OL_HF_WINDOW_ALTERNATE, .adjust = gemma_adjust},
+    {.model_type = "youtu", .names = &youtu, RMS_GATED, .adjust = ol_hf_adjust_deepseek},
     {.model_type = "ernie4_5", .names = &llama, RMS_GATED, .position = OL_HF_ROPE_INTERLEAVED, .theta = 500000},
     {.model_type = "exaone", .names = &exaone, RMS_GATED, .untied = true},
     {.model_type = "exaone4", .names = &olmo2, RMS_GATED, .untied = true, .qk_norm = OL_HF_QK_HEAD,
-     .window = OL_HF_WINDOW_PATTERN, .adjust = exaone4_adjust},
+     .window = OL_HF_WINDOW_PATTERN, .adjust = ol_hf_adjust_exaone},
     {.model_type = "falcon", .names = &falcon, LAYER_PLAIN_MLP, .act = "gelu", .ffn_factor = 4, .adjust = falcon_adjust},
     {.model_type = "falcon_h1", .names = &falcon_h1, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5,
      .untied = true, .adjust = ol_hf_falcon_h1_adjust},
@@ -447,9 +514,9 @@ static const ol_hf_family families[] = {
      .qkv = OL_HF_QKV_GROUPS, .act = "gelu", .partial = 0.25, .untied = true, .adjust = neox_adjust},
     {.model_type = "gptj", .names = &gptj, LAYER_PLAIN_MLP, .residual = OL_HF_PARALLEL,
      .position = OL_HF_ROPE_INTERLEAVED, .act = "gelu_new", .ffn_factor = 4, .untied = true},
-    {.model_type = "granite", .names = &llama, RMS_GATED, .untied = true, .adjust = granite_adjust},
+    {.model_type = "granite", .names = &llama, RMS_GATED, .untied = true, .adjust = ol_hf_adjust_granite},
     {.model_type = "granitemoe", .names = &granitemoe, RMS_GATED, .untied = true, .router = OL_HF_ROUTE_TOPK_SOFTMAX,
-     .adjust = granitemoe_adjust},
+     .adjust = ol_hf_adjust_granite_moe},
     {.model_type = "granitemoehybrid", .names = &granite_hybrid, RMS_GATED, .untied = true,
      .router = OL_HF_ROUTE_TOPK_SOFTMAX, .adjust = ol_hf_granite_hybrid_adjust},
     {.model_type = "helium", .names = &llama, RMS_GATED, .position = OL_HF_ROPE_INTERLEAVED, .theta = 100000,
@@ -475,11 +542,11 @@ static const ol_hf_family families[] = {
     {.model_type = "nemotron", .names = &llama, .norm = OL_HF_LAYER_PLUS_ONE, .act = "relu2", .eps = 1e-5,
      .partial = 0.5, .untied = true},
     {.model_type = "olmo", .names = &llama, .norm = OL_HF_LAYER_PLAIN, .gated = true, .act = "silu", .eps = 1e-5,
-     .untied = true, .adjust = olmo_adjust},
+     .untied = true, .adjust = ol_hf_adjust_olmo},
     {.model_type = "olmo2", .names = &olmo2, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5,
      .untied = true, .qk_norm = OL_HF_QK_ROW},
     {.model_type = "olmo3", .names = &olmo2, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5,
-     .untied = true, .qk_norm = OL_HF_QK_ROW, .window = OL_HF_WINDOW_PATTERN},
+     .untied = true, .qk_norm = OL_HF_QK_ROW, .window = OL_HF_WINDOW_PATTERN, .rope_scaled_full_only = true},
     {.model_type = "olmoe", .names = &qwen_moe, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5,
      .untied = true, .qk_norm = OL_HF_QK_ROW, .adjust = olmoe_adjust},
     {.model_type = "opt", .names = &opt, LAYER_PLAIN_MLP, .position = OL_HF_LEARNED, .position_offset = 2, .act = "relu",
@@ -512,7 +579,7 @@ static const ol_hf_family families[] = {
     {.model_type = "seed_oss", .names = &llama, RMS_GATED, .untied = true},
     {.model_type = "smollm3", .names = &llama, RMS_GATED, .theta = 2000000, .window = OL_HF_WINDOW_QWEN,
      .adjust = smollm3_adjust},
-    {.model_type = "stablelm", .names = &llama, .norm = OL_HF_LAYER, .gated = true, .act = "silu", .eps = 1e-5,
+    {.model_type = "stablelm", .names = &stablelm, .qk_norm_layer = true, .norm = OL_HF_LAYER, .gated = true, .act = "silu", .eps = 1e-5,
      .partial = 0.25, .untied = true, .adjust = stablelm_adjust},
     {.model_type = "starcoder2", .names = &starcoder2, LAYER_PLAIN_MLP, .act = "gelu_pytorch_tanh",
      .window = OL_HF_WINDOW_ALL},

@@ -24,12 +24,14 @@ typedef struct ol_hf_names {
     const char *shared_gate, *shared_up, *shared_down, *shared_router, *router_bias /* full name */;
     const char *mixer; /* start of the names in a recurrent layer (recurrent.h) */
     const char *shared_gate_up; /* of the shared expert, one below the other */
+    const char *sinks; /* one score per head that takes its share of attention and gives nothing (no ".weight") */
     const char *q_a, *q_a_norm, *q_b, *kv_a, *kv_a_norm, *kv_b; /* latent attention */
 } ol_hf_names;
 
 typedef enum ol_hf_norm {
     OL_HF_RMS,
     OL_HF_RMS_PLUS_ONE, /* multiplies by 1 + w */
+    OL_HF_RMS_PLAIN,    /* no weight; any part's name says that there is a norm */
     OL_HF_LAYER,        /* mean and variance; weight, and bias where the file has one */
     OL_HF_LAYER_PLUS_ONE,
     OL_HF_LAYER_PLAIN   /* neither weight nor bias */
@@ -39,6 +41,7 @@ typedef enum ol_hf_residual {
     OL_HF_SEQUENTIAL,
     OL_HF_PARALLEL,          /* x + attn(norm(x)) + mlp(norm(x)), one norm */
     OL_HF_PARALLEL_TWO_NORMS, /* the same with a norm each */
+    OL_HF_FROM_NORM,         /* h + attn(h), h = norm(x); the same with the mlp */
     OL_HF_POST_NORM          /* norm(x + attn(x)), norm(x + mlp(x)) */
 } ol_hf_residual;
 
@@ -58,7 +61,7 @@ typedef enum ol_hf_position {
 typedef enum ol_hf_qk_norm {
     OL_HF_QK_NONE,
     OL_HF_QK_HEAD,      /* over each head, one weight vector of head_dim */
-    OL_HF_QK_HEAD_EACH, /* over each head, a weight for every head */
+    OL_HF_QK_HEAD_EACH, /* over each head, a weight for every head: one tensor, or one a head where the name has %d */
     OL_HF_QK_ROW,       /* over all heads at once */
     OL_HF_QK_HEAD_AFTER /* over each head, after the rotation */
 } ol_hf_qk_norm;
@@ -67,13 +70,16 @@ typedef enum ol_hf_window {
     OL_HF_WINDOW_NONE,
     OL_HF_WINDOW_ALL,       /* sliding_window, when given, in every layer */
     OL_HF_WINDOW_QWEN,      /* with use_sliding_window, from layer max_window_layers on */
+    OL_HF_WINDOW_FROM,      /* from layer max_window_layers on */
     OL_HF_WINDOW_ALTERNATE, /* even layers */
-    OL_HF_WINDOW_PATTERN    /* all but every n-th (sliding_window_pattern) */
+    OL_HF_WINDOW_PATTERN,   /* all but every n-th (sliding_window_pattern) */
+    OL_HF_WINDOW_PATTERN_FIRST /* all but every n-th, of which the first is one */
 } ol_hf_window;
 
 typedef enum ol_hf_router {
     OL_HF_ROUTE_SOFTMAX_TOPK, /* softmax over all experts, then the best; renormalized as config says */
     OL_HF_ROUTE_TOPK_SOFTMAX, /* the best, then softmax over them */
+    OL_HF_ROUTE_TOPK_SIGMOID, /* the best, then the sigmoid of each */
     OL_HF_ROUTE_SIGMOID,      /* deepseek v3: sigmoid, correction bias, groups */
     OL_HF_ROUTE_GROUPS_MAX,   /* deepseek v2: softmax, groups by their best expert */
     OL_HF_ROUTE_SPARSEMIXER   /* phimoe */
@@ -95,6 +101,9 @@ typedef struct ol_hf_family {
     bool untied;     /* the head is a tensor of its own when config.json does not say */
     bool qk_norm_layer; /* q and k norms are of the layer kind */
     bool rope_full_only, rope_window_only; /* rotation only in layers without, or with, a window */
+    bool rope_backwards; /* angles are negative */
+    bool experts_turned; /* joint tensors are [E, H, 2I] and [E, I, H], gates and ups take turns, and there are biases */
+    bool rope_scaled_full_only; /* rope_scaling, when given for all layers, is for those without a window */
     int position_offset; /* added to the position before the table is read (opt: 2) */
     double eps, theta, partial; /* defaults; 0 = 1e-5, 10000, 1 */
     bool up_first;              /* the fused gate_up holds up, then gate */

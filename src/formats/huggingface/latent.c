@@ -62,7 +62,8 @@ static ol_value *queries(ol_hf_build *b, ol_value *h) {
     const char *part = c->names->q;
     int64_t k = c->hidden;
     if (l->q_rank) {
-        h = ol_hf_norm_of(b, ol_hf_linear(b, h, c->names->q_a, l->q_rank, k, false), c->names->q_a_norm, l->q_rank);
+        h = ol_hf_linear(b, h, c->names->q_a, l->q_rank, k, false);
+        h = ol_hf_norm_with(b, h, c->names->q_a_norm, l->q_rank, l->eps);
         part = c->names->q_b;
         k = l->q_rank;
     }
@@ -86,7 +87,8 @@ ol_value *ol_hf_latent_attention(ol_hf_build *b, ol_value *h) {
     const ol_hf_latent *l = &c->latent;
     int64_t stride = l->nope_dim + c->v_dim;
     ol_value *q = queries(b, h);
-    ol_value *kv = ol_hf_norm_of(b, compressed(b, h, "latent", 0, l->kv_rank), c->names->kv_a_norm, l->kv_rank);
+    ol_value *kv = compressed(b, h, "latent", 0, l->kv_rank);
+    kv = ol_hf_norm_with(b, kv, c->names->kv_a_norm, l->kv_rank, l->eps);
     ol_value *rope = ol_hf_rotate(b, compressed(b, h, "rope", l->kv_rank, l->rope_dim), 1);
     ol_value *wk = head_rows(b, c->names->kv_b, "k", l->kv_rank, stride, 0, l->nope_dim, 0, 0);
     ol_value *wv = head_rows(b, c->names->kv_b, "v", l->kv_rank, stride, l->nope_dim, c->v_dim, 0, 0);

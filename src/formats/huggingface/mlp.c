@@ -130,6 +130,13 @@ static ol_value *sparse_mixer(ol_hf_build *b, ol_value *scores, ol_value **chose
     return ol_hf_node(b, "", "Concat", weights, 2, 1, &axis, 1, NULL);
 }
 
+/* Scores by which experts are chosen, but not weighed: with the bias of the file. */
+static ol_value *corrected(ol_hf_build *b, ol_value *scores) {
+    int64_t n = b->c->moe.n_experts;
+    float *bias = ol_hf_vector(b, b->c->names->router_bias, "", n, 0, false);
+    return bias ? ol_hf_op2(b, "Add", scores, ol_hf_vector_value(b, NULL, bias, n)) : scores;
+}
+
 /* Scores → weights and indices of the chosen experts, both [T, A]. */
 static ol_value *route(ol_hf_build *b, ol_value *scores, ol_value **chosen) {
     const ol_hf_moe *m = &b->c->moe;
@@ -137,18 +144,27 @@ static ol_value *route(ol_hf_build *b, ol_value *scores, ol_value **chosen) {
     switch (b->c->family->router) {
     case OL_HF_ROUTE_SPARSEMIXER: return sparse_mixer(b, scores, chosen);
     case OL_HF_ROUTE_TOPK_SOFTMAX: return softmax(b, top_k(b, scores, m->top_k, chosen));
-    case OL_HF_ROUTE_SOFTMAX_TOPK: w = top_k(b, softmax(b, scores), m->top_k, chosen); break;
+    case OL_HF_ROUTE_SOFTMAX_TOPK:
+        p = softmax(b, scores);
+        w = top_k(b, corrected(b, p), m->top_k, chosen);
+        if (b->c->names->router_bias) w = gather_elements(b, p, *chosen);
+        break;
+    case OL_HF_ROUTE_TOPK_SIGMOID:
+        top_k(b, corrected(b, scores), m->top_k, chosen);
+        w = ol_hf_op1(b, "Sigmoid", gather_elements(b, scores, *chosen));
+        break;
     case OL_HF_ROUTE_GROUPS_MAX: w = top_k(b, limit_groups(b, softmax(b, scores), 1, 0), m->top_k, chosen); break;
-    case OL_HF_ROUTE_SIGMOID: {
+    case OL_HF_ROUTE_SIGMOID:
         p = ol_hf_op1(b, "Sigmoid", scores);
-        float *bias = ol_hf_vector(b, b->c->names->router_bias, "", m->n_experts, 0, false);
-        ol_value *choice = bias ? ol_hf_op2(b, "Add", p, ol_hf_vector_value(b, NULL, bias, m->n_experts)) : p;
-        top_k(b, limit_groups(b, choice, 2, -1e30), m->top_k, chosen);
+        top_k(b, limit_groups(b, corrected(b, p), 2, -1e30), m->top_k, chosen);
         w = gather_elements(b, p, *chosen);
         break;
     }
+    if (m->normalize) {
+        ol_value *sum = reduce(b, "ReduceSum", w, 1, true);
+        if (m->least_sum > 0) sum = ol_hf_op2(b, "Max", sum, ol_hf_scalar(b, m->least_sum));
+        w = ol_hf_op2(b, "Div", w, sum);
     }
-    if (m->normalize) w = ol_hf_op2(b, "Div", w, reduce(b, "ReduceSum", w, 1, true));
     return ol_hf_scale(b, w, m->scale);
 }
 
@@ -198,6 +214,90 @@ static ol_value *expert_linear(ol_hf_build *b, ol_value *x, ol_value *w, ol_valu
     return ol_hf_node(b, "olivine", "ExpertLinear", in, 3, 1, NULL, 0, NULL);
 }
 
+/* Joint weights of all experts, [E, K, N] as the file has them, as [E, N, K]. */
+static ol_value *turned_weights(ol_hf_build *b, const char *all, int64_t n, int64_t k) {
+    int64_t e = b->c->moe.n_experts;
+    const ol_st_tensor *t = ol_hf_find(b, all, "");
+    ol_const *raw = NULL, *flat = NULL, *joined = NULL, *shaped = NULL, **parts = NULL;
+    if (!t || t->rank != 3 || t->dims[0] != e || t->dims[1] != k || t->dims[2] != n) {
+        ol_hf_build_fail(b, t ? OLV_SHAPE : OLV_NOT_FOUND, "layer %d: tensor '%s': expected shape [%lld,%lld,%lld]", b->layer,
+                         all, (long long)e, (long long)k, (long long)n);
+        return NULL;
+    }
+    if (ol_hf_const(b, t, &raw) == OLV_OK) flat = ol_const_reshape(raw, 2, (const int64_t[]){e * k, n}, &b->error);
+    if (flat) parts = ol_calloc((size_t)e, sizeof *parts);
+    bool ok = parts != NULL;
+    for (int64_t i = 0; i < e && ok; i++) {
+        ol_const *one = ol_const_slice_rows(flat, i * k, k, &b->error);
+        parts[i] = one ? ol_const_transpose(one, &b->error) : NULL;
+        ol_const_release(one);
+        ok = parts[i] != NULL;
+    }
+    if (ok) joined = ol_const_concat_rows(parts, (int)e, &b->error);
+    if (joined) shaped = ol_const_reshape(joined, 3, (const int64_t[]){e, n, k}, &b->error);
+    if (!shaped) ol_hf_build_fail(b, OLV_NOMEM, "tensor '%s': no view of its experts", all);
+    for (int64_t i = 0; parts && i < e; i++) ol_const_release(parts[i]);
+    ol_const_release(joined);
+    ol_const_release(flat);
+    ol_const_release(raw);
+    ol_free(parts);
+    return ol_hf_constant(b, t->name.ptr, shaped);
+}
+
+/* One of the two products of experts_turned: quantized experts stand as PART.weight [E * N, K]. */
+static ol_value *turned_linear(ol_hf_build *b, ol_value *x, const char *all, int64_t n, int64_t k, ol_value *chosen) {
+    int64_t e = b->c->moe.n_experts;
+    ol_value *w = NULL;
+    const ol_st_tensor *rows = ol_hf_find(b, all, ".weight"), *tb = ol_hf_find(b, all, "_bias");
+    if (rows && !b->failed) {
+        ol_const *flat = ol_hf_weight(b, all, e * n, k);
+        ol_const *shaped = flat ? ol_const_reshape(flat, 3, (const int64_t[]){e, n, k}, &b->error) : NULL;
+        if (flat && !shaped) ol_hf_build_fail(b, OLV_NOMEM, "tensor '%s': no view of its experts", all);
+        ol_const_release(flat);
+        w = ol_hf_constant(b, rows->name.ptr, shaped);
+    } else {
+        w = turned_weights(b, all, n, k);
+    }
+    ol_value *bias = ol_hf_vector_value(b, tb ? tb->name.ptr : NULL, ol_hf_vector(b, all, "_bias", e * n, 0, true), e * n);
+    ol_value *in[] = {x, w, chosen, bias};
+    return ol_hf_node(b, "olivine", "ExpertLinear", in, 4, 1, NULL, 0, NULL);
+}
+
+/* Every other value of the last dimension [T, A, 2I], from `first` on. */
+static ol_value *every_other(ol_hf_build *b, ol_value *x, int64_t first) {
+    const ol_hf_moe *m = &b->c->moe;
+    int64_t end = first + 1, axis = 3;
+    x = ol_hf_reshape(b, x, (const int64_t[]){0, m->top_k, m->intermediate, 2}, 4);
+    ol_value *in[] = {x, ol_hf_ints(b, &first, 1), ol_hf_ints(b, &end, 1), ol_hf_ints(b, &axis, 1)};
+    x = ol_hf_node(b, "", "Slice", in, 4, 1, NULL, 0, NULL);
+    return ol_hf_reshape(b, x, (const int64_t[]){0, m->top_k, m->intermediate}, 3);
+}
+
+/* [T, H] -> [T, A, H], not yet weighed. */
+static ol_value *turned_experts(ol_hf_build *b, ol_value *h, ol_value *chosen) {
+    const ol_hf_config *c = b->c;
+    const ol_hf_moe *m = &c->moe;
+    ol_value *y = turned_linear(b, h, c->names->e_all_gate_up, 2 * m->intermediate, c->hidden, chosen);
+    ol_value *g = every_other(b, y, 0), *u = every_other(b, y, 1);
+    ol_attr alpha = ol_attr_float("alpha", (float)m->alpha);
+    g = ol_hf_op2(b, "Min", g, ol_hf_scalar(b, m->limit));
+    g = ol_hf_node(b, "", "Swish", &g, 1, 1, &alpha, 1, NULL);
+    u = ol_hf_op2(b, "Max", ol_hf_op2(b, "Min", u, ol_hf_scalar(b, m->limit)), ol_hf_scalar(b, -m->limit));
+    y = ol_hf_op2(b, "Mul", g, ol_hf_op2(b, "Add", u, ol_hf_scalar(b, 1)));
+    return turned_linear(b, y, c->names->e_all_down, c->hidden, m->intermediate, chosen);
+}
+
+/* The same of gates and ups one below the other, or a tensor for each expert. */
+static ol_value *gated_experts(ol_hf_build *b, ol_value *h, ol_value *chosen) {
+    const ol_hf_config *c = b->c;
+    const ol_hf_names *n = c->names;
+    int64_t inter = c->moe.intermediate;
+    ol_value *g = expert_linear(b, h, expert_weights(b, n->e_gate, n->e_all_gate_up, "gate", 2 * inter, 0, inter, c->hidden), chosen);
+    ol_value *u = expert_linear(b, h, expert_weights(b, n->e_up, n->e_all_gate_up, "up", 2 * inter, inter, inter, c->hidden), chosen);
+    ol_value *y = ol_hf_op2(b, "Mul", ol_hf_activate(b, g), u);
+    return expert_linear(b, y, expert_weights(b, n->e_down, n->e_all_down, "down", c->hidden, 0, c->hidden, inter), chosen);
+}
+
 static ol_value *shared_expert(ol_hf_build *b, ol_value *h) {
     const ol_hf_names *n = b->c->names;
     int64_t inter = b->c->moe.shared_intermediate;
@@ -211,15 +311,11 @@ ol_value *ol_hf_experts(ol_hf_build *b, ol_value *h) {
     const ol_hf_config *c = b->c;
     const ol_hf_names *n = c->names;
     const ol_hf_moe *m = &c->moe;
-    int64_t inter = m->intermediate;
     ol_value *chosen = NULL;
     const char *router = n->router;
     if (!ol_hf_has(b, router) && n->e_all_gate_up && ol_hf_has(b, "mlp.gate")) router = "mlp.gate"; /* newer spelling */
     ol_value *w = route(b, ol_hf_linear(b, h, router, m->n_experts, c->hidden, false), &chosen);
-    ol_value *g = expert_linear(b, h, expert_weights(b, n->e_gate, n->e_all_gate_up, "gate", 2 * inter, 0, inter, c->hidden), chosen);
-    ol_value *u = expert_linear(b, h, expert_weights(b, n->e_up, n->e_all_gate_up, "up", 2 * inter, inter, inter, c->hidden), chosen);
-    ol_value *y = ol_hf_op2(b, "Mul", ol_hf_activate(b, g), u);
-    y = expert_linear(b, y, expert_weights(b, n->e_down, n->e_all_down, "down", c->hidden, 0, c->hidden, inter), chosen);
+    ol_value *y = c->family->experts_turned ? turned_experts(b, h, chosen) : gated_experts(b, h, chosen);
     y = ol_hf_op2(b, "Mul", y, ol_hf_reshape(b, w, (const int64_t[]){0, m->top_k, 1}, 3));
     y = reduce(b, "ReduceSum", y, 1, false);
     return m->shared_intermediate && n->shared_down ? ol_hf_op2(b, "Add", y, shared_expert(b, h)) : y;

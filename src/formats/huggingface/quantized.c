@@ -23,6 +23,7 @@ static const struct {
     {"fp8", &ol_hf_fp8},
     {"gptq", &ol_hf_gptq},
     {"modelopt", &ol_hf_compressed_tensors},
+    {"mxfp4", &ol_hf_mxfp4},
 };
 #define N_METHODS (sizeof methods / sizeof *methods)
 

@@ -42,7 +42,7 @@ typedef struct ol_hf_qmethod {
     olv_status (*constant)(ol_hf_qread *q, const char *stem, const int64_t dims[2], ol_const **out, olv_error *err);
 } ol_hf_qmethod;
 
-extern const ol_hf_qmethod ol_hf_gptq, ol_hf_awq, ol_hf_bitsandbytes, ol_hf_compressed_tensors, ol_hf_fp8;
+extern const ol_hf_qmethod ol_hf_gptq, ol_hf_awq, ol_hf_bitsandbytes, ol_hf_compressed_tensors, ol_hf_fp8, ol_hf_mxfp4;
 
 /* The tensor STEM + suffix; NULL when absent. */
 const ol_st_tensor *ol_hf_qfind(const ol_hf_qread *q, const char *stem, const char *suffix);

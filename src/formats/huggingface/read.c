@@ -86,6 +86,10 @@ ol_value *ol_hf_layer_of(ol_hf_build *b, ol_value *x) {
     case OL_HF_PARALLEL_TWO_NORMS:
         a = ol_hf_attention(b, norm_if(b, x, n->attn_norm));
         return add_residual(b, add_residual(b, x, a), ol_hf_mlp(b, norm_if(b, x, n->mlp_norm)));
+    case OL_HF_FROM_NORM:
+        h = norm_if(b, x, n->attn_norm);
+        h = norm_if(b, add_residual(b, h, ol_hf_attention(b, h)), n->mlp_norm);
+        return add_residual(b, h, ol_hf_mlp(b, h));
     case OL_HF_POST_NORM:
         x = norm_if(b, add_residual(b, x, ol_hf_attention(b, x)), n->attn_norm);
         return norm_if(b, add_residual(b, x, ol_hf_mlp(b, x)), n->mlp_norm);
@@ -100,13 +104,28 @@ ol_value *ol_hf_layer_of(ol_hf_build *b, ol_value *x) {
     return add_residual(b, x, norm_if(b, h, n->post_mlp_norm));
 }
 
+static ol_value *head_bias(ol_hf_build *b, const ol_st_tensor *t) {
+    int64_t n = b->c->vocab;
+    ol_const *c = NULL;
+    if (!t || t->rank != 1 || t->dims[0] != n) return NULL;
+    if (ol_hf_const(b, t, &c) != OLV_OK) b->failed = true;
+    float *v = c ? ol_calloc((size_t)n, sizeof *v) : NULL;
+    if (c && !v) ol_hf_build_fail(b, OLV_NOMEM, "out of memory");
+    if (v && ol_const_rows_f32(c, 0, 1, v, &b->error) != OLV_OK) b->failed = true;
+    ol_const_release(c);
+    return ol_hf_vector_value(b, t->name.ptr, v, n);
+}
+
 /* The head's weight: the embedding table when tied, or when the config does not say and the file has none. */
 static ol_value *head_weight(ol_hf_build *b, bool said, ol_value **bias) {
     const ol_hf_config *c = b->c;
     char name[64];
     snprintf(name, sizeof name, "%s.weight", c->names->head);
     const ol_st_tensor *t = ol_hf_find_root(b, name);
-    *bias = NULL;
+    char bias_name[64];
+    snprintf(bias_name, sizeof bias_name, "%s.bias", c->names->head);
+    const ol_st_tensor *tb = ol_hf_find_root(b, bias_name); /* a tied head has its own */
+    *bias = head_bias(b, tb);
     if (c->tied && (said || !t)) return table_value(b, c->names->embed, c->vocab);
     if (!t) {
         ol_hf_build_fail(b, OLV_NOT_FOUND, "tensor '%s' is missing (and tie_word_embeddings is false)", name);
@@ -119,16 +138,6 @@ static ol_value *head_weight(ol_hf_build *b, bool said, ol_value **bias) {
     }
     ol_const *w = NULL;
     if (ol_hf_const(b, t, &w) != OLV_OK) b->failed = true;
-    snprintf(name, sizeof name, "%s.bias", c->names->head);
-    const ol_st_tensor *tb = ol_hf_find_root(b, name);
-    ol_const *bc = NULL;
-    if (tb && tb->rank == 1 && tb->dims[0] == c->vocab && ol_hf_const(b, tb, &bc) == OLV_OK) {
-        float *v = ol_calloc((size_t)c->vocab, sizeof *v);
-        if (v && ol_const_rows_f32(bc, 0, 1, v, &b->error) != OLV_OK) b->failed = true;
-        if (!v) ol_hf_build_fail(b, OLV_NOMEM, "out of memory");
-        *bias = ol_hf_vector_value(b, name, v, c->vocab);
-    }
-    ol_const_release(bc);
     return ol_hf_constant(b, t->name.ptr, w);
 }
 

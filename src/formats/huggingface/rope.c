@@ -158,6 +158,8 @@ static olv_status read_rope(const json_t *j, const json_t *r, ol_hf_config *c, d
     const char *type;
     int64_t head = c->latent.kv_rank ? c->latent.rope_dim : c->head_dim;
     OL_TRY(get_text(r, type_keys, "default", &type, err));
+    if (strcmp(type, "yarn") == 0 && json_object_get(r, "short_factor")) type = "longrope"; /* an early spelling */
+    if (strcmp(type, "deepseek_yarn") == 0) type = "yarn";
     size_t t = 0;
     while (t < sizeof types / sizeof types[0] && strcmp(type, types[t]) != 0) t++;
     if (t == sizeof types / sizeof types[0])
@@ -177,6 +179,13 @@ static olv_status read_rope(const json_t *j, const json_t *r, ol_hf_config *c, d
         return ol_fail(err, OLV_FORMAT, "key 'partial_rotary_factor': found %g of a head of %lld, expected at least one "
                        "rotated pair", partial, (long long)head);
     p->dim = (int)dim;
+    double alpha; /* hunyuan's dynamic scaling grows theta by a number that does not depend on the length */
+    OL_TRY(ol_hf_real(r, "alpha", 0, 1e9, 0, &alpha, err));
+    if (strcmp(type, "dynamic") == 0 && alpha > 0 && dim > 2) {
+        p->theta *= pow(alpha, (double)dim / (double)(dim - 2));
+        type = "default";
+        memcpy(p->type, type, strlen(type) + 1);
+    }
     int used = proportional ? (int)(partial * (double)(head / 2)) : p->dim / 2;
     OL_TRY(base_frequencies(c, p, proportional ? (double)head : (double)dim, used, err));
     if (strcmp(type, "default") == 0 || strcmp(type, "mrope") == 0) return OLV_OK;
@@ -199,12 +208,41 @@ static olv_status get_partial(const json_t *j, const ol_hf_config *c, double *pa
     return OLV_OK;
 }
 
+static bool present_list(const json_t *j, const char *key) {
+    const json_t *v = json_object_get(j, key);
+    return v && !json_is_null(v);
+}
+
 static bool is_object(const json_t *v) { return v && json_is_object(v); }
 
 static olv_status object_at(const json_t *j, const char *key, const json_t **out, olv_error *err) {
     *out = json_object_get(j, key);
     if (*out && json_is_null(*out)) *out = NULL;
     if (*out && !json_is_object(*out)) return ol_fail(err, OLV_FORMAT, "key '%s': expected an object or null", key);
+    return OLV_OK;
+}
+
+/* layer_rope_theta: a theta for every layer, 0 for no rotation; the other parameters are shared. */
+static olv_status ropes_by_layer(const json_t *j, const json_t *r, ol_hf_config *c, double partial, olv_error *err) {
+    const json_t *list = json_object_get(j, "layer_rope_theta");
+    if (!json_is_array(list) || json_array_size(list) != (size_t)c->n_layers)
+        return ol_fail(err, OLV_FORMAT, "key 'layer_rope_theta': expected a list of %lld numbers", (long long)c->n_layers);
+    c->n_ropes = 0;
+    for (int64_t i = 0; i < c->n_layers; i++) {
+        double theta = json_number_value(json_array_get(list, (size_t)i));
+        int k = 0;
+        while (k < c->n_ropes && c->ropes[k].theta != theta) k++;
+        c->layers[i].rope = theta > 0 ? k : -1;
+        if (theta <= 0 || k < c->n_ropes) continue;
+        if (k == OL_HF_MAX_ROPES)
+            return ol_fail(err, OLV_UNSUPPORTED, "key 'layer_rope_theta': found more than %d thetas", OL_HF_MAX_ROPES);
+        json_t *own = r ? json_copy((json_t *)(uintptr_t)r) : json_object();
+        bool ok = own && json_object_set_new(own, "rope_theta", json_real(theta)) == 0;
+        olv_status s = ok ? read_rope(j, own, c, theta, partial, &c->ropes[k], err) : ol_fail(err, OLV_NOMEM, "out of memory");
+        json_decref(own);
+        if (s != OLV_OK) return s;
+        c->n_ropes++;
+    }
     return OLV_OK;
 }
 
@@ -218,6 +256,7 @@ olv_status ol_hf_rope_read(const json_t *j, ol_hf_config *c, olv_error *err) {
     OL_TRY(object_at(j, "rope_parameters", &r, err));
     OL_TRY(object_at(j, "rope_scaling", &scaling, err));
     if (!r) r = scaling;
+    if (present_list(j, "layer_rope_theta")) return ropes_by_layer(j, r, c, partial, err);
     const json_t *full = json_object_get(r, "full_attention"), *sliding = json_object_get(r, "sliding_attention");
     if (is_object(full) || is_object(sliding)) {
         if (!is_object(full)) full = sliding;
@@ -231,13 +270,17 @@ olv_status ol_hf_rope_read(const json_t *j, ol_hf_config *c, olv_error *err) {
         c->n_ropes = 1;
         if (read_rope(j, r, c, theta, partial, &c->ropes[0], err) != OLV_OK)
             return r ? ol_error_at(err, r == scaling ? "rope_scaling" : "rope_parameters") : (err ? err->status : OLV_FORMAT);
-        OL_TRY(ol_hf_real(j, "rope_local_base_freq", 1e-3, 1e15, 0, &local, err));
+        double of_all = c->family->rope_scaled_full_only ? c->ropes[0].theta : 0;
+        OL_TRY(ol_hf_real(j, "rope_local_base_freq", 1e-3, 1e15, of_all, &local, err));
         OL_TRY(ol_hf_real(j, "local_rope_theta", 1e-3, 1e15, local, &local, err));
         if (local > 0) {
             c->n_ropes = 2;
             OL_TRY(read_rope(j, NULL, c, local, partial, &c->ropes[1], err));
         }
     }
+    if (c->ropes[0].mode == OL_HF_ROPE_DYNAMIC && c->ropes[0].factor > 1) /* what the scaling is for */
+        c->context = (int64_t)fmin((double)c->context * c->ropes[0].factor, INT32_MAX);
+    for (int i = 0; c->family->rope_backwards && i < c->ropes[0].dim / 2; i++) c->ropes[0].inv_freq[i] *= -1;
     for (int64_t i = 0; i < c->n_layers; i++)
         if (c->layers[i].rope >= 0) c->layers[i].rope = c->layers[i].sliding && c->n_ropes == 2;
     return OLV_OK;
