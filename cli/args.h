@@ -49,7 +49,7 @@ void args_free_list(arg_list *l);
 
 /* Options that all commands running a model take. */
 typedef struct common_options {
-    const char *model, *device, *precision, *weights, *kv_cache, *isa, *cache_dir, *draft_model;
+    const char *model, *device, *precision, *weights, *kv_cache, *isa, *cache_dir, *draft_model, *progress;
     int64_t threads, log_level;
     bool no_cache, offline, verbose, quiet, json, jsonl;
     arg_list config;
@@ -66,6 +66,7 @@ extern common_options common;
     {"config", ARG_LIST, &common.config, "KEY=VALUE", "a property, by OpenVINO's name", NULL},                         \
     {"cache-dir", ARG_STRING, &common.cache_dir, "DIR", "where prepared weights are kept", NULL},                      \
     {"no-cache", ARG_FLAG, &common.no_cache, NULL, "keep nothing", NULL},                                              \
+    {"progress", ARG_STRING, &common.progress, "json|bar|none", "how long work tells how far it is", NULL},            \
     {"offline", ARG_FLAG, &common.offline, NULL, "fetch nothing", NULL},                                               \
     {"log-level", ARG_INT, &common.log_level, "N", "how much is said", NULL},                                          \
     {"verbose v", ARG_FLAG, &common.verbose, NULL, "say more", NULL},                                                  \

@@ -2,61 +2,21 @@
 /* Olive's auto-opt: the flags are Olive's; those that steer tools that are not needed here are accepted with a notice. */
 #include "jsonl.h"
 #include "model.h"
+#include "progress.h"
 #include <math.h>
 #include <olivine/optimize.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
-#include <unistd.h>
 
 int cmd_auto_opt(int argc, char **argv);
 
 typedef struct auto_opt {
-    const char *output, *precision, *provider, *format, *rounding, *head, *embeddings, *goal, *progress, *max_memory, *task;
+    const char *output, *precision, *provider, *format, *rounding, *head, *embeddings, *goal, *max_memory, *task;
     int64_t group_size, accuracy_level;
     bool sym, asym, given_sym, given_asym, given_level, dry_run, force, fresh, use_ort_genai;
 } auto_opt;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-/* ---- progress ---------------------------------------------------------------------------------------- */
-
-typedef struct bar {
-    double start, last;
-    bool json, terminal, shown;
-} bar;
-
-static double rss_mb(void) {
-    long pages = 0, shared = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (f && fscanf(f, "%*s %ld %ld", &pages, &shared) != 2) pages = shared = 0;
-    if (f) fclose(f);
-    return (double)(pages - shared) * (double)sysconf(_SC_PAGESIZE) / 1048576;
-}
-
-static bool show(void *ctx, uint64_t done, uint64_t total) {
-    bar *b = ctx;
-    double t = now(), rate = t > b->start ? (double)done / (t - b->start) : 0;
-    bool end = done >= total;
-    if (interrupted) return false;
-    if (common.quiet || (!end && t - b->last < 0.1)) return true;
-    b->last = t;
-    double eta = rate > 0 ? (double)(total - done) / rate : 0;
-    if (b->json)
-        fprintf(stderr, "{\"done\":%llu,\"total\":%llu,\"mb_per_s\":%.1f,\"eta_s\":%.1f,\"rss_mb\":%.0f}\n", (unsigned long long)done,
-                (unsigned long long)total, rate / 1e6, eta, rss_mb());
-    else if (b->terminal)
-        fprintf(stderr, "\r%3.0f %%  %7.1f MB/s  ETA %4.0f s  memory %4.0f MB ", total ? 100.0 * (double)done / (double)total : 100,
-                rate / 1e6, eta, rss_mb());
-    b->shown = b->terminal && !b->json;
-    return true;
-}
 
 /* ---- options to library settings --------------------------------------------------------------------- */
 
@@ -175,14 +135,15 @@ static int run(const auto_opt *a, const char *model) {
     }
     if (common.verbose || common.log_level >= 1) print_plan(a, &plan);
     char *text = NULL;
-    bar b = {.start = now(), .json = a->progress && !strcmp(a->progress, "json"), .terminal = isatty(2)};
-    olv_status s = olv_optimize(model, &o, a->output, show, &b, &text, &err);
-    if (b.shown) fputc('\n', stderr);
+    progress bar;
+    progress_begin(&bar, "compress", PROGRESS_BYTES);
+    olv_status s = olv_optimize(model, &o, a->output, progress_show, &bar, &text, &err);
+    double seconds = progress_end(&bar);
     if (s != OLV_OK) {
         if (interrupted) snprintf(err.message, sizeof err.message, "interrupted; the same command continues the work");
         return interrupted ? (fprintf(stderr, "olivine: %s\n", err.message), 130) : report(&err);
     }
-    print_result(a, &plan, text, now() - b.start);
+    print_result(a, &plan, text, seconds);
     olv_free(text);
     return 0;
 }
@@ -210,7 +171,7 @@ int cmd_auto_opt(int argc, char **argv) {
         {"dry-run", ARG_FLAG, &a.dry_run, NULL, "print the plan, do nothing", NULL},
         {"force", ARG_FLAG, &a.force, NULL, "replace an output folder that holds something else", NULL},
         {"fresh", ARG_FLAG, &a.fresh, NULL, "discard unfinished work", NULL},
-        {"progress", ARG_STRING, &a.progress, "json", "one JSON object a line on standard error", NULL},
+        {"progress", ARG_STRING, &common.progress, "json|bar|none", "how long work tells how far it is", NULL},
         {"threads", ARG_INT, &common.threads, "N", "processors to use", NULL},
         {"max-memory memory", ARG_STRING, &a.max_memory, "N", "accepted; the work needs under 300 MB", NULL},
         {"use-ort-genai", ARG_FLAG, &a.use_ort_genai, NULL, "write the ORT-GenAI folder (always done)", NULL},
@@ -240,6 +201,7 @@ int cmd_auto_opt(int argc, char **argv) {
     if (code) return code - 1;
     const char *model = take_model(&positionals);
     if (!model) code = 2;
+    if (!code) code = progress_check();
     common.model = model;
     if (!code) code = run(&a, model);
     args_free_list(&positionals);

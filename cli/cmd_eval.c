@@ -10,6 +10,8 @@
 #include "adapters.h"
 #include "jsonl.h"
 #include "model.h"
+#include "progress.h"
+#include <sys/stat.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +32,14 @@ typedef struct eval_ctx {
     /* rows of the reference, for the text at hand */
     float *rows;
     size_t n_rows, vocab;
+    progress bar;
+    uint64_t file_bytes;
 } eval_ctx;
+
+static void show_place(eval_ctx *c, FILE *f) {
+    long at = ftell(f);
+    if (at >= 0) progress_show(&c->bar, (uint64_t)at, c->file_bytes);
+}
 
 static olv_status add(sample *s, double v, olv_error *err) {
     if (s->n == s->cap) {
@@ -166,14 +175,17 @@ static olv_status score_line(eval_ctx *c, const int64_t *ids, size_t n, size_t l
 
 static olv_status score_windows(eval_ctx *c, const stream *s, olv_error *err) {
     size_t w = (size_t)c->window, step = (size_t)c->stride;
+    progress_begin(&c->bar, "perplexity", PROGRESS_ITEMS);
     for (size_t at = 0; at < s->n; at += step) {
         size_t n = s->n - at < w ? s->n - at : w, first = at && w > step ? w - step : 1;
         if (n > first) {
             olv_status st = score(c, s->ids + at, n, first, &c->nats, false, 0, err);
             if (st != OLV_OK) return st;
         }
+        progress_show(&c->bar, at + n, s->n);
         if (at + n >= s->n) break;
     }
+    progress_end(&c->bar);
     return OLV_OK;
 }
 
@@ -192,7 +204,9 @@ static olv_status eval_text(eval_ctx *c, FILE *f, olv_error *err) {
         s = append_ids(&all, ids, count, err);
         if (s == OLV_OK) s = score_line(c, ids, count, index++, err);
         olv_free(ids);
+        show_place(c, f);
     }
+    progress_end(&c->bar);
     if (s == OLV_OK) s = score_windows(c, &all, err);
     free(line);
     free(all.ids);
@@ -271,7 +285,9 @@ static olv_status eval_answers(eval_ctx *c, FILE *f, olv_error *err) {
         if (!item) s = cli_fail(err, OLV_FORMAT, "line %zu: %s", number, je.text);
         else s = eval_item(c, item, err);
         json_decref(item);
+        show_place(c, f);
     }
+    progress_end(&c->bar);
     free(line);
     return s;
 }
@@ -339,7 +355,10 @@ static int fail_if(const json_t *o, const char *goals) {
 static olv_status eval_file(eval_ctx *c, const char *path, olv_error *err) {
     FILE *f = fopen(path, "r");
     if (!f) return cli_fail(err, OLV_NOT_FOUND, "cannot open '%.900s'", path);
+    struct stat st;
     size_t n = strlen(path);
+    c->file_bytes = fstat(fileno(f), &st) ? 0 : (uint64_t)st.st_size;
+    progress_begin(&c->bar, "read", PROGRESS_BYTES);
     bool lines = n > 6 && !strcmp(path + n - 6, ".jsonl");
     olv_status s = lines ? eval_answers(c, f, err) : eval_text(c, f, err);
     fclose(f);

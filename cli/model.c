@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model.h"
 #include "jsonl.h"
+#include "progress.h"
+#include <olivine/core.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +30,12 @@ static int apply_properties(olv_pipeline_options *o) {
     return 0;
 }
 
+/* Lines of the library on standard error, with -v. */
+static void show_line(void *ctx, olv_log_level level, const char *line) {
+    (void)ctx;
+    if (level > OLV_LOG_DEBUG) fprintf(stderr, "olivine: %s\n", line);
+}
+
 /* The common options; an exit code, 0: all is well. */
 static int pipeline_options(olv_pipeline_options *options) {
     olv_pipeline_options o;
@@ -44,8 +52,9 @@ static int pipeline_options(olv_pipeline_options *options) {
     if (common.threads < 0 || common.threads > 64)
         return usage_error("--threads is %lld, expected 0 (all) to 64", (long long)common.threads);
     int code = apply_properties(&o);
+    if (common.verbose) olv_set_log(show_line, NULL);
     *options = o;
-    return code;
+    return code ? code : progress_check();
 }
 
 olv_encoder *open_encoder(arg_list *positionals, olv_task task, int *code) {
@@ -66,7 +75,13 @@ olv_pipeline *open_named_model(const char *name, bool no_tokenizer, int *code) {
     o.no_tokenizer = no_tokenizer;
     olv_error err = {.message = ""};
     olv_pipeline *p;
-    if (olv_pipeline_open(name, &o, &p, &err) == OLV_OK) return p;
+    progress bar;
+    progress_begin(&bar, "load", PROGRESS_WEIGHTS);
+    o.progress = progress_show;
+    o.progress_ctx = &bar;
+    olv_status s = olv_pipeline_open(name, &o, &p, &err);
+    progress_end(&bar);
+    if (s == OLV_OK) return p;
     *code = report(&err);
     return NULL;
 }

@@ -5,6 +5,7 @@
 #ifndef OLIVINE_CONVERT_H
 #define OLIVINE_CONVERT_H
 
+#include <olivine/progress.h>
 #include <olivine/status.h>
 
 #ifdef __cplusplus
@@ -12,8 +13,9 @@ extern "C" {
 #endif
 
 /* Writes MODEL (a Hugging Face folder) with its tokenizer and template as the GGUF file OUT, which appears complete or not
- * at all. out_type: "f32", "f16", "q8_0" or "q4_0", of the matrices. */
-OLV_API OLV_MUST_USE olv_status olv_convert_gguf(const char *model, const char *out, const char *out_type, olv_error *err);
+ * at all. out_type: "f32", "f16", "q8_0" or "q4_0", of the matrices. progress (may be NULL) hears of bytes. */
+OLV_API OLV_MUST_USE olv_status olv_convert_gguf(const char *model, const char *out, const char *out_type,
+                                                 olv_progress_fn *progress, void *ctx, olv_error *err);
 
 #ifdef __cplusplus
 }

@@ -14,6 +14,12 @@ OLV_API const char *olv_version(void); /* "0.1.0" */
  * (olivine/pipeline.h). */
 OLV_API OLV_MUST_USE olv_status olv_machine_describe(char **json, olv_error *err);
 
+/* Lines about what happens (which cache is used, and why not), for the embedding program; none are made without a function. It
+ * may be called from any thread, one at a time, and must not call the library. */
+typedef enum olv_log_level { OLV_LOG_DEBUG, OLV_LOG_INFO, OLV_LOG_WARNING, OLV_LOG_ERROR } olv_log_level;
+typedef void olv_log_fn(void *ctx, olv_log_level level, const char *line);
+OLV_API void olv_set_log(olv_log_fn *fn, void *ctx); /* NULL: silent */
+
 #ifdef __cplusplus
 }
 #endif

@@ -10,6 +10,7 @@
 #define OLIVINE_OPTIMIZE_H
 
 #include <olivine/compress.h>
+#include <olivine/progress.h>
 #include <stdbool.h>
 
 #ifdef __cplusplus
@@ -41,10 +42,8 @@ typedef struct olv_optimize_plan {
 OLV_API OLV_MUST_USE olv_status olv_optimize_dry_run(const char *model, const olv_optimize_options *opt, const char *out_dir,
                                                      olv_optimize_plan *plan, olv_error *err);
 
-/* Called with bytes done and in all; false cancels (OLV_CANCELLED; the work can be continued). */
-typedef bool olv_progress_fn(void *ctx, uint64_t done, uint64_t total);
-
-/* Writes the ORT-GenAI folder OUT_DIR for MODEL. *report_json (may be NULL; olv_free it): per-tensor report. */
+/* Writes the ORT-GenAI folder OUT_DIR for MODEL. progress (may be NULL) hears of bytes; cancelled work can be continued.
+ * *report_json (may be NULL; olv_free it): per-tensor report. */
 OLV_API OLV_MUST_USE olv_status olv_optimize(const char *model, const olv_optimize_options *opt, const char *out_dir,
                                              olv_progress_fn *progress, void *ctx, char **report_json, olv_error *err);
 

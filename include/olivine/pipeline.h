@@ -14,6 +14,7 @@
 #ifndef OLIVINE_PIPELINE_H
 #define OLIVINE_PIPELINE_H
 
+#include <olivine/progress.h>
 #include <olivine/status.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,9 +36,11 @@ typedef struct olv_pipeline_options {
     const char *isa;       /* upper bound: "scalar", "avx2", "avx512", "amx"; NULL = none */
     size_t cache_budget;   /* bytes of KV cache at most; 0 = no bound */
     bool no_tokenizer;     /* open without a tokenizer: ids only */
-    const char *cache_dir; /* of the weight store; NULL: default place */
-    bool no_cache;
+    const char *cache_dir; /* where weights that were compressed while loading are kept; NULL: $XDG_CACHE_HOME/olivine */
+    bool no_cache;         /* keep them nowhere */
     const char *draft_model; /* a smaller model with the same tokenizer, for speculative decoding; NULL: none */
+    olv_progress_fn *progress; /* of weights compressed while loading; NULL: nobody listens */
+    void *progress_ctx;
 } olv_pipeline_options;
 OLV_API void olv_pipeline_options_init(olv_pipeline_options *opt);
 

@@ -5,17 +5,17 @@
 #include <stdio.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static ol_log_fn *sink;
+static olv_log_fn *sink;
 static void *sink_ctx;
 
-void ol_log_set(ol_log_fn *fn, void *ctx) {
+void olv_set_log(olv_log_fn *fn, void *ctx) {
     pthread_mutex_lock(&lock);
     sink = fn;
     sink_ctx = ctx;
     pthread_mutex_unlock(&lock);
 }
 
-void ol_log(ol_log_level level, const char *fmt, ...) {
+void ol_log(olv_log_level level, const char *fmt, ...) {
     char line[1024];
     va_list ap;
     va_start(ap, fmt);

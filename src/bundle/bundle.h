@@ -61,6 +61,10 @@ OLV_MUST_USE olv_status ol_bundle_open(const char *model, const ol_bundle_option
 void ol_bundle_close(ol_bundle *b); /* NULL accepted; destroys the graph unless it was taken */
 ol_graph *ol_bundle_take_graph(ol_bundle *b); /* the caller owns it now */
 
+/* Text that changes when the weights of graph g, which came from b, may have changed: name, size, time and a hash of the
+ * beginning of each file that they lie in, and of the folder's configs. */
+OLV_MUST_USE olv_status ol_bundle_source_key(const ol_bundle *b, const ol_graph *g, ol_buf *out, olv_error *err);
+
 /* Only resolves: the path that MODEL means (ol_free it). */
 OLV_MUST_USE olv_status ol_bundle_resolve(const char *model, const char *revision, char **path, olv_error *err);
 /* Kind of what lies at PATH, by content; NONE when it is none of the known. For folders that hold one model file, *file

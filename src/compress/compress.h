@@ -4,8 +4,10 @@
 #define OL_COMPRESS_COMPRESS_H
 
 #include "base/executor.h"
+#include "base/store.h"
 #include "compress/lazy.h"
 #include "graph/graph.h"
+#include <olivine/progress.h>
 
 typedef enum ol_weight_role { OL_ROLE_WEIGHT = 1, OL_ROLE_EMBEDDING = 2, OL_ROLE_HEAD = 4 } ol_weight_role;
 
@@ -34,9 +36,18 @@ void ol_compress_report_deinit(ol_compress_report *r);
 /* The report as JSON; errors and signal-to-noise ratios of those tables whose rows were all produced. */
 void ol_compress_report_json(const ol_compress_report *r, ol_buf *out);
 
-/* Compresses the graph to 8 or 4 bits (embeddings and head to 8) and produces the codes in memory. */
+typedef struct ol_produce_progress {
+    olv_progress_fn *fn; /* of weights; NULL: nobody listens */
+    void *ctx;
+} ol_produce_progress;
+
+/* Gives constants that are quantized on demand their codes, in the store: what an earlier run kept there is taken as it is.
+ * Experts that lie in their files stay there. progress may be NULL. */
+OLV_MUST_USE olv_status ol_compress_produce(ol_graph *g, ol_executor *e, ol_store *store, const ol_produce_progress *progress,
+                                            olv_error *err);
+/* Compresses the graph to 8 or 4 bits (embeddings and head to 8) on demand. */
+OLV_MUST_USE olv_status ol_compress_to_bits(ol_graph *g, int bits, olv_error *err);
+/* Both, in memory. */
 OLV_MUST_USE olv_status ol_compress_in_memory(ol_graph *g, int bits, ol_executor *e, olv_error *err);
-/* A QUANT constant with the codes of a lazily quantized one. NULL on failure. */
-ol_const *ol_compress_produce(const ol_const *lazy, ol_executor *e, olv_error *err);
 
 #endif

@@ -1,56 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Room comes from few big blocks, which lie on huge pages where the system has them: they are made and read faster. */
 #include "device/prepared.h"
 #include "base/alloc.h"
-#include "base/checked.h"
-#include <stdint.h>
+#include <stdio.h>
 
-#define BLOCK_BYTES ((size_t)8 << 20)
-#define HEADER 64
-
-typedef struct ol_prepared_block {
-    struct ol_prepared_block *next;
-    size_t used, size;
-} block;
-
-static size_t room_of(size_t bytes) { return ol_align_up(bytes ? bytes : 1, 64); }
-
-static void *room(ol_prepared *p, size_t bytes) {
-    if (bytes > SIZE_MAX / 2) return NULL;
-    size_t need = room_of(bytes);
-    block *b = p->blocks;
-    if (!b || b->size - b->used < need) {
-        size_t size = need + HEADER > BLOCK_BYTES ? need + HEADER : BLOCK_BYTES;
-        b = ol_alloc_aligned(size);
-        if (!b) return NULL;
-        *b = (block){.next = p->blocks, .used = HEADER, .size = size};
-        p->blocks = b;
-    }
-    uint8_t *at = (uint8_t *)b + b->used;
-    b->used += need;
-    return at;
-}
-
-ol_prepared_item *ol_prepare(ol_prepared *p, const void *source, int form, size_t bytes, bool *made) {
+ol_prepared_item *ol_prepare(ol_prepared *p, const char *name, const void *source, int form, size_t bytes, bool *made) {
+    char full[256];
     *made = false;
     for (ol_prepared_item *i = p->items; i; i = i->next)
         if (i->source == source && i->form == form && i->bytes == bytes) return i;
-    ol_prepared_item *item = ol_calloc(1, sizeof *item);
-    if (!item || !(item->data = room(p, bytes))) {
-        ol_free(item);
-        return NULL;
-    }
-    item->source = source;
-    item->form = form;
-    item->bytes = bytes;
-    item->next = p->items;
+    /* The number tells values of the same name apart. */
+    snprintf(full, sizeof full, "form %d of %u %.200s", form, p->n, name);
+    const ol_store_item *kept = ol_store_get(p->store, full, bytes, made);
+    ol_prepared_item *item = kept ? ol_calloc(1, sizeof *item) : NULL;
+    if (!item) return NULL;
+    *item = (ol_prepared_item){source, form, bytes, kept->data, kept, p->items};
     p->items = item;
-    *made = true;
+    p->n++;
     return item;
 }
 
 void ol_prepare_refuse(ol_prepared *p, ol_prepared_item *item) {
-    p->blocks->used -= room_of(item->bytes);
+    ol_store_refuse(p->store, item->kept);
     item->data = NULL;
 }
 
@@ -59,9 +29,6 @@ void ol_prepared_deinit(ol_prepared *p) {
         next = i->next;
         ol_free(i);
     }
-    for (block *b = p->blocks, *next; b; b = next) {
-        next = b->next;
-        ol_free_aligned(b);
-    }
+    ol_store_release(p->store);
     *p = (ol_prepared){0};
 }

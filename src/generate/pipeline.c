@@ -5,10 +5,10 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/json.h"
-#include "compress/compress.h"
 #include "generate/constraint.h"
 #include "generate/draft.h"
 #include "generate/prompt_cache.h"
+#include "generate/weights.h"
 #include "graph/op.h"
 #include <stdlib.h>
 #include <string.h>
@@ -55,14 +55,6 @@ static int64_t meta_int(const ol_graph *g, const char *key, int64_t def) {
     return v ? strtoll(v, NULL, 10) : def;
 }
 
-/* Weights compressed while loading: float linear layers become int8 or int4 in memory. */
-static olv_status compress_weights(olv_pipeline *p, ol_graph *g, const char *weights, olv_error *err) {
-    if (!weights || is_word(weights, "as-is")) return OLV_OK;
-    int bits = is_word(weights, "int4") ? 4 : is_word(weights, "int8") ? 8 : 0;
-    if (!bits) return ol_fail(err, OLV_ARG, "weights '%s' is none of as-is, int8, int4", weights);
-    return ol_compress_in_memory(g, bits, p->executor, err);
-}
-
 /* Weights compressed by us go with an f16 cache; float weights keep f32, and so do precision f32 and ORT-GenAI folders,
  * whose graph declares an f32 cache (docs/decisions/0003). */
 static ol_dtype default_kv_dtype(const olv_pipeline *p, const ol_graph *g) {
@@ -88,8 +80,9 @@ static olv_status compile(olv_pipeline *p, const olv_pipeline_options *o, olv_er
     p->vocab_size = meta_int(g, "vocab_size", p->bundle->info.vocab_size);
     p->context_length = meta_int(g, "context_length", p->bundle->info.context_length);
     if (p->context_length < 1) p->context_length = 2048;
+    ol_store *store = NULL;
     olv_status s = ol_adapter_sites_create(g, &p->adapters.sites, err);
-    if (s == OLV_OK) s = compress_weights(p, g, o->weights, err);
+    if (s == OLV_OK) s = ol_weights_prepare(p, g, o, &store, err);
     if (s != OLV_OK) {
         ol_graph_destroy(g);
         return s;
@@ -99,8 +92,11 @@ static olv_status compile(olv_pipeline *p, const olv_pipeline_options *o, olv_er
     p->rope_switch = rotation_length(g, "longrope");
     p->dynamic_length = rotation_length(g, "dynamic");
     if (p->kv_dtype == OL_DTYPE_NONE) p->kv_dtype = default_kv_dtype(p, g);
-    ol_plan_options po = {.device = device, .cpu = p->cpu, .precision = p->precision, .kv_dtype = p->kv_dtype};
-    OL_TRY(ol_plan_create(g, &po, &p->plan, err));
+    ol_plan_options po = {.device = device, .cpu = p->cpu, .precision = p->precision, .kv_dtype = p->kv_dtype, .store = store};
+    s = ol_plan_create(g, &po, &p->plan, err);
+    if (s == OLV_OK) ol_store_finish(store);
+    ol_store_release(store);
+    OL_TRY(s);
     OL_TRY(ol_state_pool_create(ol_plan_states(p->plan), o->cache_budget, &p->pool, err));
     return ol_session_create(p->plan, p->executor, &p->session, err);
 }

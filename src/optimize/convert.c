@@ -4,7 +4,8 @@
 #include "formats/gguf/gguf.h"
 #include <olivine/convert.h>
 
-olv_status olv_convert_gguf(const char *model, const char *out, const char *out_type, olv_error *err) {
+olv_status olv_convert_gguf(const char *model, const char *out, const char *out_type, olv_progress_fn *progress, void *ctx,
+                            olv_error *err) {
     static const char *const types[] = {"f32", "f16", "q8_0", "q4_0"};
     size_t t = 0;
     while (t < 4 && strcmp(out_type, types[t]) != 0) t++;
@@ -13,7 +14,7 @@ olv_status olv_convert_gguf(const char *model, const char *out, const char *out_
     ol_bundle_options o = {NULL, true};
     OL_TRY(ol_bundle_open(model, &o, &b, err));
     olv_status s = b->kind == OL_BUNDLE_HF
-                       ? ol_gguf_write(b->folder, out, (ol_gguf_outtype)t, err)
+                       ? ol_gguf_write(b->folder, out, (ol_gguf_outtype)t, progress, ctx, err)
                        : ol_fail(err, OLV_UNSUPPORTED, "%s: a model of kind %s, expected config.json with safetensors",
                                  b->path, ol_bundle_kind_name(b->kind));
     ol_bundle_close(b);

@@ -223,7 +223,8 @@ olv_status ol_plan_create(ol_graph *graph, const ol_plan_options *opt, ol_plan *
     p->graph = graph;
     p->opt = *opt;
     p->arena = ol_arena_create();
-    olv_status s = p->arena ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory for a plan");
+    p->prepared.store = opt->store ? ol_store_retain(opt->store) : ol_store_open(NULL, "");
+    olv_status s = p->arena && p->prepared.store ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory for a plan");
     ol_graph_renumber(graph);
     if (s == OLV_OK) s = lay_out_states(p, err);
     for (int e = 0; s == OLV_OK && e < OL_N_ENTRIES; e++)

@@ -14,6 +14,7 @@ typedef struct ol_plan_options {
     uint64_t cpu;
     olk_precision precision;
     ol_dtype kv_dtype; /* F32, F16, I8 */
+    ol_store *store;   /* where prepared data are kept; retained; NULL: in memory */
     bool whole;        /* one entry OL_ENTRY_WHOLE for any graph, instead of those of row-wise models */
 } ol_plan_options;
 

@@ -480,6 +480,11 @@ void ol_const_drop_pages(const ol_const *c, const void *p, size_t bytes) {
     for (int i = 0; i < c->n_srcs; i++) ol_const_drop_pages(c->srcs[i], p, bytes);
 }
 
+void ol_const_each_file(const ol_const *c, ol_const_file_fn *fn, void *ctx) {
+    for (int i = 0; i < c->n_files; i++) fn(ctx, c->files[i]);
+    for (int i = 0; i < c->n_srcs; i++) ol_const_each_file(c->srcs[i], fn, ctx);
+}
+
 ol_file *const *ol_const_files(const ol_const *c, int *n) {
     *n = c->n_files;
     return c->files;

@@ -56,6 +56,10 @@ void ol_const_release(ol_const *c);
 
 /* The files that a constant holds itself (not those of its sources), borrowed. */
 ol_file *const *ol_const_files(const ol_const *c, int *n);
+/* Calls fn for each file of a constant and of its sources, some of them more than once. A lazily quantized constant counts as
+ * one without files. */
+typedef void ol_const_file_fn(void *ctx, ol_file *f);
+void ol_const_each_file(const ol_const *c, ol_const_file_fn *fn, void *ctx);
 /* Says that these bytes of a constant will hardly be read again (see ol_file_drop_pages). */
 void ol_const_drop_pages(const ol_const *c, const void *p, size_t bytes);
 

@@ -246,7 +246,7 @@ static olv_status narrow_scales(ol_lowering *l, const ol_const *c, ol_qconst *q,
     size_t n = (size_t)(q->rows * q->n_groups);
     bool made;
     if (q->scale_dtype != OL_F32 || q->group > NARROW_GROUP || q->code == OL_Q_BLOCK) return OLV_OK;
-    ol_prepared_item *p = ol_prepare(l->prepared, q->scales, FORM_NARROW_SCALES, n * sizeof(uint16_t), &made);
+    ol_prepared_item *p = ol_prepare(l->prepared, name, q->scales, FORM_NARROW_SCALES, n * sizeof(uint16_t), &made);
     if (!p) return ol_fail(err, OLV_NOMEM, "no memory for the scales of '%s'", name);
     if (made && !olk_narrow_f16(q->scales, p->data, n)) ol_prepare_refuse(l->prepared, p);
     if (!p->data) return OLV_OK;
@@ -276,7 +276,7 @@ static olv_status weight_of(ol_lowering *l, const ol_node *n, part *p, olv_error
     if (!p->w.data) {
         bool made;
         size_t floats = (size_t)(p->w.n * p->w.k) + 16; /* both are bounded by the constant's checked size */
-        ol_prepared_item *copy = ol_prepare(l->prepared, c, FORM_F32, floats * sizeof(float), &made);
+        ol_prepared_item *copy = ol_prepare(l->prepared, v->name, c, FORM_F32, floats * sizeof(float), &made);
         if (!copy) return ol_fail(err, OLV_NOMEM, "no memory for weight '%s'", v->name);
         if (made) OL_TRY(ol_const_rows_f32(c, 0, p->w.n, copy->data, err));
         p->w.data = copy->data;

@@ -6,6 +6,7 @@
 
 #include "base/wire/gguf.h"
 #include "graph/graph.h"
+#include <olivine/progress.h>
 
 #define OL_GGUF_MAX_EOS 8
 
@@ -29,6 +30,7 @@ typedef enum ol_gguf_outtype { OL_GGUF_OUT_F32, OL_GGUF_OUT_F16, OL_GGUF_OUT_Q8_
 
 /* Writes the model in FOLDER (config.json, safetensors, tokenizer.json) to PATH, which appears complete or not at all.
  * Matrices take the type asked for (F16 where rows are no multiple of 32), everything else is F32. */
-OLV_MUST_USE olv_status ol_gguf_write(const char *folder, const char *path, ol_gguf_outtype type, olv_error *err);
+OLV_MUST_USE olv_status ol_gguf_write(const char *folder, const char *path, ol_gguf_outtype type, olv_progress_fn *progress,
+                                      void *ctx, olv_error *err);
 
 #endif

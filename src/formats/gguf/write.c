@@ -42,6 +42,8 @@ typedef struct writer {
     item *items;
     size_t n, cap;
     bool *used; /* of each tensor of st */
+    olv_progress_fn *progress;
+    void *progress_ctx;
 } writer;
 
 /* ---- which tensors ---- */
@@ -350,6 +352,12 @@ static olv_status put_item(FILE *f, const item *it, olv_error *err) {
     return s == OLV_OK ? s : ol_error_at(err, "tensor '%s'", it->name);
 }
 
+static uint64_t total_bytes(const writer *w) {
+    uint64_t n = 0;
+    for (size_t i = 0; i < w->n; i++) n += w->items[i].bytes;
+    return n;
+}
+
 static olv_status put_file(const writer *w, FILE *f, const ol_gguf_pairs *p, olv_error *err) {
     ol_buf b = OL_BUF_INIT;
     uint64_t offset = 0;
@@ -372,7 +380,12 @@ static olv_status put_file(const writer *w, FILE *f, const ol_gguf_pairs *p, olv
     olv_status s = b.failed || p->buf.failed ? ol_fail(err, OLV_NOMEM, "out of memory") : OLV_OK;
     if (s == OLV_OK && fwrite(b.data, 1, b.len, f) != b.len) s = ol_fail_errno(err, "cannot write");
     ol_buf_deinit(&b);
-    for (size_t i = 0; i < w->n && s == OLV_OK; i++) s = put_item(f, &w->items[i], err);
+    uint64_t done = 0;
+    for (size_t i = 0; i < w->n && s == OLV_OK; i++) {
+        s = put_item(f, &w->items[i], err);
+        done += w->items[i].bytes;
+        if (s == OLV_OK && w->progress && !w->progress(w->progress_ctx, done, total_bytes(w))) s = ol_fail(err, OLV_CANCELLED, "cancelled");
+    }
     if (s == OLV_OK && (fflush(f) || fsync(fileno(f)))) s = ol_fail_errno(err, "cannot write");
     return s;
 }
@@ -407,14 +420,19 @@ static olv_status prepare(writer *w, const char *folder, const json_t *j, olv_er
     return collect(w, err);
 }
 
-olv_status ol_gguf_write(const char *folder, const char *path, ol_gguf_outtype type, olv_error *err) {
+olv_status ol_gguf_write(const char *folder, const char *path, ol_gguf_outtype type, olv_progress_fn *progress, void *ctx,
+                         olv_error *err) {
     writer *w = ol_calloc(1, sizeof *w);
     char *config = ol_path_join(folder, "config.json");
     json_t *j = NULL;
     ol_gguf_pairs pairs = {OL_BUF_INIT, 0};
     olv_status s = w && config && (w->arena = ol_arena_create()) ? ol_json_read_file(config, MAX_CONFIG, &j, err)
                                                                  : ol_fail(err, OLV_NOMEM, "out of memory");
-    if (w) w->type = type;
+    if (w) {
+        w->type = type;
+        w->progress = progress;
+        w->progress_ctx = ctx;
+    }
     if (s == OLV_OK && (s = prepare(w, folder, j, err)) != OLV_OK) (void)ol_error_at(err, "%s", folder);
     if (s == OLV_OK) s = put_metadata(w, folder, j, &pairs, err);
     if (s == OLV_OK && (s = put_path(w, path, &pairs, err)) != OLV_OK) (void)ol_error_at(err, "%s", path);
