@@ -26,6 +26,7 @@ except ImportError as e:
     sys.exit(0)
 from transformers import AutoModelForCausalLM, CONFIG_MAPPING
 
+import mxfp4
 import random_configs
 
 transformers.logging.set_verbosity_error()
@@ -59,6 +60,8 @@ def write_folder(family, rng, folder):
     config = CONFIG_MAPPING[family](**keys)
     model = AutoModelForCausalLM.from_config(config)
     randomize(model, torch.Generator().manual_seed(rng.randrange(1 << 30)))
+    if family == "gpt_oss" and mxfp4.fits(keys):
+        mxfp4.round_experts(model)
     dtype = rng.choice([torch.float32, torch.bfloat16, torch.float16])
     model.to(dtype).save_pretrained(folder, max_shard_size=rng.choice(["60KB", "5GB"]))
     path = os.path.join(folder, "config.json")
@@ -168,6 +171,8 @@ def check_case(olivine, family, seed, folder, weights):
     rng = random.Random(f"{family} {seed}")
     config = write_folder(family, rng, folder)
     model = load_reference(folder, config)
+    if family == "gpt_oss" and mxfp4.fits(config):
+        mxfp4.quantize_folder(folder)
     prompts = prompts_of(rng, config["vocab_size"])
     f32 = ("--precision", "f32", "--kv-cache", "f32")
     want = [reference(model, p) for p in prompts]

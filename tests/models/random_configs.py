@@ -211,8 +211,10 @@ def _(rng, c):
 
 @special("gpt_oss")
 def _(rng, c):
-    rope_of(rng, c, "linear", "yarn", "yarn")  # transformers takes none for yarn
+    rope_of(rng, c, "default", "yarn", "yarn")
     c["swiglu_limit"] = rng.choice([7.0, 0.5])
+    if half(rng):  # sizes that groups of 32 divide: differential.py makes them 4-bit floats
+        c["hidden_size"], c["intermediate_size"] = rng.choice([64, 96]), rng.choice([32, 64])
 
 
 @special("ernie4_5_moe")
@@ -445,6 +447,8 @@ def older_style(config):
     config = dict(config)
     if "dtype" in config:
         config["torch_dtype"] = config.pop("dtype")
+    if config["model_type"] in ("apertus", "cwm", "gpt_oss") and config["rope_parameters"].get("rope_type") == "default":
+        return config  # transformers would take nothing for the family's own scaling
     r = config.pop("rope_parameters", None)
     if not r:
         return config
