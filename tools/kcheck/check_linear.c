@@ -3,7 +3,7 @@
  * scalar int8 variant (tightly), and that one with f64 within the bound of its quantizer. Rows must keep their bits
  * when they are computed among fewer others and in other tiles. */
 #include "kernels/kcheck.h"
-#include "kernels/linear/linear.h"
+#include "kernels/linear/panels.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -288,6 +288,21 @@ static void compare_int8(kc *k, const olk_linear *v, const weight_case *c, const
     }
 }
 
+/* Weights laid out beforehand give the same bits, with any number of rows. */
+static void check_panels(kc *k, const olk_linear *v, weight_case *c, const float *y) {
+    const olk_panels *form = olk_panels_find(v, &c->w);
+    if (!form || c->m < 1) return;
+    float *panels = kc_alloc(k, form->floats(&c->w) * sizeof *panels, 64, 0);
+    if (!panels) return;
+    form->make(&c->w, panels);
+    kc_protect(k, panels);
+    c->w.panels = panels;
+    int64_t rows = kc_chance(k, 2) ? c->m : kc_int(k, 1, c->m < 16 ? c->m : 16);
+    const float *z = compute(k, v, c, rows);
+    for (int64_t r = 0; z && r < rows; r++)
+        if (!kc_same_f32(k, "from panels, y", z + r * c->ldy, y + r * c->ldy, (size_t)c->w.n)) return;
+}
+
 static void check(kc *k, size_t i) {
     const olk_linear *v = get(i);
     weight_case c;
@@ -315,6 +330,8 @@ static void check(kc *k, size_t i) {
         compare_int8(k, v, &c, y);
     else
         compare_float(k, v, &c, y);
+    check_panels(k, v, &c, y);
+    c.w.panels = NULL;
     if (c.m <= v->min_m) return;
     int64_t fewer = kc_int(k, v->min_m, c.m);
     const float *z = compute(k, v, &c, fewer);

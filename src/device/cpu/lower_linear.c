@@ -14,6 +14,7 @@
 #include "graph/op.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/linear/narrow.h"
+#include "kernels/linear/panels.h"
 #include <string.h>
 
 #define CHUNK OL_DECODE_ROWS
@@ -238,7 +239,7 @@ static const ol_step_class linear_class = {"linear", linear_tiles, linear_scratc
 
 /* ---- choosing ---- */
 
-enum { FORM_F32, FORM_NARROW_SCALES };
+enum { FORM_F32, FORM_NARROW_SCALES, FORM_PANELS };
 
 /* Decoding is bound by the bytes it reads, and scales in f32 are a fifth of them at groups of 32. Those that are f16
  * numbers are read as such, with the same result to the bit; the others stay as they are. */
@@ -294,6 +295,23 @@ static bool choose_kernels(const ol_lowering *l, const linear_args *a, part *p) 
     for (int64_t m = 1; m <= CHUNK; m++)
         if (!(p->kernel[m] = olk_linear_select(&w, m, l->opt.precision, l->opt.cpu, NULL, 0))) return false;
     return true;
+}
+
+/* A model without state runs short texts as often as long ones, and few rows do not pay for transposing the weights anew:
+ * they are kept as panels. */
+static olv_status lay_out_panels(ol_lowering *l, const ol_value *v, part *p, olv_error *err) {
+    const olk_panels *form = p->kernel[0] ? olk_panels_find(p->kernel[0], &p->w) : NULL;
+    size_t floats, bytes = 0;
+    bool made;
+    if (!form || l->graph->n_states || p->w.dtype == OL_DTYPE_NONE) return OLV_OK;
+    floats = form->floats(&p->w);
+    ol_prepared_item *item = ol_prepare(l->prepared, v->name, v->constant, FORM_PANELS, floats * sizeof(float), &made);
+    if (!item) return ol_fail(err, OLV_NOMEM, "no memory for weight '%s'", v->name);
+    if (made) form->make(&p->w, item->data);
+    p->w.panels = item->data;
+    const void *data = ol_const_data(v->constant, &bytes);
+    if (data) ol_const_drop_pages(v->constant, data, bytes);
+    return OLV_OK;
 }
 
 /* Two parts can read the same packed rows. */
@@ -416,6 +434,7 @@ static olv_status choose_parts(group *g, linear_args *a, olv_error *err) {
             g->nodes[i] = g->nodes[--g->n];
             continue;
         }
+        OL_TRY(lay_out_panels(g->l, g->nodes[i]->inputs[1], &p, err));
         if (g->nodes[i]->n_inputs > 2 && g->nodes[i]->inputs[2])
             if (!(p.bias = ol_lower_f32(g->l, g->nodes[i]->inputs[2], err))) return err ? err->status : OLV_NOMEM;
         a->parts[a->n_parts++] = p;

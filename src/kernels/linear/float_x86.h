@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Linear layers with f32 activations, written once for vectors of W floats; the including file defines W, the vector type
  * vf and its operations (vzero, vset1, vload, vstore, vfma, vadd, vmul, vsub, vsum, vload_part, vstore_part, vload_half,
- * vload_bf16, vload_codes, transpose), NV (vectors in a panel's width), MR (rows of x in a GEMM tile), GEMV_ROWS and ISA.
+ * vload_bf16, vload_codes, transpose), NV (vectors in a panel's width), MR (rows of x in a GEMM tile, at most; TILE_SIZES(X)
+ * names X for each number up to it), GEMV_ROWS and ISA.
  *
  * GEMV: a weight row is read where it lies (quantized ones are dequantized into scratch first) and meets up to GEMV_ROWS
  * rows of x at a time, with four accumulators each; the order of a row's sum does not depend on their number.
- * GEMM: panels of NV * W rows and KC of k are transposed into scratch and meet MR rows of x at a time. */
+ * GEMM: panels of NV * W rows and KC of k are transposed into scratch, or were so beforehand (panels.h), and meet up to MR
+ * rows of x at a time. A row's sum runs over k in order, whatever tile it is in. */
+#include "kernels/linear/panels.h"
 #include "kernels/linear/variants.h"
 #include <string.h>
 
@@ -231,9 +234,26 @@ INLINE void tile_rows(const tile *t, const int rows) {
         for (int v = 0; v < NV; v++) vstore_part(t->y + i * t->ldy + v * W, acc[i][v], t->cols - v * W);
 }
 
-__attribute__((noinline)) static void tile_full(const tile *t) { tile_rows(t, MR); }
-__attribute__((noinline)) static void tile_4(const tile *t) { tile_rows(t, 4); }
-__attribute__((noinline)) static void tile_1(const tile *t) { tile_rows(t, 1); }
+#define TILE(n) \
+    __attribute__((noinline)) static void tile_##n(const tile *t) { tile_rows(t, n); }
+TILE_SIZES(TILE)
+#undef TILE
+static void (*const tiles[MR + 1])(const tile *t) = {
+#define TILE(n) [n] = tile_##n,
+    TILE_SIZES(TILE)
+#undef TILE
+};
+
+/* Rows [m0, m1) against one panel, in tiles of nearly equal numbers of rows. */
+static void run_tiles(const olk_linear_args *a, tile *t, int64_t m0, int64_t m1, int64_t n, int64_t k0) {
+    int64_t left = (m1 - m0 + MR - 1) / MR;
+    for (int64_t i = m0, step; i < m1; i += step, left--) {
+        step = (m1 - i + left - 1) / left;
+        t->x = (const float *)a->act + i * t->ldx + k0;
+        t->y = a->y + i * a->ldy + n;
+        tiles[step](t);
+    }
+}
 
 static size_t gemm_scratch(const olk_weight *w, int64_t m) {
     (void)m;
@@ -250,20 +270,17 @@ static void gemm_run(const olk_linear_args *a, int64_t m0, int64_t m1, int64_t n
         for (int64_t k0 = 0; k0 < w->k; k0 += KC) {
             t.kn = w->k - k0 < KC ? w->k - k0 : KC;
             t.first = k0 == 0;
-            make_panel(w, dense, n, t.cols, k0, t.kn, panel);
-            for (int64_t i = m0, step; i < m1; i += step) {
-                t.x = (const float *)a->act + i * t.ldx + k0;
-                t.y = a->y + i * a->ldy + n;
-                step = m1 - i >= MR ? MR : m1 - i >= 4 ? 4 : 1;
-                if (step == MR)
-                    tile_full(&t);
-                else if (step == 4)
-                    tile_4(&t);
-                else
-                    tile_1(&t);
-            }
+            if (w->panels) t.panel = w->panels + n * w->k + k0 * NB;
+            else make_panel(w, dense, n, t.cols, k0, t.kn, panel);
+            run_tiles(a, &t, m0, m1, n, k0);
         }
     }
+}
+
+static size_t panel_floats(const olk_weight *w) { return (size_t)((w->n + NB - 1) / NB * NB) * (size_t)w->k; }
+
+static void make_panels(const olk_weight *w, float *out) {
+    for (int64_t n = 0; n < w->n; n += NB) make_panel(w, NULL, n, w->n - n < NB ? w->n - n : NB, 0, w->k, out + n * w->k);
 }
 
 #define OLK_VARIANT_(isa, form) olk_linear_any_f32__##isa##_##form
@@ -276,3 +293,7 @@ const olk_linear OLK_VARIANT(ISA, gemv) = {
 const olk_linear OLK_VARIANT(ISA, gemm) = {
     OLK_TEXT(ISA, gemm), ISA_FLAGS, OLK_F32, 17, INT64_MAX, NB, MR, accepts, act_bytes, pack, gemm_scratch, gemm_run,
     act_key};
+
+#define OLK_PANELS_(isa) olk_panels__##isa
+#define OLK_PANELS(isa) OLK_PANELS_(isa)
+const olk_panels OLK_PANELS(ISA) = {&OLK_VARIANT(ISA, gemm), panel_floats, make_panels};

@@ -7,6 +7,7 @@
 #define W 8
 #define NV 2
 #define MR 6
+#define TILE_SIZES(X) X(1) X(2) X(3) X(4) X(5) X(6)
 #define GEMV_ROWS 2
 #define ISA avx2
 #define ISA_FLAGS OL_ISA_AVX2

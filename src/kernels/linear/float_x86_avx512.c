@@ -7,6 +7,7 @@
 #define W 16
 #define NV 2
 #define MR 12
+#define TILE_SIZES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
 #define GEMV_ROWS 4
 #define ISA avx512
 #define ISA_FLAGS OL_ISA_AVX512

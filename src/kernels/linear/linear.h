@@ -25,6 +25,7 @@ typedef struct olk_weight {
     size_t row_bytes;
     int64_t n, k;
     const ol_qconst *q;
+    const float *panels; /* of the variant that runs (panels.h), or NULL */
 } olk_weight;
 
 typedef struct olk_linear_args {
