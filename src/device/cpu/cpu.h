@@ -13,6 +13,13 @@ typedef olv_status ol_lower_fn(ol_lowering *l, ol_node *n, olv_error *err);
 #include "device/cpu/lower.def"
 #undef X
 
+/* What ol_prepare makes of constants for this device. */
+typedef enum ol_cpu_form { OL_CPU_FORM_F32, OL_CPU_FORM_NARROW_SCALES, OL_CPU_FORM_PANELS, OL_CPU_FORM_CODES } ol_cpu_form;
+
+/* Decoding is bound by the bytes it reads, and scales in f32 are a fifth of them at groups of 32. Where all scales of q, which
+ * is the form of c, are f16 numbers, q reads them as such from now on, with the same result to the bit. */
+olv_status ol_cpu_narrow_scales(ol_lowering *l, const ol_const *c, const char *name, ol_qconst *q, olv_error *err);
+
 /* Rows of a value (product of all dims but the last) in this run. */
 int64_t ol_cpu_rows(const ol_run *r, ol_dim rows);
 

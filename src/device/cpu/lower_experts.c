@@ -13,6 +13,7 @@
 #include "device/cpu/cpu.h"
 #include "graph/op.h"
 #include "kernels/elementwise/elementwise.h"
+#include "tensor/qconst_form.h"
 #include <string.h>
 
 #define CHUNK OL_DECODE_ROWS
@@ -217,8 +218,52 @@ static const ol_step_class linear_class = {"expert_linear", linear_tiles, linear
 
 /* ---- lowering ---- */
 
-/* Rows [row, row + n) as a weight: in place where the file's form allows, else a copy in f32. */
-static olv_status weight_of(ol_lowering *l, const ol_const *c, int64_t row, int64_t n, expert *e,
+/* Rows [at, at + n) of a constant that is quantized on demand: all of it is made once. */
+static olv_status make_codes(ol_lowering *l, const char *name, const ol_const *src, int64_t at, int64_t n, ol_qconst *q,
+                             olv_error *err) {
+    *q = *ol_const_quant_form(src); /* a permutation and a table belong to the source */
+    size_t rows = (size_t)q->rows, scale_row = ol_qconst_scale_row_bytes(q), codes, scales, zeros, total;
+    bool made, fits = ol_mul_size(rows, q->row_bytes, &codes) && ol_mul_size(rows, scale_row, &scales) &&
+                      ol_mul_size(rows, q->zero_row_bytes, &zeros) && ol_add_size(codes, scales + 128, &total) &&
+                      ol_add_size(total, zeros, &total);
+    ol_prepared_item *p = fits ? ol_prepare(l->prepared, name, src, OL_CPU_FORM_CODES, total, &made) : NULL;
+    if (!p) return ol_fail(err, OLV_NOMEM, "no memory for an expert's weight");
+    uint8_t *c = p->data, *s = c + ol_align_up(codes, 64), *z = s + ol_align_up(scales, 64);
+    if (made) OL_TRY(ol_const_rows_quant(src, 0, q->rows, c, s, z, err));
+    q->rows = n;
+    q->codes = c + (size_t)at * q->row_bytes;
+    q->scales = s + (size_t)at * scale_row;
+    q->zeros = q->zero_row_bytes ? z + (size_t)at * q->zero_row_bytes : NULL;
+    return OLV_OK;
+}
+
+/* Rows from `row` on of a constant that does not lie in memory as it is: all of it is made once. */
+static olv_status make_floats(ol_lowering *l, const char *name, const ol_const *c, olk_weight *w, int64_t row,
+                              olv_error *err) {
+    size_t floats = (size_t)(ol_const_rows(c) * w->k) + 16; /* bounded by the constant's checked size */
+    bool made;
+    ol_prepared_item *p = ol_prepare(l->prepared, name, c, OL_CPU_FORM_F32, floats * sizeof(float), &made);
+    if (!p) return ol_fail(err, OLV_NOMEM, "no memory for the experts '%s'", name);
+    if (made) OL_TRY(ol_const_rows_f32(c, 0, ol_const_rows(c), p->data, err));
+    w->data = (const float *)p->data + row * w->k;
+    w->dtype = OL_F32;
+    return OLV_OK;
+}
+
+/* Narrow scales of rows from `at` on of src: those of all its rows are made once. */
+static olv_status narrow_scales(ol_lowering *l, const char *name, const ol_const *src, int64_t at, ol_qconst *q,
+                                olv_error *err) {
+    const ol_qconst *whole = ol_const_qconst(src);
+    if (!whole) return OLV_OK;
+    ol_qconst all = *whole;
+    OL_TRY(ol_cpu_narrow_scales(l, src, name, &all, err));
+    q->scale_dtype = all.scale_dtype;
+    q->scales = (const uint8_t *)all.scales + (size_t)(at * all.n_groups) * (size_t)ol_dtype_bits(all.scale_dtype) / 8;
+    return OLV_OK;
+}
+
+/* Rows [row, row + n) as a weight: in place where the file's form allows, else a copy of its codes, or in f32. */
+static olv_status weight_of(ol_lowering *l, const char *name, const ol_const *c, int64_t row, int64_t n, expert *e,
                             olv_error *err) {
     int64_t at;
     const ol_const *src = ol_const_source_rows(c, row, n, &at);
@@ -232,16 +277,17 @@ static olv_status weight_of(ol_lowering *l, const ol_const *c, int64_t row, int6
     e->w = (olk_weight){.dtype = t, .n = n, .k = ol_const_width(src)};
     if (part && ol_const_qconst(part)) {
         e->q = *ol_const_qconst(part); /* the data belong to src */
+        s = narrow_scales(l, name, src, at, &e->q, err);
+        e->w.dtype = OL_DTYPE_NONE;
+        e->w.q = &e->q;
+    } else if (part && ol_const_lazy(src)) {
+        s = make_codes(l, name, src, at, n, &e->q, err);
         e->w.dtype = OL_DTYPE_NONE;
         e->w.q = &e->q;
     } else if (part) {
         if (t == OL_F32 || t == OL_F16 || t == OL_BF16) e->w.data = ol_const_data(part, &bytes);
         if (!e->w.data) {
-            float *copy = ol_arena_calloc(l->arena, (size_t)(n * e->w.k) + 16, sizeof *copy);
-            s = copy ? ol_const_rows_f32(c, row, n, copy, err)
-                     : ol_fail(err, OLV_NOMEM, "no memory for an expert's weight");
-            e->w.data = copy;
-            e->w.dtype = OL_F32;
+            s = make_floats(l, name, c, &e->w, row, err);
         }
         e->w.row_bytes = (size_t)e->w.k * (size_t)ol_dtype_bits(e->w.dtype) / 8;
     }
@@ -266,7 +312,8 @@ static bool same_form(const expert *p, const expert *q) {
     return !memcmp(p->kernel, q->kernel, sizeof p->kernel) && p->w.k == q->w.k &&
            p->w.dtype == q->w.dtype &&
            (!p->w.q ||
-            (p->q.code == q->q.code && p->q.block == q->q.block && p->q.group == q->q.group));
+            (p->q.code == q->q.code && p->q.block == q->q.block && p->q.group == q->q.group &&
+             !p->q.perm == !q->q.perm && !p->q.input_scale == !q->q.input_scale));
 }
 
 /* Room of a unit, so that a block of any number of rows fits into its units. */
@@ -285,7 +332,7 @@ static olv_status load_experts(ol_lowering *l, const ol_value *w, expert_args *a
     if (!a->experts) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
     for (int64_t i = 0; i < count; i++) {
         expert *e = &a->experts[i];
-        OL_TRY(weight_of(l, w->constant, i * a->n, a->n, e, err));
+        OL_TRY(weight_of(l, w->name, w->constant, i * a->n, a->n, e, err));
         OL_TRY(choose_kernels(l, a, e, err));
         if (i == 0 || !same_form(e, e - 1)) measure_units(a, e);
     }

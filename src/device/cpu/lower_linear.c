@@ -13,13 +13,11 @@
 #include "device/cpu/lowrank.h"
 #include "graph/op.h"
 #include "kernels/elementwise/elementwise.h"
-#include "kernels/linear/narrow.h"
 #include "kernels/linear/panels.h"
 #include <string.h>
 
 #define CHUNK OL_DECODE_ROWS
 #define MAX_PARTS OL_CPU_LOWRANK_LAYERS
-#define NARROW_GROUP 64 /* above that, f32 scales are under a tenth of the bytes */
 /* Weights of a decode tile: a sixteenth of the matrix, long enough to stream, short enough to share. */
 #define TILE_SHARE 16
 #define MIN_TILE_BYTES 16384
@@ -239,24 +237,6 @@ static const ol_step_class linear_class = {"linear", linear_tiles, linear_scratc
 
 /* ---- choosing ---- */
 
-enum { FORM_F32, FORM_NARROW_SCALES, FORM_PANELS };
-
-/* Decoding is bound by the bytes it reads, and scales in f32 are a fifth of them at groups of 32. Those that are f16
- * numbers are read as such, with the same result to the bit; the others stay as they are. */
-static olv_status narrow_scales(ol_lowering *l, const ol_const *c, ol_qconst *q, const char *name, olv_error *err) {
-    size_t n = (size_t)(q->rows * q->n_groups);
-    bool made;
-    if (q->scale_dtype != OL_F32 || q->group > NARROW_GROUP || q->code == OL_Q_BLOCK) return OLV_OK;
-    ol_prepared_item *p = ol_prepare(l->prepared, name, q->scales, FORM_NARROW_SCALES, n * sizeof(uint16_t), &made);
-    if (!p) return ol_fail(err, OLV_NOMEM, "no memory for the scales of '%s'", name);
-    if (made && !olk_narrow_f16(q->scales, p->data, n)) ol_prepare_refuse(l->prepared, p);
-    if (!p->data) return OLV_OK;
-    if (made) ol_const_drop_pages(c, q->scales, n * sizeof(float));
-    q->scales = p->data;
-    q->scale_dtype = OL_F16;
-    return OLV_OK;
-}
-
 /* The weight as kernels see it: quantized or dense rows in place; other views are copied once as f32. */
 static olv_status weight_of(ol_lowering *l, const ol_node *n, part *p, olv_error *err) {
     const ol_value *v = n->inputs[1];
@@ -268,7 +248,7 @@ static olv_status weight_of(ol_lowering *l, const ol_node *n, part *p, olv_error
     if (q) {
         p->q = *q;
         p->w.dtype = OL_DTYPE_NONE;
-        return narrow_scales(l, c, &p->q, v->name, err); /* p->w.q is set when the part has its final place */
+        return ol_cpu_narrow_scales(l, c, v->name, &p->q, err); /* p->w.q is set when the part has its final place */
     }
     size_t bytes = 0;
     ol_dtype t = ol_const_dtype(c);
@@ -277,7 +257,7 @@ static olv_status weight_of(ol_lowering *l, const ol_node *n, part *p, olv_error
     if (!p->w.data) {
         bool made;
         size_t floats = (size_t)(p->w.n * p->w.k) + 16; /* both are bounded by the constant's checked size */
-        ol_prepared_item *copy = ol_prepare(l->prepared, v->name, c, FORM_F32, floats * sizeof(float), &made);
+        ol_prepared_item *copy = ol_prepare(l->prepared, v->name, c, OL_CPU_FORM_F32, floats * sizeof(float), &made);
         if (!copy) return ol_fail(err, OLV_NOMEM, "no memory for weight '%s'", v->name);
         if (made) OL_TRY(ol_const_rows_f32(c, 0, p->w.n, copy->data, err));
         p->w.data = copy->data;
@@ -305,7 +285,7 @@ static olv_status lay_out_panels(ol_lowering *l, const ol_value *v, part *p, olv
     bool made;
     if (!form || l->graph->n_states || p->w.dtype == OL_DTYPE_NONE) return OLV_OK;
     floats = form->floats(&p->w);
-    ol_prepared_item *item = ol_prepare(l->prepared, v->name, v->constant, FORM_PANELS, floats * sizeof(float), &made);
+    ol_prepared_item *item = ol_prepare(l->prepared, v->name, v->constant, OL_CPU_FORM_PANELS, floats * sizeof(float), &made);
     if (!item) return ol_fail(err, OLV_NOMEM, "no memory for weight '%s'", v->name);
     if (made) form->make(&p->w, item->data);
     p->w.panels = item->data;
