@@ -51,7 +51,18 @@ static bool measure(job *j, size_t *scales_at, size_t *zeros_at, size_t *total) 
     return true;
 }
 
-static void release_store(void *store) { ol_store_release(store); }
+/* What a produced constant keeps: its room, and the source, whose form may own a permutation or a table. */
+typedef struct kept {
+    ol_store *store;
+    ol_const *source;
+} kept;
+
+static void release_kept(void *p) {
+    kept *k = p;
+    ol_store_release(k->store);
+    ol_const_release(k->source);
+    ol_free(k);
+}
 
 /* A QUANT constant with the codes of one that is quantized on demand. NULL on failure. */
 static ol_const *produce(const ol_value *v, ol_executor *e, ol_store *store, olv_error *err) {
@@ -81,8 +92,18 @@ static ol_const *produce(const ol_value *v, ol_executor *e, ol_store *store, olv
     q.codes = j.codes;
     q.scales = j.scales;
     q.zeros = f->zero_row_bytes ? j.zeros : NULL;
-    ol_const *c = ol_const_quant(ol_const_rank(lazy), ol_const_dims(lazy), &q, NULL, 0, release_store, store, err);
-    if (c) ol_store_retain(store);
+    kept *k = ol_alloc(sizeof *k);
+    if (!k) {
+        ol_fail(err, OLV_NOMEM, "no memory for a constant");
+        return NULL;
+    }
+    ol_const *c = ol_const_quant(ol_const_rank(lazy), ol_const_dims(lazy), &q, NULL, 0, release_kept, k, err);
+    if (!c) {
+        ol_free(k);
+        return NULL;
+    }
+    ol_store_retain(store);
+    *k = (kept){store, ol_const_retain(v->constant)};
     return c;
 }
 
@@ -99,7 +120,8 @@ static bool look_at_use(void *ctx, ol_node *user, int input) {
     int64_t at;
     if (!user || input < 0) return true;
     bool experts = !strcmp(user->op->name, "ExpertLinear") && ol_const_rank(u->c) == 3;
-    if (!experts || ol_const_source_rows(u->c, 0, ol_const_dims(u->c)[1], &at) == u->c) u->wanted = true;
+    const ol_const *src = experts ? ol_const_source_rows(u->c, 0, ol_const_dims(u->c)[1], &at) : u->c;
+    if (src == u->c || ol_const_get_kind(src) == OL_CONST_LAZY_QUANT) u->wanted = true;
     return !u->wanted;
 }
 
