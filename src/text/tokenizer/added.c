@@ -20,6 +20,7 @@ static bool trie_node(ol_tk_trie *t, uint8_t byte, uint32_t sibling, uint32_t *o
     return true;
 }
 
+/* Of two tokens that are normalized alike the first counts (upstream: either, by chance). */
 static bool trie_add(ol_tk_trie *t, ol_str s, uint32_t value) {
     uint32_t at = 0;
     for (size_t i = 0; i < s.len; i++) {
@@ -35,7 +36,7 @@ static bool trie_add(ol_tk_trie *t, ol_str s, uint32_t value) {
         }
         at = c;
     }
-    t->nodes[at].value = value + 1;
+    if (!t->nodes[at].value) t->nodes[at].value = value + 1;
     return true;
 }
 
@@ -94,6 +95,7 @@ static olv_status cut(ol_tk_work *w, ol_tk_piece *p, const void *ctx, olv_error 
         }
         if (a->rstrip)
             while (stop < n && ol_uc_space(ol_tk_char(s + stop, n - stop, &m))) stop += m;
+        if (start >= stop) continue; /* inside white space that the token before took */
         ol_tk_push_slice(w, p, done, start);
         ol_tk_piece token = ol_tk_piece_slice(p, start, stop);
         token.token = a->id;

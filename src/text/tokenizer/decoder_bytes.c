@@ -91,17 +91,22 @@ int ol_tk_fallback_byte(ol_str s) {
     return v;
 }
 
-/* A run of byte tokens is text if it is valid as a whole; otherwise every byte is U+FFFD. */
-static void put_run(ol_buf *out, const char *s, size_t n) {
-    if (ol_utf8_valid(s, n))
-        ol_buf_append(out, s, n);
-    else
-        for (size_t i = 0; i < n; i++) ol_buf_puts(out, "\xEF\xBF\xBD");
+/* A run of byte tokens is one text if it is valid as a whole; otherwise every byte is a U+FFFD of
+ * its own. Takes the place of the run's tokens, of which there are as many as bytes. */
+static bool put_run(ol_tk_texts *t, size_t *n, const ol_buf *run) {
+    if (run->failed) return false;
+    if (!ol_utf8_valid(run->data, run->len)) {
+        for (size_t i = 0; i < run->len; i++) t->items[(*n)++] = (ol_str){"\xEF\xBF\xBD", 3};
+        return true;
+    }
+    char *p = ol_arena_strndup(t->arena, run->data, run->len);
+    t->items[(*n)++] = (ol_str){p, run->len};
+    return p != NULL;
 }
 
 static olv_status byte_fallback_apply(const void *state, ol_tk_texts *t, olv_error *err) {
     (void)state;
-    ol_buf run = OL_BUF_INIT, text = OL_BUF_INIT;
+    ol_buf run = OL_BUF_INIT;
     size_t n = 0;
     bool ok = true;
     for (size_t i = 0; i <= t->count && ok; i++) {
@@ -110,20 +115,12 @@ static olv_status byte_fallback_apply(const void *state, ol_tk_texts *t, olv_err
             ol_buf_putc(&run, (char)b);
             continue;
         }
-        if (run.len) { /* takes the place of at least one token, so n stays behind i */
-            ol_buf_clear(&text);
-            put_run(&text, run.data, run.len);
-            char *p =
-                text.failed || run.failed ? NULL : ol_arena_strndup(t->arena, text.data, text.len);
-            ok = p != NULL;
-            t->items[n++] = (ol_str){p, text.len};
-            ol_buf_clear(&run);
-        }
+        if (run.len || run.failed) ok = put_run(t, &n, &run);
+        ol_buf_clear(&run);
         if (i < t->count && ok) t->items[n++] = t->items[i];
     }
     t->count = n;
     ol_buf_deinit(&run);
-    ol_buf_deinit(&text);
     return ok ? OLV_OK : ol_fail(err, OLV_NOMEM, "out of memory");
 }
 const ol_tk_decoder_kind ol_tk_decoder_byte_fallback = {"ByteFallback", nothing_create, NULL,

@@ -203,7 +203,8 @@ static olv_status post_process(const olv_tokenizer *t, ol_tk_parts *parts,
     if (opt->truncate && t->truncation.on) {
         size_t max = t->truncation.max_length,
                n = opt->add_special ? added_by_template(t, parts->count == 2) : 0;
-        OL_TRY(truncate_parts(&t->truncation, parts, max > n ? max - n : 0, err));
+        /* A limit below the number of the template's own tokens is none, as upstream. */
+        OL_TRY(truncate_parts(&t->truncation, parts, max >= n ? max - n : SIZE_MAX, err));
     }
     for (size_t i = 0; i < t->postprocessors.count; i++) {
         const ol_tk_postprocessor_kind *k = t->postprocessors.items[i].kind;
@@ -212,12 +213,13 @@ static olv_status post_process(const olv_tokenizer *t, ol_tk_parts *parts,
     return OLV_OK;
 }
 
+/* A fixed length is rounded up to the multiple; a text that is longer stays as it is. */
 static size_t padded_length(const ol_tk_padding *p, size_t n) {
-    size_t want = p->fixed > n ? p->fixed : n, sum;
+    size_t want = p->is_fixed ? p->fixed : n, sum;
     if (p->multiple && want % p->multiple &&
         ol_add_size(want, p->multiple - want % p->multiple, &sum))
         want = sum;
-    return want;
+    return want > n ? want : n;
 }
 
 static olv_status assemble(const olv_tokenizer *t, const ol_tk_parts *parts,

@@ -303,8 +303,13 @@ static olv_status read_padding(doc *d) {
     OL_TRY(ol_json_int(d->padding, "pad_to_multiple_of", 0, MAX_PADDED, 0, &multiple, d->err));
     OL_TRY(ol_json_int(d->padding, "pad_id", 0, UINT32_MAX, 0, &id, d->err));
     OL_TRY(ol_json_int(d->padding, "pad_type_id", 0, UINT32_MAX, 0, &type_id, d->err));
-    *pd = (ol_tk_padding){true,         left == 1,        (size_t)fixed, (size_t)multiple,
-                          (uint32_t)id, (uint32_t)type_id};
+    *pd = (ol_tk_padding){.on = true,
+                          .left = left == 1,
+                          .is_fixed = json_is_object(strategy),
+                          .fixed = (size_t)fixed,
+                          .multiple = (size_t)multiple,
+                          .id = (uint32_t)id,
+                          .type_id = (uint32_t)type_id};
     return OLV_OK;
 }
 

@@ -3,6 +3,7 @@
 #include "text/tokenizer/regex.h"
 
 #include "base/alloc.h"
+#include "text/tokenizer/unicode.h"
 #include <pcre2.h>
 #include <time.h>
 
@@ -143,11 +144,28 @@ static int search(ol_tk_match *m, const pcre2_code *code, const char *s, size_t 
     }
 }
 
+/* PCRE2's tables may be older than the patterns' Unicode: newer characters are replaced by older
+ * ones of the same category and length, in a copy. */
+static bool replace_newer(ol_tk_work *w, ol_tk_find *f) {
+    char *copy = NULL;
+    f->looked = true;
+    for (uint32_t i = 0, n; i < f->n; i += n) {
+        n = 1;
+        if ((unsigned char)f->s[i] < 0xE0) continue;
+        int32_t cp = ol_tk_char(f->s + i, f->n - i, &n), old = ol_uc_stand_in(cp);
+        if (old == cp) continue;
+        if (!copy && !(copy = ol_arena_strndup(w->arena, f->s, f->n))) return false;
+        ol_utf8_encode(old, copy + i);
+    }
+    if (copy) f->s = copy;
+    return true;
+}
+
 /* Match of the general engine at or after f->pos; empty ones right behind the last match do not
  * count. */
 static int find_general(ol_tk_work *w, ol_tk_find *f, uint32_t *start, uint32_t *end,
                         olv_error *err) {
-    if (!w->match && !(w->match = match_create())) {
+    if ((!f->looked && !replace_newer(w, f)) || (!w->match && !(w->match = match_create()))) {
         ol_fail(err, OLV_NOMEM, "out of memory");
         return -1;
     }

@@ -38,9 +38,10 @@ typedef struct ol_tk_find {
     const char *s;
     uint32_t n, pos;
     int64_t last_end;
+    bool looked; /* for characters that PCRE2 may not know */
 } ol_tk_find;
 static inline ol_tk_find ol_tk_find_in(const ol_tk_regex *re, const char *s, uint32_t n) {
-    return (ol_tk_find){re, s, n, 0, -1};
+    return (ol_tk_find){re, s, n, 0, -1, false};
 }
 /* 1: *start and *end are set; 0: no more; -1: err is filled (step limit, memory). */
 int ol_tk_find_next(ol_tk_work *w, ol_tk_find *f, uint32_t *start, uint32_t *end, olv_error *err);

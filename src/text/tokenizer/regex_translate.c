@@ -11,6 +11,15 @@
 #define WORD_SET                                                                               \
     "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}\\x{24b6}-\\x{24e9}" \
     "\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
+/* Without the digits that \w has besides. */
+#define POSIX_WORD_SET                                                                \
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}" \
+    "\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
+/* What became alphabetic, and lower case, after some tables in use. */
+#define ALPHA_SET                                                                     \
+    "\\p{Alphabetic}\\x{363}-\\x{36f}\\x{897}\\x{c04}\\x{f82}\\x{f83}\\x{1dd3}-\\x{1de6}" \
+    "\\x{11080}\\x{11081}"
+#define LOWER_SET "\\p{Lowercase}\\x{10fc}\\x{a7f2}-\\x{a7f4}\\x{ab69}\\x{1e030}-\\x{1e06d}"
 #define MAX_CLASS_DEPTH 8
 
 typedef struct translator {
@@ -51,16 +60,16 @@ static const struct name {
         {"Digit", "Nd"},
 },
   posix_names[] = {
-      {"alpha", "\\p{Alphabetic}"},
+      {"alpha", ALPHA_SET},
       {"digit", "\\p{Nd}"},
-      {"alnum", "\\p{Alphabetic}\\p{M}\\p{Nd}"},
+      {"alnum", ALPHA_SET "\\p{Nd}"},
       {"upper", "\\p{Uppercase}"},
-      {"lower", "\\p{Lowercase}"},
+      {"lower", LOWER_SET},
       {"punct", "\\p{P}\\p{S}"},
       {"space", SPACE_SET},
       {"cntrl", "\\p{Cc}"},
       {"xdigit", "0-9a-fA-F"},
-      {"word", WORD_SET},
+      {"word", POSIX_WORD_SET},
       {"blank", "\\p{Zs}\\x{9}"},
       {"ascii", "\\x{0}-\\x{7f}"},
 };
@@ -70,6 +79,18 @@ static void put(translator *t, const char *z) {
 }
 static void put_char(translator *t, char c) {
     ol_buf_putc(t->out, c);
+}
+
+/* Names that are no general category and no binary property. */
+static bool is_script(ol_str s) {
+    static const char *const properties[] = {
+        "Any",   "Alphabetic",            "Uppercase",           "Lowercase",  "White_Space",
+        "ASCII", "Emoji",                 "Emoji_Presentation",  "ID_Start",   "ID_Continue",
+        "Math",  "Emoji_Modifier",        "Emoji_Modifier_Base", "XID_Start",  "XID_Continue",
+        "Dash",  "Extended_Pictographic", "Emoji_Component",     "Ideographic"};
+    for (size_t i = 0; i < sizeof properties / sizeof *properties; i++)
+        if (ol_str_is(s, properties[i])) return false;
+    return s.len > 2;
 }
 
 static olv_status put_property(translator *t) {
@@ -89,7 +110,8 @@ static olv_status put_property(translator *t) {
     ol_str s = {name, (size_t)(close - name)};
     for (size_t i = 0; i < sizeof property_names / sizeof *property_names; i++)
         if (ol_str_is(s, property_names[i].from)) s = ol_str_of(property_names[i].to);
-    ol_buf_printf(t->out, "\\%c{%.*s}", negated ? 'P' : 'p', (int)s.len, s.ptr);
+    ol_buf_printf(t->out, "\\%c{%s%.*s}", negated ? 'P' : 'p', is_script(s) ? "sc:" : "",
+                  (int)s.len, s.ptr);
     return OLV_OK;
 }
 
@@ -141,44 +163,129 @@ static bool put_posix(translator *t) {
     return false;
 }
 
-/* The items of a class, t->p behind its [ and ^. Plain classes inside classes are unions and join
- * the outer one. */
-static olv_status put_class_items(translator *t, int depth) {
+/* A class in the making. Oniguruma's classes are unions of items and of classes, and intersections
+ * (&&) of such unions; PCRE2 has items only. What is more than items becomes alternatives and
+ * lookaheads that match one character. */
+typedef struct char_class {
+    ol_buf set;  /* items of the operand that is being read */
+    ol_buf more; /* its classes that cannot join the items, each behind a | */
+    ol_buf all;  /* the operands before it, as lookaheads */
+    bool negated;
+} char_class;
+
+static void class_deinit(char_class *c) {
+    ol_buf_deinit(&c->set);
+    ol_buf_deinit(&c->more);
+    ol_buf_deinit(&c->all);
+}
+
+static void append(ol_buf *out, const ol_buf *b) {
+    ol_buf_append(out, b->data ? b->data : "", b->len);
+    if (b->failed) out->failed = true;
+}
+
+static bool class_is_plain(const char_class *c) {
+    return c->more.len == 0 && c->all.len == 0;
+}
+
+static void put_operand(const char_class *c, ol_buf *out) {
+    if (c->set.failed || c->more.failed) out->failed = true;
+    if (c->more.len) ol_buf_puts(out, "(?:");
+    if (c->set.len || !c->more.len) {
+        ol_buf_puts(out, "[");
+        append(out, &c->set);
+        ol_buf_puts(out, "]");
+    }
+    if (!c->more.len) return;
+    ol_buf_append(out, c->more.data + !c->set.len, c->more.len - !c->set.len);
+    ol_buf_puts(out, ")");
+}
+
+static void put_whole_class(const char_class *c, ol_buf *out) {
+    if (class_is_plain(c)) {
+        ol_buf_puts(out, c->negated ? "[^" : "[");
+        append(out, &c->set);
+        ol_buf_puts(out, "]");
+        return;
+    }
+    ol_buf_puts(out, c->negated ? "(?:(?!" : "(?:");
+    append(out, &c->all);
+    put_operand(c, out);
+    ol_buf_puts(out, c->negated ? ")(?s:.))" : ")");
+}
+
+static olv_status read_class(translator *t, int depth, char_class *c);
+
+/* A class inside one: joins its items if it can. */
+static olv_status put_inner_class(translator *t, int depth, char_class *c) {
+    char_class inner = {0};
+    olv_status st = read_class(t, depth + 1, &inner);
+    if (st == OLV_OK && class_is_plain(&inner) && !inner.negated) {
+        append(&c->set, &inner.set);
+    } else if (st == OLV_OK) {
+        ol_buf_puts(&c->more, "|");
+        put_whole_class(&inner, &c->more);
+    }
+    class_deinit(&inner);
+    return st;
+}
+
+/* Ends an operand of an intersection. */
+static void end_operand(char_class *c) {
+    ol_buf_puts(&c->all, "(?=");
+    put_operand(c, &c->all);
+    ol_buf_puts(&c->all, ")");
+    ol_buf_clear(&c->set);
+    ol_buf_clear(&c->more);
+}
+
+static olv_status read_item(translator *t, int depth, char_class *c) {
+    ol_buf *out = t->out;
+    olv_status st = OLV_OK;
+    char ch = *t->p;
+    t->out = &c->set;
+    if (ch == '[' && t->end - t->p > 2 && t->p[1] == ':' && put_posix(t)) {
+    } else if (t->p++, ch == '[') {
+        st = put_inner_class(t, depth, c);
+    } else if (ch == '\\') {
+        st = put_escape(t, true);
+    } else {
+        if (ch == ']') put_char(t, '\\');
+        put_char(t, ch);
+    }
+    t->out = out;
+    return st;
+}
+
+/* t->p behind the [. */
+static olv_status read_class(translator *t, int depth, char_class *c) {
     if (depth > MAX_CLASS_DEPTH)
         return ol_fail(t->err, OLV_LIMIT, "pattern: classes nested too deep");
+    if (t->p < t->end && *t->p == '^') {
+        c->negated = true;
+        t->p++;
+    }
     for (bool first = true; t->p < t->end; first = false) {
-        char c = *t->p;
-        if (c == ']' && !first) {
+        if (*t->p == ']' && !first) {
             t->p++;
             return OLV_OK;
         }
-        if (c == '[' && t->end - t->p > 2 && t->p[1] == ':' && put_posix(t)) continue;
-        if (c == '&' && t->end - t->p > 1 && t->p[1] == '&')
-            return ol_fail(t->err, OLV_UNSUPPORTED, "pattern: && inside a class");
-        t->p++;
-        if (c == '[') {
-            if (t->p < t->end && *t->p == '^')
-                return ol_fail(t->err, OLV_UNSUPPORTED, "pattern: a negated class inside a class");
-            OL_TRY(put_class_items(t, depth + 1));
-        } else if (c == '\\') {
-            OL_TRY(put_escape(t, true));
+        if (*t->p == '&' && t->end - t->p > 1 && t->p[1] == '&') {
+            t->p += 2;
+            end_operand(c);
         } else {
-            if (c == ']') put_char(t, '\\');
-            put_char(t, c);
+            OL_TRY(read_item(t, depth, c));
         }
     }
     return ol_fail(t->err, OLV_FORMAT, "pattern: no ] at the end of a class");
 }
 
 static olv_status put_class(translator *t) {
-    put_char(t, '[');
-    if (t->p < t->end && *t->p == '^') {
-        put_char(t, '^');
-        t->p++;
-    }
-    OL_TRY(put_class_items(t, 0));
-    put_char(t, ']');
-    return OLV_OK;
+    char_class c = {0};
+    olv_status st = read_class(t, 0, &c);
+    if (st == OLV_OK) put_whole_class(&c, t->out);
+    class_deinit(&c);
+    return st;
 }
 
 /* Letters of an option group "(?imx-imx": Oniguruma's m is everybody else's s. */

@@ -180,8 +180,8 @@ typedef struct ol_tk_truncation {
 } ol_tk_truncation;
 
 typedef struct ol_tk_padding {
-    bool on, left;
-    size_t fixed, multiple; /* 0: none */
+    bool on, left, is_fixed;
+    size_t fixed, multiple; /* multiple 0: none */
     uint32_t id, type_id;
 } ol_tk_padding;
 

@@ -28,6 +28,9 @@ static inline bool ol_uc_is(int32_t cp, uint32_t mask) {
 static inline bool ol_uc_space(int32_t cp) {
     return ol_uc_is(cp, OL_UC_SPACE);
 }
+/* An older character of the same category and length in UTF-8, for engines with older tables; cp
+ * itself if it is old. */
+int32_t ol_uc_stand_in(int32_t cp);
 /* \w of Rust's regex crate. */
 bool ol_uc_word(int32_t cp);
 

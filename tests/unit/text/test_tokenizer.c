@@ -100,6 +100,28 @@ static void streams_whole_characters(void **state) {
     olv_tokenizer_close(t);
 }
 
+/* A token that takes the white space behind it, and one that would take the space before it, in the
+ * same space: the second lies in what the first took. */
+static void added_tokens_do_not_overlap(void **state) {
+    (void)state;
+    olv_tokenizer *t = open_text(
+        "{\"added_tokens\":[{\"id\":1,\"content\":\"<s>\",\"rstrip\":true,\"special\":true},"
+        "{\"id\":2,\"content\":\"  \",\"lstrip\":true,\"special\":true}],"
+        "\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{\"u\":0}}}");
+    olv_encode_options opt;
+    olv_encoding e;
+    olv_error err;
+    olv_encode_options_init(&opt);
+    opt.want_offsets = true;
+    assert_int_equal(olv_tokenizer_encode(t, "<s>    x", 8, &opt, &e, &err), OLV_OK);
+    assert_int_equal(e.count, 2);
+    assert_int_equal(e.ids[0], 1);
+    assert_int_equal(e.offsets[0].end, 7);
+    assert_int_equal(e.ids[1], 0);
+    olv_encoding_deinit(&e);
+    olv_tokenizer_close(t);
+}
+
 static void bad_input_is_an_error(void **state) {
     (void)state;
     olv_tokenizer *t = open_text(SMALL);
@@ -227,6 +249,7 @@ int main(void) {
         cmocka_unit_test(encodes_and_decodes),        cmocka_unit_test(streams_whole_characters),
         cmocka_unit_test(bad_input_is_an_error),      cmocka_unit_test(bad_files_are_refused),
         cmocka_unit_test(deep_sequences_are_refused), cmocka_unit_test(sparse_ids_take_no_memory),
-        cmocka_unit_test(a_megabyte_word_is_quick),   cmocka_unit_test(every_allocation_may_fail)};
+        cmocka_unit_test(a_megabyte_word_is_quick),   cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(added_tokens_do_not_overlap)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,7 +111,7 @@ static void dialects_are_translated(void **state) {
 static void bad_patterns_are_refused(void **state) {
     (void)state;
     static const char *const bad[] = {"(",      "[a",      "\\p{L", "a\\",
-                                      "[a&&b]", "[a[^b]]", "*a",    "\\p{Nonsense}"};
+                                      "[a&&b", "[a[^b]",  "*a",    "\\p{Nonsense}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         olv_error err = {OLV_OK, ""};
         ol_tk_regex *re = NULL;
