@@ -51,7 +51,7 @@ static void put_file(const ol_file *f, ol_buf *out) {
 }
 
 olv_status ol_bundle_source_key(const ol_bundle *b, const ol_graph *g, ol_buf *out, olv_error *err) {
-    static const char *const configs[] = {"config.json", "genai_config.json", "model.onnx"};
+    static const char *const configs[] = {"config.json", "quantize_config.json", "quant_config.json", "genai_config.json", "model.onnx"};
     files l = {NULL, 0, 0, false};
     for (int i = 0; i < g->n_values; i++)
         if (g->values[i] && g->values[i]->constant) ol_const_each_file(g->values[i]->constant, add, &l);

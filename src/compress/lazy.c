@@ -33,6 +33,10 @@ static void destroy(void *ctx) {
     ol_free(p);
 }
 
+static void each_file(const void *ctx, ol_const_file_fn *fn, void *fn_ctx) {
+    ol_const_each_file(((const producer *)ctx)->src, fn, fn_ctx);
+}
+
 /* Codes of a group into its place in a row: bytes, or two to a byte. */
 static void pack(const uint8_t *codes, int64_t n, int bits, uint8_t *restrict out) {
     if (bits == 8) {
@@ -156,7 +160,7 @@ static ol_const *lazy_const(ol_const *src, const olv_weight_spec *spec, uint64_t
     }
     *p = (producer){ol_const_retain(src), *spec, cpu, form_of(spec, rows, k), 0, stats, false, 0, 0};
     p->padded = (p->form.group + 15) / 16 * 16;
-    ol_lazy_quant lazy = {fill, destroy, p, p->form};
+    ol_lazy_quant lazy = {fill, destroy, p, p->form, each_file};
     ol_const *c = ol_const_lazy_quant(ol_const_rank(src), ol_const_dims(src), &lazy, err);
     if (!c) destroy(p);
     return c;

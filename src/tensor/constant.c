@@ -184,6 +184,11 @@ static void free_copied(void *ctx) {
     ol_free(r);
 }
 
+static void copied_files(const void *ctx, ol_const_file_fn *fn, void *fn_ctx) {
+    const copied_rows *r = ctx;
+    for (int i = 0; i < r->n_srcs; i++) ol_const_each_file(r->srcs[i], fn, fn_ctx);
+}
+
 /* Source and its row for one row of the whole, and how many rows follow it there. */
 static const ol_const *find_row(const copied_rows *r, int64_t row, int64_t *src_row, int64_t *run) {
     if (r->order) {
@@ -233,7 +238,7 @@ static ol_const *lazy_copy(int rank, const int64_t *dims, ol_const *const *srcs,
     if (order) memcpy(own, order, (size_t)n_order * sizeof *own);
     for (int i = 0; i < n_srcs; i++) held[i] = ol_const_retain(srcs[i]);
     *r = (copied_rows){n_srcs, held, own, unit, first, own};
-    ol_lazy_quant lazy = {fill_copied, free_copied, r, *ol_const_quant_form(srcs[0])};
+    ol_lazy_quant lazy = {fill_copied, free_copied, r, *ol_const_quant_form(srcs[0]), copied_files};
     lazy.form.rows = rows;
     lazy.form.codes = NULL;
     lazy.form.scales = lazy.form.zeros = NULL;
@@ -483,6 +488,7 @@ void ol_const_drop_pages(const ol_const *c, const void *p, size_t bytes) {
 void ol_const_each_file(const ol_const *c, ol_const_file_fn *fn, void *ctx) {
     for (int i = 0; i < c->n_files; i++) fn(ctx, c->files[i]);
     for (int i = 0; i < c->n_srcs; i++) ol_const_each_file(c->srcs[i], fn, ctx);
+    if (c->kind == OL_CONST_LAZY_QUANT && c->lazy.each_file) c->lazy.each_file(c->lazy.ctx, fn, ctx);
 }
 
 ol_file *const *ol_const_files(const ol_const *c, int *n) {

@@ -25,6 +25,8 @@ typedef enum ol_const_kind {
     OL_CONST_RESHAPE /* of a float view whose rows change; other kinds keep their kind */
 } ol_const_kind;
 
+typedef void ol_const_file_fn(void *ctx, ol_file *f);
+
 /* Producer of a lazily quantized constant: fills rows [row, row + n) of codes (row_bytes each), scales and zeros in the
  * planar layout of ol_qconst. Called from several threads for disjoint rows; deterministic. */
 typedef struct ol_lazy_quant {
@@ -32,6 +34,8 @@ typedef struct ol_lazy_quant {
     void (*destroy)(void *ctx);
     void *ctx;
     ol_qconst form; /* code, rows, k, group, dtypes and row sizes; data pointers NULL */
+    /* Calls fn for the files of what it reads; NULL: it reads none. */
+    void (*each_file)(const void *ctx, ol_const_file_fn *fn, void *fn_ctx);
 } ol_lazy_quant;
 
 /* Makers. Each takes references to its sources, copies small arrays, and returns NULL when out of memory or when the
@@ -56,9 +60,7 @@ void ol_const_release(ol_const *c);
 
 /* The files that a constant holds itself (not those of its sources), borrowed. */
 ol_file *const *ol_const_files(const ol_const *c, int *n);
-/* Calls fn for each file of a constant and of its sources, some of them more than once. A lazily quantized constant counts as
- * one without files. */
-typedef void ol_const_file_fn(void *ctx, ol_file *f);
+/* Calls fn for each file of a constant and of its sources, some of them more than once. */
 void ol_const_each_file(const ol_const *c, ol_const_file_fn *fn, void *ctx);
 /* Says that these bytes of a constant will hardly be read again (see ol_file_drop_pages). */
 void ol_const_drop_pages(const ol_const *c, const void *p, size_t bytes);

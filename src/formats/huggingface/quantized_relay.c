@@ -95,10 +95,15 @@ static olv_status fill(void *ctx, int64_t row, int64_t n, uint8_t *codes, void *
     return OLV_OK;
 }
 
+static void each_file(const void *ctx, ol_const_file_fn *fn, void *fn_ctx) {
+    const ol_hf_qheld *h = &((const ol_hf_qrelay *)ctx)->held;
+    for (int i = 0; i < h->n_consts; i++) ol_const_each_file(h->consts[i], fn, fn_ctx);
+}
+
 static void destroy(void *ctx) { ol_hf_qrelay_destroy(ctx); }
 
 olv_status ol_hf_qrelay_constant(ol_hf_qrelay *r, ol_const **out, olv_error *err) {
-    ol_lazy_quant lazy = {fill, destroy, r, r->form};
+    ol_lazy_quant lazy = {fill, destroy, r, r->form, each_file};
     int64_t dims[2] = {r->form.rows, r->form.k};
     *out = ol_const_lazy_quant(2, dims, &lazy, err);
     if (*out) return OLV_OK;
