@@ -147,7 +147,8 @@ static void quantize(ol_graph *g, int bits) {
         int64_t k = ol_const_width(r->src);
         ol_lazy_quant lazy = {fill_rounded, destroy_rounded, r,
                               {.code = bits == 4 ? OL_Q_U4 : OL_Q_U8, .rows = ol_const_rows(r->src), .k = k, .group = 32,
-                               .n_groups = k / 32, .row_bytes = (size_t)(k * bits / 8), .scale_dtype = OL_F32, .global_scale = 1}};
+                               .n_groups = k / 32, .row_bytes = (size_t)(k * bits / 8), .scale_dtype = OL_F32, .global_scale = 1},
+                              NULL};
         ol_const *c = ol_const_lazy_quant(2, ol_const_dims(r->src), &lazy, &err);
         assert_non_null(c);
         ol_value_set_constant(v, c);
