@@ -17,7 +17,8 @@ static void print_text(json_t *o) {
     const char *key;
     json_t *v;
     json_object_foreach(o, key, v) {
-        print_value(key, v);
+        if (strcmp(key, "recurrent_state_bytes")) print_value(key, v);
+        else printf("recurrent states   %26.2f MB a sequence\n", (double)json_integer_value(v) / 1e6);
         if (!strcmp(key, "weights"))
             for (size_t i = 0; i < json_array_size(v); i++) {
                 const json_t *w = json_array_get(v, i);

@@ -55,10 +55,13 @@ static void put_field(ol_buf *b, const char *key, const char *value) {
 
 static void put_memory(ol_buf *b, const olv_pipeline *p) {
     static const int64_t lengths[] = {512, 2048, 8192, 32768, 131072};
-    uint64_t block = ol_plan_states(p->plan)->block_bytes;
+    const ol_state_layout *states = ol_plan_states(p->plan);
+    uint64_t block = states->block_bytes;
+    if (states->fixed_floats) /* of a sequence, however long; held twice */
+        ol_buf_printf(b, "\"recurrent_state_bytes\": %llu, ", (unsigned long long)states->fixed_floats * 2 * sizeof(float));
     ol_buf_puts(b, "\"kv_cache_bytes\": {");
     bool first = true;
-    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+    for (size_t i = 0; block && i < sizeof lengths / sizeof lengths[0]; i++) {
         if (lengths[i] > p->context_length && i > 0) break;
         int64_t n = lengths[i] < p->context_length ? lengths[i] : p->context_length;
         ol_buf_printf(b, "%s\"%lld\": %llu", first ? "" : ", ", (long long)n,

@@ -22,7 +22,7 @@ olv_status ol_draft_create(ol_loop *l, ol_draft **out, olv_error *err) {
     const olv_generation_config *c = l->cfg;
     bool model = l->p->draft && c->num_assistant_tokens > 0;
     *out = NULL;
-    if (ol_plan_states(l->p->plan)->fixed_floats || (!model && c->prompt_lookup_num_tokens < 1)) return OLV_OK;
+    if (!model && c->prompt_lookup_num_tokens < 1) return OLV_OK;
     ol_draft *d = ol_calloc(1, sizeof *d);
     if (!d) return ol_fail(err, OLV_NOMEM, "no memory for guesses");
     d->lookup = c->prompt_lookup_num_tokens;

@@ -8,7 +8,7 @@
 
 typedef struct ol_draft ol_draft;
 
-/* *out is NULL when the settings ask for no guesses or the model cannot take tokens back (recurrent states). */
+/* *out is NULL when the settings ask for no guesses. */
 OLV_MUST_USE olv_status ol_draft_create(ol_loop *l, ol_draft **out, olv_error *err);
 void ol_draft_destroy(ol_draft *d); /* NULL accepted */
 /* At most `most` guesses of what follows the loop's tokens; the count is returned in *n. */

@@ -73,6 +73,17 @@ static olv_status step(ol_loop *l, const float **scores, int64_t *width, olv_err
     return ol_session_prompt(p->session, l->seq, ids, n, &p->cancel, scores, width, err);
 }
 
+/* Keeps the first n of the last run's rows. Recurrent states go back to where the run began, and take those rows again. */
+static olv_status go_back(ol_loop *l, const int64_t *row, int64_t before, int64_t n, int64_t of, olv_error *err) {
+    if (n == of) return OLV_OK;
+    if (!ol_plan_states(l->p->plan)->fixed_floats) return ol_sequence_truncate(l->seq, before + n, err);
+    const float *scores;
+    int64_t width;
+    OL_TRY(ol_sequence_truncate(l->seq, before, err));
+    const ol_run_item it = {.sequence = l->seq, .ids = row, .count = n};
+    return ol_session_run(l->p->session, OL_ENTRY_DECODE, &it, 1, &scores, &width, err);
+}
+
 /* The newest token and guesses of what follows it run together; tokens are drawn from the rows in turn for as long as
  * they are the guessed ones. The sampler sees the rows that it would see without guesses. The last token drawn is the
  * newest one again: not yet in the sequence. */
@@ -98,7 +109,7 @@ static olv_status advance(ol_loop *l, ol_draft *draft, olv_generation *out, olv_
         if (l->reason != OLV_FINISH_NONE) break;
     }
     out->n_drafted += (size_t)guesses;
-    return ol_sequence_truncate(l->seq, before + (i < guesses ? i : guesses) + 1, err);
+    return go_back(l, row, before, (i < guesses ? i : guesses) + 1, 1 + guesses, err);
 }
 
 static olv_status generate_tokens(ol_loop *l, ol_draft *draft, olv_generation *out, double start, olv_error *err) {

@@ -9,9 +9,11 @@
 
 #define MAGIC 0x31706d6f72706c6full /* "olpromp1" */
 
-static bool can_keep(const olv_pipeline *p) {
-    return !ol_plan_states(p->plan)->fixed_floats && !p->rope_switch && !p->dynamic_length;
-}
+static bool can_keep(const olv_pipeline *p) { return !p->rope_switch && !p->dynamic_length; }
+
+/* Recurrent states are of use whole or not at all. What is kept of a prompt then is a copy of the sequence as it was before
+ * the last token, so that the same prompt and every longer one can begin with it. */
+static bool goes_back(const olv_pipeline *p) { return !ol_plan_states(p->plan)->fixed_floats; }
 
 void ol_prompt_forget(olv_pipeline *p) {
     ol_sequence_destroy(p->kept);
@@ -44,13 +46,15 @@ static olv_status fingerprint(const olv_pipeline *p, uint64_t *key, olv_error *e
 }
 
 static olv_status save(const ol_loop *l, const char *path, olv_error *err) {
-    uint64_t head[3] = {MAGIC, 0, (uint64_t)l->n_prompt};
+    bool whole = goes_back(l->p);
+    int64_t n = whole ? l->n_prompt : l->n_prompt - 1;
+    uint64_t head[3] = {MAGIC, 0, (uint64_t)n};
     ol_buf b = OL_BUF_INIT;
     b.max = SIZE_MAX / 2;
     OL_TRY(fingerprint(l->p, &head[1], err));
     ol_buf_append(&b, head, sizeof head);
-    ol_buf_append(&b, ol_loop_ids(l), (size_t)l->n_prompt * sizeof(int64_t));
-    olv_status s = ol_sequence_save(l->seq, &b, err);
+    ol_buf_append(&b, ol_loop_ids(l), (size_t)n * sizeof(int64_t));
+    olv_status s = ol_sequence_save(whole ? l->seq : l->p->kept, &b, err);
     if (s == OLV_OK) s = ol_file_write_atomic(path, b.data, b.len, err);
     ol_buf_deinit(&b);
     return s;
@@ -110,6 +114,7 @@ static olv_status take_kept(ol_loop *l, int64_t *reused, olv_error *err) {
     const int64_t *ids = ol_loop_ids(l), *kept = (const int64_t *)(const void *)p->kept_ids.data;
     int64_t n = (int64_t)(p->kept_ids.len / sizeof *kept), same = 0;
     while (same < n && same < l->n_prompt - 1 && kept[same] == ids[same]) same++;
+    if (same < n && !goes_back(p)) same = 0;
     l->seq = p->kept;
     p->kept = NULL;
     OL_TRY(ol_sequence_truncate(l->seq, same, err));
@@ -117,17 +122,29 @@ static olv_status take_kept(ol_loop *l, int64_t *reused, olv_error *err) {
     return OLV_OK;
 }
 
-static olv_status run_rest(ol_loop *l, int64_t at, const float **scores, int64_t *width, olv_error *err) {
+/* Tokens [at, end) of the prompt; scores when that is its end. */
+static olv_status run_part(ol_loop *l, int64_t at, int64_t end, const float **scores, int64_t *width, olv_error *err) {
     olv_pipeline *p = l->p;
     const int64_t *ids = ol_loop_ids(l);
-    while (at < l->n_prompt) {
-        int64_t m = l->n_prompt - at < OL_PREFILL_ROWS ? l->n_prompt - at : OL_PREFILL_ROWS;
+    while (at < end) {
+        int64_t m = end - at < OL_PREFILL_ROWS ? end - at : OL_PREFILL_ROWS;
         if (p->cancel) return ol_fail(err, OLV_CANCELLED, "cancelled");
         ol_run_item it = {l->seq, ids + at, m, at + m == l->n_prompt ? 1 : 0, l->n_prompt - at - m};
         OL_TRY(ol_session_run(p->session, OL_ENTRY_PREFILL, &it, 1, scores, width, err));
         at += m;
     }
     return OLV_OK;
+}
+
+/* The copy that is kept of a sequence that cannot go back. Lack of memory matters only when a file is asked for. */
+static olv_status keep_copy(ol_loop *l, bool needed, olv_error *err) {
+    olv_pipeline *p = l->p;
+    olv_status s = ol_sequence_fork(l->seq, &p->kept, needed ? err : NULL);
+    if (s != OLV_OK) return needed ? s : OLV_OK;
+    ol_buf_append(&p->kept_ids, ol_loop_ids(l), (size_t)(l->n_prompt - 1) * sizeof(int64_t));
+    if (!p->kept_ids.failed) return OLV_OK;
+    ol_prompt_forget(p);
+    return needed ? ol_fail(err, OLV_NOMEM, "no memory for a prompt") : OLV_OK;
 }
 
 olv_status ol_prompt_run(ol_loop *l, const float **scores, int64_t *width, int64_t *reused, olv_error *err) {
@@ -142,7 +159,13 @@ olv_status ol_prompt_run(ol_loop *l, const float **scores, int64_t *width, int64
     else OL_TRY(ol_adapters_sequence(&p->adapters, p->pool, &l->seq, err));
     bool saved = path && p->kept_file == path_key(path) && *reused == l->n_prompt - 1;
     ol_prompt_forget(p);
-    if (*reused) OL_TRY(run_rest(l, *reused, scores, width, err));
+    int64_t at = *reused, n = l->n_prompt;
+    if (may && !goes_back(p) && (path || !l->cfg->no_prompt_reuse)) {
+        OL_TRY(run_part(l, at, n - 1, scores, width, err));
+        OL_TRY(keep_copy(l, path != NULL, err));
+        at = n - 1;
+    }
+    if (at) OL_TRY(run_part(l, at, n, scores, width, err));
     else OL_TRY(ol_session_prompt(p->session, l->seq, ol_loop_ids(l), l->n_prompt, &p->cancel, scores, width, err));
     if (path && may && !saved) OL_TRY(save(l, path, err));
     p->kept_file = path && may ? path_key(path) : 0;
@@ -152,6 +175,7 @@ olv_status ol_prompt_run(ol_loop *l, const float **scores, int64_t *width, int64
 void ol_prompt_keep(ol_loop *l) {
     olv_pipeline *p = l->p;
     uint64_t file = p->kept_file;
+    if (!goes_back(p)) return; /* it was kept when it ran */
     ol_prompt_forget(p);
     if (!l->seq || !can_keep(p) || l->n_prompt <= OL_DECODE_ROWS || ol_sequence_truncate(l->seq, l->n_prompt, NULL) != OLV_OK)
         return;

@@ -3,8 +3,8 @@
  * alike, and a prompt's state in a file.
  *
  * Only positions that the prefill entry computed are kept, and they are used only for prompts that run in that entry: what
- * is generated is bitwise the same as without (docs/decisions/0002). Recurrent states, which cannot go back, and rotations
- * that depend on a sequence's length are left out. */
+ * is generated is bitwise the same as without (docs/decisions/0002). Recurrent states, which cannot go back, serve only
+ * prompts that go on where the kept one ended; rotations that depend on a sequence's length are left out. */
 #ifndef OL_GENERATE_PROMPT_CACHE_H
 #define OL_GENERATE_PROMPT_CACHE_H
 

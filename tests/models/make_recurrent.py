@@ -3,12 +3,15 @@
 """Makes tiny models with recurrent layers and what transformers computes from them.
 
     make_recurrent.py OUT [FAMILY...]
+    make_recurrent.py --beams OUT > recurrent-beams.json
 
 Writes OUT/FAMILY/{config.json, model.safetensors, golden/...} in the form that tests/models/families.c reads. Weights are
 seeded random numbers of few bits, stored as bf16 and computed with in f32. Greedy tokens come from decoding with the state
 and must be those of a full recomputation. tests/data/llm-recurrent.tar.xz was made with transformers 5.24, torch 2.13:
 
-    tar -cJf llm-recurrent.tar.xz --sort=name --owner=0 --group=0 --mtime=@0 -C OUT .
+    tar -cJf llm-recurrent.tar.xz --sort=name --owner=0 --group=0 --mtime=@0 --transform 's,^\\.,llm,' -C OUT .
+
+The second form searches with three beams from the longer prompts of every folder (tests/decoding/check_recurrent.py).
 """
 import copy
 import inspect
@@ -156,9 +159,25 @@ def make(out, name, seed):
           f"{len(set(sum((g['tokens'] for g in greedy), [])))} different tokens", flush=True)
 
 
+def beams(out):
+    found = {}
+    for name in sorted(set(FAMILIES) - {"rwkv"}):  # whose state its class does not reorder
+        model = transformers.AutoModelForCausalLM.from_pretrained(os.path.join(out, name), dtype=torch.float32).eval()
+        prompts = json.load(open(os.path.join(out, name, "golden", "prompts.json")))["prompts"][1:]
+        found[name] = []
+        for ids in prompts:
+            g = model.generate(torch.tensor([ids]), num_beams=3, num_return_sequences=3, max_new_tokens=16, do_sample=False,
+                               eos_token_id=None, return_dict_in_generate=True, output_scores=True)
+            found[name].append(dict(prompt=ids, sequences=[s.tolist()[len(ids):] for s in g.sequences],
+                                    scores=[round(s, 5) for s in g.sequences_scores.tolist()]))
+    json.dump(found, sys.stdout)
+
+
 def main():
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
+    if sys.argv[1] == "--beams":
+        return beams(sys.argv[2])
     names = sys.argv[2:] or list(FAMILIES)
     for name in names:
         make(sys.argv[1], name, 1000 + list(FAMILIES).index(name))
