@@ -79,7 +79,8 @@ static void names_key_found_and_expected(void **state) {
     check(LLAMA(",\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[1],\"long_factor\":[1]}"), OLV_FORMAT,
           "'short_factor': found a list of 1, expected a list of 8 numbers");
     check(LLAMA(",\"partial_rotary_factor\":2"), OLV_FORMAT, "'partial_rotary_factor'");
-    check(LLAMA(",\"quantization_config\":{\"quant_method\":\"gptq\"}"), OLV_UNSUPPORTED, "'gptq'");
+    check(LLAMA(",\"quantization_config\":{\"quant_method\":\"nosuch\"}"), OLV_UNSUPPORTED,
+          "found quant_method 'nosuch'; known are: ");
     check("{\"model_type\":\"llama\",\"hidden_size\":63,\"num_hidden_layers\":2,\"num_attention_heads\":4,"
           "\"intermediate_size\":96,\"vocab_size\":100}", OLV_FORMAT, "'hidden_size'");
     check("{\"model_type\":\"llama\",\"hidden_size\":64,\"num_hidden_layers\":99999999,\"num_attention_heads\":4,"
