@@ -161,11 +161,18 @@ static bool is_weight_use(void *ctx, ol_node *user, int input) {
     return *only;
 }
 
+/* Planar integers in the order of the columns are what every format that is written holds. Other codes (4- and 8-bit
+ * floats, tables, blocks of GGUF, columns ordered by activation) are read as numbers and compressed like them. */
+static bool is_written_as_it_is(const ol_qconst *q) {
+    bool integers = q->code == OL_Q_I8 || q->code == OL_Q_U8 || q->code == OL_Q_I4 || q->code == OL_Q_U4 || q->code == OL_Q_U2;
+    return integers && !q->perm && !q->input_scale && q->min_dtype == OL_DTYPE_NONE;
+}
+
 /* Why a table stays as it is; NULL when it can be compressed. */
 static const char *reason_to_keep(const table *t, const olv_weight_spec *spec, int64_t min_elements) {
     const ol_const *c = t->values[0]->constant;
     if (spec->type == OLV_WEIGHT_KEEP) return "by request";
-    if (ol_const_quant_form(c)) return "quantized already";
+    if (ol_const_quant_form(c) && is_written_as_it_is(ol_const_quant_form(c))) return "quantized already";
     if (ol_dtype_class(ol_const_dtype(c)) != 'f' || ol_const_rank(c) < 2) return "no float matrix";
     if (t->key.rows * t->key.k < min_elements) return "small";
     for (int i = 0; i < t->n_values; i++) {
