@@ -115,7 +115,9 @@ def compare_encodings(program, path, peer, texts, pairs, rep):
 
 
 def compare_ids(program, path, peer, ids, rng, rep):
-    """Decoding: of encoded texts, and of ids in no order."""
+    """Decoding: of encoded texts, and of ids in no order; streams of the former only. (Byte tokens in no order can turn out malformed
+    after their first were put out as characters; what a stream says then is a matter of taste.)"""
+    texts = len(ids)
     ids = ids + [peer.some_ids(rng) for _ in range(len(ids) // 4)]
     items = [{"ids": x} for x in ids]
     back = lines([program, "detokenize", "--model", path, "--jsonl"], items)
@@ -127,7 +129,7 @@ def compare_ids(program, path, peer, ids, rng, rep):
         if skip:
             want = peer.decode(x, True)
             if want is not None and skip[i].get("text") != want: rep.differ("decoded without special tokens", "ids %s" % x, skip[i], want)
-        if i % 2:
+        if i % 2 and i < texts:
             want, have = peer.stream(x), pieces[i // 2].get("pieces")
             if want is not None and (have is None or have[:len(x)] != want): rep.differ("stream", "ids %s" % x, have, want)
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/wire/json_pull.h"
 #include "base/error.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -244,7 +245,36 @@ bool ol_jp_i64(const ol_jp *p, int64_t *out) {
     return true;
 }
 
+/* Plain decimals of up to 19 digits, up to 27 of them behind the point, without an exponent:
+ * digits / 10^k as a quotient of integers with at least 61 bits, its last bit set if a rest is left,
+ * so that the one rounding to double is the right one. */
+static bool plain_decimal(ol_str s, double *out) {
+    uint64_t w = 0, d = 1;
+    int digits = 0, k = 0;
+    bool negative = s.len && s.ptr[0] == '-', point = false;
+    for (size_t i = negative; i < s.len; i++) {
+        unsigned c = (unsigned char)s.ptr[i] - (unsigned)'0';
+        if (c > 9) {
+            if (s.ptr[i] != '.' || point) return false;
+            point = true;
+            continue;
+        }
+        if (w && ++digits > 18) return false;
+        w = w * 10 + c;
+        k += point;
+    }
+    if (k > 27) return false;
+    for (int i = 0; i < k; i++) d *= 5;
+    int lw = w ? __builtin_clzll(w) : 0, ld = __builtin_clzll(d);
+    unsigned __int128 n = (unsigned __int128)(w << lw) << 62;
+    uint64_t q = (uint64_t)(n / (d << ld)), rest = (uint64_t)(n % (d << ld));
+    double v = ldexp((double)(q | (rest != 0)), ld - lw - 62 - k);
+    *out = negative ? -v : v;
+    return true;
+}
+
 bool ol_jp_f64(const ol_jp *p, double *out) {
+    if (plain_decimal(p->text, out)) return true;
     char small[64], *end;
     ol_buf large = OL_BUF_INIT;
     const char *text = small;

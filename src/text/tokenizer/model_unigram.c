@@ -79,16 +79,12 @@ static olv_status search(const unigram *m, const ol_tk_piece *p, best *b, olv_er
         ol_tk_char(p->text + at, p->len - at, &n);
         double here = b[at].score;
         bool single = false;
-        uint32_t node = 0;
-        for (uint32_t k = at;
-             k < p->len && (node = ol_tk_byte_trie_step(&m->trie, node, (uint8_t)p->text[k]));
-             k++) {
-            int64_t e = ol_tk_byte_trie_value(&m->trie, node);
-            if (e < 0) continue;
-            best *to = &b[k + 1];
+        ol_tk_prefixes names = ol_tk_prefixes_of(&m->trie, p->text + at, p->len - at);
+        for (uint32_t len, e; ol_tk_prefixes_next(&names, &len, &e);) {
+            best *to = &b[at + len];
             double score = m->scores[e] + here;
             if (to->start < 0 || score > to->score) *to = (best){score, (int32_t)at, (int32_t)e};
-            if (k + 1 - at == n) single = true;
+            if (len == n) single = true;
         }
         if (single) continue;
         best *to = &b[at + n];

@@ -7,11 +7,10 @@
 #define SPACE "\xE2\x96\x81" /* U+2581 */
 
 uint32_t ol_spm_prefix(const ol_tk_spm *s, const char *text, uint32_t n, bool *user) {
-    uint32_t best = 0, node = 0;
-    for (uint32_t i = 0;
-         s->has_user && i < n && (node = ol_tk_byte_trie_step(&s->user, node, (uint8_t)text[i]));
-         i++)
-        if (ol_tk_byte_trie_value(&s->user, node) >= 0) best = i + 1;
+    uint32_t best = 0, entry;
+    ol_tk_prefixes names = ol_tk_prefixes_of(&s->user, text, n);
+    while (s->has_user && ol_tk_prefixes_next(&names, &best, &entry)) {
+    }
     *user = best > 0;
     if (!best) ol_tk_char(text, n, &best);
     return best;

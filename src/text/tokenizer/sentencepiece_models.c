@@ -151,17 +151,12 @@ olv_status ol_spm_encode_unigram(ol_spm_out *o, olv_error *err) {
     for (uint32_t at = 0, n; at < p->len; at += n) {
         ol_tk_char(p->text + at, p->len - at, &n);
         bool single = false;
-        uint32_t node = 0;
-        for (uint32_t k = at;
-             k < p->len && (node = ol_tk_byte_trie_step(&s->trie, node, (uint8_t)p->text[k]));
-             k++) {
-            int64_t e = ol_tk_byte_trie_value(&s->trie, node);
-            if (e < 0) continue;
-            uint32_t len = k + 1 - at;
+        ol_tk_prefixes names = ol_tk_prefixes_of(&s->trie, p->text + at, p->len - at);
+        for (uint32_t len, e; ol_tk_prefixes_next(&names, &len, &e);) {
             float score = s->types[e] == OL_SPM_USER_DEFINED
                               ? (float)((double)((float)len * s->max_score) - 0.1)
                               : s->scores[e];
-            reach(&b[k + 1], score + b[at].score, at);
+            reach(&b[at + len], score + b[at].score, at);
             if (len == n) single = true;
         }
         if (!single) reach(&b[at + n], s->unk_score + b[at].score, at);
