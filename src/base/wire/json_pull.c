@@ -49,7 +49,7 @@ static bool read_string(ol_jp *p) {
     const char *begin = ++p->ptr;
     p->escaped = false;
     for (;;) {
-        while (p->ptr < p->end && (signed char)*p->ptr >= 32 && *p->ptr != '"' && *p->ptr != '\\') p->ptr++;
+        p->ptr = ol_jp_plain_run(p->ptr, p->end);
         if (p->ptr >= p->end) return fail(p, "the string does not end"), false;
         unsigned char c = (unsigned char)*p->ptr;
         if (c == '"') break;
@@ -67,6 +67,10 @@ static bool read_string(ol_jp *p) {
             } else {
                 return fail(p, "an unknown escape in a string"), false;
             }
+            continue;
+        }
+        if (c >= 0xC2 && c < 0xE0 && p->end - p->ptr >= 2 && ((unsigned char)p->ptr[1] & 0xC0) == 0x80) {
+            p->ptr += 2;
             continue;
         }
         int32_t cp;

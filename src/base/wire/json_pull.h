@@ -34,6 +34,27 @@ typedef struct ol_jp {
     olv_error *err;
 } ol_jp;
 
+/* End of the run of ASCII characters from p on that stand for themselves in a string: the first
+ * quote, backslash, control character or byte above 0x7F, or end. */
+static inline const char *ol_jp_plain_run(const char *p, const char *end) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    /* Eight bytes at a time: the lowest high bit of `stop` marks the first byte that ends the run
+     * (borrows spoil higher ones only). */
+    const uint64_t ones = 0x0101010101010101ull;
+    while (end - p >= 8) {
+        uint64_t w, q, b;
+        memcpy(&w, p, 8);
+        q = w ^ ones * '"';
+        b = w ^ ones * '\\';
+        uint64_t stop = (((w - ones * 32) & ~w) | ((q - ones) & ~q) | ((b - ones) & ~b) | w) & ones * 128;
+        if (stop) return p + (__builtin_ctzll(stop) >> 3);
+        p += 8;
+    }
+#endif
+    while (p < end && (signed char)*p >= 32 && *p != '"' && *p != '\\') p++;
+    return p;
+}
+
 void ol_jp_init(ol_jp *p, const char *text, size_t len, const char *name, olv_error *err);
 ol_jp_event ol_jp_next(ol_jp *p);
 /* Skips the value that begins with `event` (the event just returned). False on error. */

@@ -127,12 +127,19 @@ static olv_status take_vocab(doc *d) {
     return unexpected(d, e, "vocab: an object or an array is expected");
 }
 
+/* The closing quote of the string that begins at p, or end. */
+static const char *string_end(const char *p, const char *end) {
+    while ((p = ol_jp_plain_run(p, end)) < end && *p != '"')
+        p += *p == '\\' && end - p > 1 ? 2 : 1;
+    return p;
+}
+
 /* End of the array that begins behind p: its last bracket, or NULL. Only strings and brackets are
  * told apart; the text is parsed in full when the merges are loaded. */
 static const char *array_end(const char *p, const char *end) {
     for (int depth = 0; p < end; p++) {
         if (*p == '"') {
-            for (p++; p < end && *p != '"'; p++) p += *p == '\\';
+            p = string_end(p + 1, end);
         } else if (*p == '[') {
             depth++;
         } else if (*p == ']' && depth-- == 0) {

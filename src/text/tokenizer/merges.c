@@ -6,7 +6,7 @@
 
 bool ol_tk_merges_init(ol_tk_merges *m, size_t expected) {
     uint64_t n = 16;
-    while (n < expected * 2) n *= 2;
+    while (n / 3 * 2 < expected) n *= 2;
     m->slots = n > SIZE_MAX / sizeof *m->slots ? NULL : ol_alloc_aligned(n * sizeof *m->slots);
     if (!m->slots) return false;
     for (uint64_t i = 0; i < n; i++) m->slots[i].rank = OL_TK_NO_RANK;
@@ -27,7 +27,7 @@ static void place(ol_tk_merges *m, ol_tk_merge e) {
 }
 
 bool ol_tk_merges_put(ol_tk_merges *m, uint32_t left, uint32_t right, uint32_t rank, uint32_t id) {
-    if ((m->count + 1) * 2 > m->mask + 1) {
+    if (m->count >= (m->mask + 1) / 3 * 2) {
         ol_tk_merges bigger;
         if (!ol_tk_merges_init(&bigger, m->mask + 1)) return false;
         for (uint64_t i = 0; i <= m->mask; i++)
@@ -43,6 +43,7 @@ bool ol_tk_merges_put(ol_tk_merges *m, uint32_t left, uint32_t right, uint32_t r
 #define BATCH 24
 typedef struct batch {
     ol_str left[BATCH], right[BATCH];
+    uint64_t left_hash[BATCH], right_hash[BATCH];
     size_t count;
 } batch;
 
@@ -82,11 +83,12 @@ static bool find_result(adder *a, ol_str s, uint32_t *id) {
 }
 
 /* The merge of two names, without putting it into the table yet. */
-static olv_status resolve(adder *a, ol_str left, ol_str right, ol_tk_merge *out) {
+static olv_status resolve(adder *a, ol_str left, ol_str right, uint64_t left_hash,
+                          uint64_t right_hash, ol_tk_merge *out) {
     const ol_tk_vocab *v = a->spec->vocab;
     uint32_t l, r, id;
-    if (!ol_tk_vocab_find(v, left.ptr, left.len, &l)) return unknown(a, left);
-    if (!ol_tk_vocab_find(v, right.ptr, right.len, &r)) return unknown(a, right);
+    if (!ol_tk_vocab_find_hashed(v, left, left_hash, &l)) return unknown(a, left);
+    if (!ol_tk_vocab_find_hashed(v, right, right_hash, &r)) return unknown(a, right);
     size_t skip = a->spec->prefix ? strlen(a->spec->prefix) : 0;
     if (skip > right.len)
         return ol_fail(a->err, OLV_FORMAT, "merge %u: right part shorter than the prefix", a->rank);
@@ -109,7 +111,7 @@ static olv_status put(adder *a, const ol_tk_merge *e) {
 
 static olv_status add(adder *a, ol_str left, ol_str right) {
     ol_tk_merge e;
-    OL_TRY(resolve(a, left, right, &e));
+    OL_TRY(resolve(a, left, right, ol_tk_vocab_hash(left), ol_tk_vocab_hash(right), &e));
     return put(a, &e);
 }
 
@@ -117,13 +119,13 @@ static olv_status flush(adder *a) {
     batch *b = &a->batch;
     for (int stage = 1; stage <= 2; stage++)
         for (size_t i = 0; i < b->count; i++) {
-            ol_tk_vocab_prefetch(a->spec->vocab, b->left[i], stage);
-            ol_tk_vocab_prefetch(a->spec->vocab, b->right[i], stage);
+            ol_tk_vocab_prefetch(a->spec->vocab, b->left_hash[i], stage);
+            ol_tk_vocab_prefetch(a->spec->vocab, b->right_hash[i], stage);
         }
     olv_status st = OLV_OK;
     ol_tk_merge e[BATCH];
     for (size_t i = 0; i < b->count && st == OLV_OK; i++)
-        st = resolve(a, b->left[i], b->right[i], &e[i]);
+        st = resolve(a, b->left[i], b->right[i], b->left_hash[i], b->right_hash[i], &e[i]);
     for (size_t i = 0; i < b->count && st == OLV_OK; i++) st = put(a, &e[i]);
     b->count = 0;
     return st;
@@ -140,10 +142,13 @@ static olv_status add_later(adder *a, ol_str left, ol_str right) {
         return add(a, left, right);
     }
     if (b->count == BATCH) OL_TRY(flush(a));
-    b->left[b->count] = left;
-    b->right[b->count++] = right;
-    ol_tk_vocab_prefetch(a->spec->vocab, left, 0);
-    ol_tk_vocab_prefetch(a->spec->vocab, right, 0);
+    size_t i = b->count++;
+    b->left[i] = left;
+    b->right[i] = right;
+    b->left_hash[i] = ol_tk_vocab_hash(left);
+    b->right_hash[i] = ol_tk_vocab_hash(right);
+    ol_tk_vocab_prefetch(a->spec->vocab, b->left_hash[i], 0);
+    ol_tk_vocab_prefetch(a->spec->vocab, b->right_hash[i], 0);
     return OLV_OK;
 }
 

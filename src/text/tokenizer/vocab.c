@@ -62,7 +62,7 @@ static inline uint64_t tag_of(uint64_t hash) {
 
 static bool index_names(ol_tk_vocab *v) {
     uint32_t n = 16;
-    while (n < v->count * 2u) n *= 2;
+    while (n / 3 * 2 < v->count) n *= 2;
     v->slots = ol_alloc_aligned(n * sizeof *v->slots);
     if (!v->slots) return false;
     memset(v->slots, 0, n * sizeof *v->slots);
@@ -105,8 +105,12 @@ olv_status ol_tk_vocab_finish(ol_tk_vocab *v, olv_error *err) {
     return OLV_OK;
 }
 
-void ol_tk_vocab_prefetch(const ol_tk_vocab *v, ol_str name, int stage) {
-    uint32_t k = (uint32_t)ol_hash64(name.ptr, name.len, 0) & v->mask;
+uint64_t ol_tk_vocab_hash(ol_str name) {
+    return ol_hash64(name.ptr, name.len, 0);
+}
+
+void ol_tk_vocab_prefetch(const ol_tk_vocab *v, uint64_t hash, int stage) {
+    uint32_t k = (uint32_t)hash & v->mask;
     if (stage == 0) {
         __builtin_prefetch(&v->slots[k]);
         return;
@@ -122,12 +126,14 @@ void ol_tk_vocab_prefetch(const ol_tk_vocab *v, ol_str name, int stage) {
 }
 
 bool ol_tk_vocab_find(const ol_tk_vocab *v, const char *name, size_t len, uint32_t *id) {
-    if (!v->slots) return false;
-    uint64_t hash = ol_hash64(name, len, 0);
+    return v->slots && ol_tk_vocab_find_hashed(v, (ol_str){name, len}, ol_hash64(name, len, 0), id);
+}
+
+bool ol_tk_vocab_find_hashed(const ol_tk_vocab *v, ol_str name, uint64_t hash, uint32_t *id) {
     for (uint32_t k = (uint32_t)hash & v->mask; v->slots[k]; k = (k + 1) & v->mask) {
         if (tag_of(v->slots[k]) != tag_of(hash)) continue;
         uint32_t e = (uint32_t)v->slots[k] - 1;
-        if (v->off[e + 1] - v->off[e] == len && memcmp(v->blob.data + v->off[e], name, len) == 0) {
+        if (ol_str_eq(entry_name(v, e), name)) {
             *id = v->ids[e];
             return true;
         }

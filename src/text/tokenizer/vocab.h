@@ -31,10 +31,13 @@ bool ol_tk_vocab_add(ol_tk_vocab *v, const char *name, size_t len, uint32_t id);
 /* Builds both indexes, after the last addition and before the first look-up. */
 olv_status ol_tk_vocab_finish(ol_tk_vocab *v, olv_error *err);
 
-/* Brings what a look-up of name touches nearer, in three stages (0, 1, 2) that each need the one
+/* Brings what a look-up of a name with that hash touches nearer, in three stages (0, 1, 2) that each need the one
  * before to have had time: for looking up many names whose places are far apart. */
-void ol_tk_vocab_prefetch(const ol_tk_vocab *v, ol_str name, int stage);
+void ol_tk_vocab_prefetch(const ol_tk_vocab *v, uint64_t hash, int stage);
 bool ol_tk_vocab_find(const ol_tk_vocab *v, const char *name, size_t len, uint32_t *id);
+/* The same with the name's hash at hand; v has been finished. */
+uint64_t ol_tk_vocab_hash(ol_str name);
+bool ol_tk_vocab_find_hashed(const ol_tk_vocab *v, ol_str name, uint64_t hash, uint32_t *id);
 /* Number of the entry (in the order of addition) that an id stands for, or -1. */
 int64_t ol_tk_vocab_entry(const ol_tk_vocab *v, uint32_t id);
 /* Name of an id; ptr NULL if it has none. */
