@@ -74,6 +74,8 @@ static olv_status read_table(ol_lowering *l, ol_value *v, gather_args *a, olv_er
 olv_status ol_lower_gather(ol_lowering *l, ol_node *n, olv_error *err) {
     if (ol_node_int(n, "axis", 0) != 0 || n->inputs[0]->type.rank != 2)
         return ol_fail(err, OLV_UNSUPPORTED, "only rows of a matrix are gathered");
+    if (ol_dtype_class(n->inputs[0]->type.dtype) != 'f')
+        return ol_fail(err, OLV_UNSUPPORTED, "only rows of floating point are gathered");
     gather_args *a = ol_arena_alloc(l->arena, sizeof *a);
     if (!a) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
     a->width = ol_lower_width(n->inputs[0]);
