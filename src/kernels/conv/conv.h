@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Convolution of one image of [channels, height, width], f32.
+ *
+ * `pack` lays the image out as the B panels of a matrix product (kernels/gemm): row k = (channel, i, j) of the kernel window,
+ * column = output position, so that y[o, :] = W[o, :] times it. `depthwise` convolves one channel with its own window. */
+#ifndef OLK_CONV_H
+#define OLK_CONV_H
+
+#include <stdint.h>
+
+typedef struct olk_conv_form {
+    int64_t channels, height, width; /* of the input */
+    int64_t out_height, out_width;
+    int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
+    int64_t pad_top, pad_left; /* positions outside the image are zero */
+} olk_conv_form;
+
+#define OLK_CONV_SLACK 32 /* floats that may be written behind a panel */
+
+typedef struct olk_conv {
+    const char *name;
+    uint64_t cpu;
+    /* Rows [k0, k0 + kn) of columns [n0, n0 + n), n <= nb, into panel[kn][nb]; columns from n to nb are zero or stale. */
+    void (*pack)(const olk_conv_form *f, const float *x, int64_t k0, int64_t kn, int64_t n0, int64_t n, int nb, float *panel);
+    /* Output rows [r0, r1) of one channel: y = bias + sum of w[i, j] x; x and y are the channel's planes. */
+    void (*depthwise)(const olk_conv_form *f, const float *x, const float *w, float bias, int64_t r0, int64_t r1, float *y);
+} olk_conv;
+
+/* Best variant under these CPU flags; never NULL. */
+const olk_conv *olk_conv_select(uint64_t cpu);
+const olk_conv *const *olk_conv_variants(int *count);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Products of f32 matrices from packed panels, for convolution and for products of two computed matrices.
+ *
+ * A is packed into panels of mr rows: panel[k][mr]; B into panels of nb columns: panel[k][nb]. Rows and columns past the end
+ * are zero. A product of an A panel and a B panel needs no other memory. Sums run over k in order, each step a fused
+ * multiply-add, so a result does not depend on how rows and columns are cut. */
+#ifndef OLK_GEMM_H
+#define OLK_GEMM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define OLK_GEMM_MAX_MR 16
+
+typedef struct olk_gemm {
+    const char *name;
+    uint64_t cpu;
+    int mr; /* most rows of an A panel */
+    int nb; /* columns of a B panel */
+    /* The panels of rows [0, m) of A: element (i, k) is a[i * row + k * col]. */
+    void (*pack_a)(const float *a, int64_t row, int64_t col, int64_t m, int64_t k, int mr, float *panels);
+    /* One B panel of n <= nb columns: element (k, j) is b[k * row + j * col]; 64-byte aligned. */
+    void (*pack_b)(const float *b, int64_t row, int64_t col, int64_t k, int64_t n, float *panel);
+    /* c[i, j] = (add ? c[i, j] : 0) + sum over k of panel_a[k][i] panel_b[k][j], for i < m <= mr and j < n <= nb. */
+    void (*multiply)(const float *panel_a, int mr, const float *panel_b, int64_t k, float *c, int64_t ldc, int m, int64_t n, bool add);
+} olk_gemm;
+
+/* Rows of an A panel when m rows are cut evenly. */
+static inline int olk_gemm_panel_rows(const olk_gemm *g, int64_t m) {
+    int64_t panels = (m + g->mr - 1) / g->mr;
+    return panels ? (int)((m + panels - 1) / panels) : 1;
+}
+
+/* Best variant under these CPU flags; never NULL. */
+const olk_gemm *olk_gemm_select(uint64_t cpu);
+const olk_gemm *const *olk_gemm_variants(int *count);
+
+#endif
