@@ -177,8 +177,9 @@ static void print_help(const char *command, const arg_spec *spec) {
     printf("\nexample: %s\n", spec->example);
 }
 
-static int parse_long(const char *command, const arg_spec *spec, int argc, char **argv, int *i) {
-    const char *name = argv[*i] + 2, *eq = strchr(name, '=');
+/* `dashes` before the name: two, or one for a whole long name (as benchmark_app takes them). */
+static int parse_long(const char *command, const arg_spec *spec, int argc, char **argv, int *i, int dashes) {
+    const char *name = argv[*i] + dashes, *eq = strchr(name, '=');
     size_t len = eq ? (size_t)(eq - name) : strlen(name);
     match m = find_long(spec, name, len);
     const arg_option *o = m.exact ? m.exact : m.n_prefix == 1 ? m.prefix : NULL;
@@ -197,6 +198,9 @@ static int parse_long(const char *command, const arg_spec *spec, int argc, char 
 }
 
 static int parse_short(const char *command, const arg_spec *spec, int argc, char **argv, int *i) {
+    const char *name = argv[*i] + 1;
+    size_t len = strcspn(name, "=");
+    if (len > 1 && find_long(spec, name, len).exact) return parse_long(command, spec, argc, argv, i, 1);
     for (const char *p = argv[*i] + 1; *p; p++) {
         const arg_option *o = find_short(spec, *p);
         if (!o) return usage_error("'%s' has no option -%c; see olivine %s --help", command, *p, command);
@@ -230,7 +234,7 @@ int args_parse(const char *command, const arg_spec *spec, int argc, char **argv)
             print_help(command, spec);
             return 1;
         } else if (options && a[0] == '-' && a[1] == '-') {
-            code = parse_long(command, spec, argc, argv, &i);
+            code = parse_long(command, spec, argc, argv, &i, 2);
         } else if (options && a[0] == '-' && a[1] && !is_number(a)) {
             code = parse_short(command, spec, argc, argv, &i);
         } else if (!spec->positionals) {

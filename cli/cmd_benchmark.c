@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jsonl.h"
 #include "adapters.h"
+#include "benchmark_graph.h"
 #include "model.h"
 #include <math.h>
 #include <stdio.h>
@@ -89,19 +90,28 @@ static int serve_slices(olv_pipeline *p, int64_t n_prompt, int64_t n_new) {
 int cmd_benchmark(int argc, char **argv) {
     arg_list positionals = {0};
     int64_t n_prompt = 512, n_new = 64, runs = 3, warmup = 1;
-    bool profile = false, slices = false;
+    bool profile = false, slices = false, runs_given = false;
+    graph_benchmark graph = GRAPH_BENCHMARK_DEFAULTS;
     const arg_option options[] = {{"prompt-tokens", ARG_INT, &n_prompt, "N", "tokens of the prompt (512)", NULL},
                                   {"new-tokens", ARG_INT, &n_new, "N", "tokens made (64)", NULL},
-                                  {"niter iterations", ARG_INT, &runs, "N", "measured runs (3)", NULL},
+                                  {"niter iterations", ARG_INT, &runs, "N", "measured runs (3)", &runs_given},
                                   {"warmup", ARG_INT, &warmup, "N", "runs before that (1)", NULL},
                                   {"profile", ARG_FLAG, &profile, NULL, "time by kind of step", NULL},
                                   {"slices", ARG_FLAG, &slices, NULL, "one JSON result per line of standard input", NULL},
-                                  ADAPTER_OPTION, COMMON_OPTIONS};
-    const arg_spec spec = {.usage = "MODEL", .summary = "Speed of a language model: load, first token, prefill, decode, memory.",
+                                  GRAPH_BENCHMARK_OPTIONS(graph), ADAPTER_OPTION, COMMON_OPTIONS};
+    const arg_spec spec = {.usage = "MODEL", .summary = "Speed of a language model (load, first token, prefill, decode, memory), or of any graph (latency, throughput).",
                            .example = "olivine benchmark models/pebble --prompt-tokens 128 --new-tokens 64 --threads 2 --json",
                            .options = options, .n_options = sizeof options / sizeof options[0], .positionals = &positionals};
     int code = args_parse("benchmark", &spec, argc, argv);
     if (code) return code - 1;
+    if (is_graph_file(common.model ? common.model : positionals.count ? positionals.items[0] : NULL)) {
+        graph.iterations = runs_given ? runs : 0;
+        graph.counters |= profile;
+        code = benchmark_graph(&positionals, &graph);
+        args_free_list(&positionals);
+        graph_benchmark_free(&graph);
+        return code;
+    }
     if (n_prompt < 1 || n_new < 0 || runs < 1 || runs > MAX_RUNS || warmup < 0)
         code = usage_error("expected prompt-tokens >= 1, new-tokens >= 0, 1 <= niter <= %d, warmup >= 0", MAX_RUNS);
     olv_pipeline *p = code ? NULL : open_model(&positionals, true, &code);
@@ -119,5 +129,6 @@ int cmd_benchmark(int argc, char **argv) {
     }
     olv_pipeline_close(p);
     args_free_list(&positionals);
+    graph_benchmark_free(&graph);
     return code;
 }

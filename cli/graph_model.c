@@ -8,7 +8,7 @@
 #define MAX_PROPERTIES 64
 
 /* "name[1,3,?,8]": a question mark or -1 leaves a size open; commas may separate several shapes. */
-static olv_status reshape(olv_model *m, const char *text, olv_error *err) {
+olv_status reshape_graph_model(olv_model *m, const char *text, olv_error *err) {
     while (*text) {
         const char *open = strchr(text, '['), *close = open ? strchr(open, ']') : NULL;
         int64_t dims[OLV_MAX_RANK];
@@ -61,7 +61,7 @@ int open_graph_model_named(const char *path, const arg_list *shapes, graph_model
     size_t n = collect_properties(properties, threads, precision);
     olv_status s = olv_core_create(&out->core, &err);
     if (s == OLV_OK) s = olv_model_read(path, &out->model, &err);
-    for (size_t i = 0; s == OLV_OK && shapes && i < shapes->count; i++) s = reshape(out->model, shapes->items[i], &err);
+    for (size_t i = 0; s == OLV_OK && shapes && i < shapes->count; i++) s = reshape_graph_model(out->model, shapes->items[i], &err);
     if (s == OLV_OK) s = olv_compile(out->core, out->model, common.device, properties, n, &out->compiled, &err);
     return s == OLV_OK ? 0 : report(&err);
 }

@@ -17,6 +17,8 @@ typedef struct graph_model {
  * one input, "[...]"), compiled. Exit code; 0: all is well. Close it in any case. */
 int open_graph_model(arg_list *positionals, const arg_list *shapes, graph_model *out);
 int open_graph_model_named(const char *path, const arg_list *shapes, graph_model *out);
+/* Reshapes as one text of --shape says. */
+olv_status reshape_graph_model(olv_model *m, const char *text, olv_error *err);
 void close_graph_model(graph_model *m);
 
 #endif

@@ -255,7 +255,7 @@ static olv_status pack_weights(ol_lowering *l, const ol_node *n, conv_args *a, c
     bool made;
     size_t bytes;
     const void *source = ol_const_data(c, &bytes);
-    ol_prepared_item *item = ol_prepare(l->prepared, source ? source : c, FORM_PANELS + (f->scale != NULL),
+    ol_prepared_item *item = ol_prepare(l->prepared, n->name, source ? source : c, FORM_PANELS + (f->scale != NULL),
                                         ((size_t)floats + 16) * sizeof(float), &made);
     float *line = item ? ol_alloc((size_t)(rows * k) * sizeof(float) + 1) : NULL;
     if (!line) return ol_fail(err, OLV_NOMEM, "no memory for weight '%s'", n->inputs[1]->name);
