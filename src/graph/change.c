@@ -2,6 +2,7 @@
 /* Changing graphs: rewiring, removal, sorting. */
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/map.h"
 #include "graph/private.h"
 
 void ol_node_set_input(ol_node *n, int index, ol_value *v) {
@@ -206,4 +207,17 @@ void ol_value_drop_default(ol_value *v) {
     if (!v->is_input || !v->constant) return;
     ol_const_release(v->constant);
     v->constant = NULL;
+}
+
+void ol_value_supersede(ol_value *old, ol_value *with) {
+    ol_graph *g = old->graph;
+    bool output = false;
+    for (int i = 0; i < g->n_outputs; i++) output |= g->outputs[i] == old;
+    ol_value_replace_uses(old, with);
+    if (!output) return;
+    const char *name = old->name;
+    old->name = with->name;
+    with->name = name;
+    ol_map_put(g->name_map, ol_str_of(old->name), (uint64_t)(uintptr_t)old); /* both replace: they cannot fail */
+    ol_map_put(g->name_map, ol_str_of(with->name), (uint64_t)(uintptr_t)with);
 }

@@ -169,6 +169,8 @@ bool ol_value_const_tensor(const ol_value *v, size_t max_bytes, ol_tensor *out);
 
 /* Changing. */
 void ol_value_replace_uses(ol_value *old, ol_value *with); /* everywhere, graph outputs included */
+/* The same, and where `old` is a graph output `with` takes over its name (and gives its own for it). */
+void ol_value_supersede(ol_value *old, ol_value *with);
 void ol_node_set_input(ol_node *n, int index, ol_value *v);
 void ol_graph_remove_node(ol_graph *g, ol_node *n); /* its outputs must have no uses */
 void ol_value_set_constant(ol_value *v, ol_const *c /* taken */); /* swaps the constant of a constant value */

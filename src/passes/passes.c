@@ -34,6 +34,8 @@ olv_status ol_passes_run(ol_graph *g, olv_error *err) {
             if (all[i]->run(g, &mine, err) != OLV_OK) return ol_error_at(err, "pass '%s'", all[i]->name);
             changed |= mine;
         }
+        /* What became constant may fix sizes behind it. */
+        if (changed) OL_TRY(ol_graph_infer(g, err));
     }
     return OLV_OK;
 }

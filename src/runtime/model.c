@@ -122,8 +122,9 @@ olv_status olv_model_graph_text(const olv_model *m, const char *after_pass, char
     olv_status s = OLV_OK;
     bool found = !after_pass;
     for (size_t i = 0; s == OLV_OK && !found && i < n; i++) {
-        bool changed;
+        bool changed = false;
         s = all[i]->run(g, &changed, err);
+        if (s == OLV_OK && changed) s = ol_graph_infer(g, err);
         found = !strcmp(all[i]->name, after_pass);
     }
     if (s == OLV_OK && !found) {
