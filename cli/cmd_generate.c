@@ -46,6 +46,7 @@ static json_t *result_json(const olv_generation *g) {
         }
         json_object_set_new(o, "sequences", all);
     }
+    if (g->n_dropped) json_object_set_new(o, "dropped_tokens", json_integer((json_int_t)g->n_dropped));
     if (!g->n_drafted) return o;
     json_object_set_new(o, "drafted_tokens", json_integer((json_int_t)g->n_drafted));
     json_object_set_new(o, "accepted_tokens", json_integer((json_int_t)g->n_accepted));

@@ -2,7 +2,9 @@
 #include "model.h"
 #include "jsonl.h"
 #include "progress.h"
+#include <math.h>
 #include <olivine/core.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +50,7 @@ static int pipeline_options(olv_pipeline_options *options) {
     o.isa = common.isa;
     o.cache_dir = common.cache_dir;
     o.draft_model = common.draft_model;
+    o.hidden_states = gen.penalty_alpha > 0;
     o.no_cache = common.no_cache;
     if (common.threads < 0 || common.threads > 64)
         return usage_error("--threads is %lld, expected 0 (all) to 64", (long long)common.threads);
@@ -183,6 +186,15 @@ void apply_generation_options(olv_generation_config *c) {
     if (g[26]) c->num_return_sequences = gen.num_return_sequences;
     if (g[27]) c->length_penalty = gen.length_penalty;
     if (gen.early_stopping) c->early_stopping = early_stopping(gen.early_stopping);
+    if (g[32]) c->num_beam_groups = gen.num_beam_groups;
+    if (g[33]) c->diversity_penalty = gen.diversity_penalty;
+    if (g[34]) c->penalty_alpha = gen.penalty_alpha;
+    if (g[34] && !gen.do_sample) c->do_sample = false; /* top_k is its number of candidates */
+    if (g[35]) c->guidance_scale = gen.guidance_scale;
+    if (g[36]) c->max_time = gen.max_time;
+    if (g[38]) c->keep = gen.keep;
+    if (g[39]) c->keep = gen.sinks;
+    if (g[37] || g[39]) c->context_shift = true;
     c->prompt_cache = gen.prompt_cache;
     c->no_prompt_reuse = gen.no_prompt_reuse;
     c->json_schema = gen.json_schema;
@@ -254,6 +266,67 @@ static olv_status set_breakers(const json_t *v, olv_generation_config *c, reques
     return OLV_OK;
 }
 
+/* A list of token ids into *ids; -1 after an error. */
+static int set_ids(const json_t *v, const char *name, int64_t **ids, olv_error *err) {
+    size_t n = json_array_size(v);
+    free(*ids);
+    *ids = calloc(n + 1, sizeof **ids);
+    if (!*ids) return cli_fail(err, OLV_NOMEM, "no memory for \"%s\"", name), -1;
+    for (size_t i = 0; i < n && n <= (1u << 24); i++) {
+        (*ids)[i] = json_integer_value(json_array_get(v, i));
+        if (!json_is_integer(json_array_get(v, i)) || (*ids)[i] < 0) n = SIZE_MAX;
+    }
+    if (!json_is_array(v) || n > (1u << 24)) return cli_fail(err, OLV_ARG, "\"%s\" must be a list of token ids", name), -1;
+    return (int)n;
+}
+
+/* "bad_words_ids": [[id, ...], ...] or "sequence_bias": [[[id, ...], amount], ...]; takes the place of the model's own. */
+static olv_status set_sequences(const json_t *v, bool biased, olv_generation_config *c, request_storage *r, olv_error *err) {
+    const char *form = biased ? "\"sequence_bias\" must be a list of [[id, ...], amount]" : "\"bad_words_ids\" must be a list of lists of token ids";
+    size_t n = json_array_size(v), total = 0, at = 0;
+    if (!json_is_array(v)) return cli_fail(err, OLV_ARG, "%s", form);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *e = json_array_get(v, i);
+        if (biased && (json_array_size(e) != 2 || !json_is_number(json_array_get(e, 1)))) return cli_fail(err, OLV_ARG, "%s", form);
+        const json_t *ids = biased ? json_array_get(e, 0) : e;
+        if (json_array_size(ids) < 1) return cli_fail(err, OLV_ARG, "%s", form);
+        total += json_array_size(ids);
+    }
+    free(r->sequences);
+    free(r->lists[2]);
+    r->sequences = calloc(n + 1, sizeof *r->sequences);
+    r->lists[2] = calloc(total + 1, sizeof *r->lists[2]);
+    if (!r->sequences || !r->lists[2]) return cli_fail(err, OLV_NOMEM, "no memory for biases");
+    for (size_t i = 0; i < n; i++) {
+        const json_t *e = json_array_get(v, i), *ids = biased ? json_array_get(e, 0) : e;
+        r->sequences[i] = (olv_sequence_bias){r->lists[2] + at, json_array_size(ids), biased ? json_number_value(json_array_get(e, 1)) : -INFINITY};
+        for (size_t k = 0; k < json_array_size(ids); k++) {
+            if (!json_is_integer(json_array_get(ids, k))) return cli_fail(err, OLV_ARG, "%s", form);
+            r->lists[2][at++] = json_integer_value(json_array_get(ids, k));
+        }
+    }
+    c->sequence_bias = r->sequences;
+    c->n_sequence_bias = (int)n;
+    return OLV_OK;
+}
+
+static olv_status set_token_rules(const char *key, const json_t *v, olv_generation_config *c, request_storage *r, olv_error *err) {
+    bool begin = !strcmp(key, "begin_suppress_tokens");
+    if (!strcmp(key, "bad_words_ids") || !strcmp(key, "sequence_bias")) return set_sequences(v, *key == 's', c, r, err);
+    if (!strcmp(key, "exponential_decay_length_penalty")) {
+        if (json_array_size(v) != 2 || !json_is_integer(json_array_get(v, 0)) || !json_is_number(json_array_get(v, 1)))
+            return cli_fail(err, OLV_ARG, "\"%s\" must be [start, factor]", key);
+        c->length_decay_start = json_integer_value(json_array_get(v, 0));
+        c->length_decay = json_number_value(json_array_get(v, 1));
+    }
+    if (!begin && strcmp(key, "suppress_tokens")) return OLV_OK;
+    int n = set_ids(v, key, &r->lists[begin], err);
+    if (n < 0) return err->status;
+    *(begin ? &c->begin_suppress_tokens : &c->suppress_tokens) = r->lists[begin];
+    *(begin ? &c->n_begin_suppress_tokens : &c->n_suppress_tokens) = n;
+    return OLV_OK;
+}
+
 /* A request's own constraint takes the place of the command line's. */
 static olv_status replace_constraint(olv_generation_config *c, request_storage *r, olv_error *err) {
     if (r->constrained)
@@ -300,6 +373,8 @@ static olv_status set_response_format(const json_t *v, olv_generation_config *c,
 }
 
 void request_storage_free(request_storage *s) {
+    for (int i = 0; i < 3; i++) free(s->lists[i]);
+    free(s->sequences);
     free(s->strings);
     free(s->schema);
     free(s->bias);
@@ -338,7 +413,7 @@ static olv_status set_structured(const char *key, const json_t *v, olv_generatio
     if (!strcmp(key, "regex")) return set_text(v, key, c, &c->regex, r, err);
     if (!strcmp(key, "grammar")) return set_text(v, key, c, &c->grammar, r, err);
     if (!strcmp(key, "response_format")) return set_response_format(v, c, r, err);
-    return OLV_OK;
+    return set_token_rules(key, v, c, r, err);
 }
 
 olv_status apply_generation_fields(const json_t *item, olv_generation_config *c, request_storage *storage, olv_error *err) {
@@ -363,7 +438,14 @@ olv_status apply_generation_fields(const json_t *item, olv_generation_config *c,
                   {"max_matching_ngram_size", INT, &c->max_ngram_size},
                   {"num_assistant_tokens", INT, &c->num_assistant_tokens},
                   {"num_beams", INT, &c->num_beams}, {"num_return_sequences", INT, &c->num_return_sequences},
-                  {"length_penalty", REAL, &c->length_penalty},
+                  {"length_penalty", REAL, &c->length_penalty}, {"num_beam_groups", INT, &c->num_beam_groups},
+                  {"diversity_penalty", REAL, &c->diversity_penalty}, {"penalty_alpha", REAL, &c->penalty_alpha},
+                  {"guidance_scale", REAL, &c->guidance_scale}, {"max_time", REAL, &c->max_time},
+                  {"context_shift", BOOL, &c->context_shift}, {"keep", INT, &c->keep}, {"min_length", INT, &c->min_length},
+                  {"forced_bos_token_id", INT, &c->forced_bos_token_id}, {"forced_eos_token_id", INT, &c->forced_eos_token_id},
+                  {"remove_invalid_values", BOOL, &c->remove_invalid_values},
+                  {"renormalize_logits", BOOL, &c->renormalize_logits},
+                  {"assistant_confidence_threshold", REAL, &c->assistant_confidence_threshold},
                   {"include_stop_str_in_output", BOOL, &c->include_stop_str_in_output}};
     const char *key;
     json_t *v;

@@ -31,7 +31,10 @@ typedef struct generation_options {
     double length_penalty;
     const char *early_stopping;
     int64_t prompt_lookup_num_tokens, max_ngram_size, num_assistant_tokens;
-    bool given[32];
+    double penalty_alpha, diversity_penalty, guidance_scale, max_time;
+    int64_t num_beam_groups, keep, sinks;
+    bool context_shift;
+    bool given[48];
 } generation_options;
 extern generation_options gen;
 #define GENERATION_OPTIONS                                                                                             \
@@ -69,6 +72,14 @@ extern generation_options gen;
      &gen.given[23]},                                                                                                  \
     {"max-ngram-size", ARG_INT, &gen.max_ngram_size, "N", "tokens that must agree for that", &gen.given[24]},          \
     {"num-beams", ARG_INT, &gen.num_beams, "N", "beam search", &gen.given[25]},                                        \
+    {"num-beam-groups", ARG_INT, &gen.num_beam_groups, "N", "groups of beams that avoid each other", &gen.given[32]},  \
+    {"diversity-penalty", ARG_REAL, &gen.diversity_penalty, "R", "how much they do", &gen.given[33]},                  \
+    {"penalty-alpha", ARG_REAL, &gen.penalty_alpha, "A", "contrastive search (with --top-k)", &gen.given[34]},         \
+    {"guidance-scale", ARG_REAL, &gen.guidance_scale, "R", "above 1: keep closer to the prompt", &gen.given[35]},      \
+    {"max-time", ARG_REAL, &gen.max_time, "SECONDS", "end after that time", &gen.given[36]},                           \
+    {"context-shift", ARG_FLAG, &gen.context_shift, NULL, "drop old tokens when the context is full", &gen.given[37]}, \
+    {"keep", ARG_INT, &gen.keep, "N", "first tokens that stay then (-1: the prompt)", &gen.given[38]},                 \
+    {"sinks", ARG_INT, &gen.sinks, "N", "the same as --context-shift --keep N", &gen.given[39]},                       \
     {"num-return-sequences", ARG_INT, &gen.num_return_sequences, "N", "texts of beam search to give", &gen.given[26]}, \
     {"length-penalty", ARG_REAL, &gen.length_penalty, "R", "above 0: beam search likes long texts", &gen.given[27]},   \
     {"early-stopping", ARG_STRING, &gen.early_stopping, "HOW", "true, false, never", NULL},                            \
@@ -85,6 +96,8 @@ typedef struct request_storage {
     olv_logit_bias *bias;
     int64_t *breakers;
     bool constrained;
+    int64_t *lists[3]; /* of tokens: suppressed, suppressed at the beginning, in biased sequences */
+    olv_sequence_bias *sequences;
 } request_storage;
 void request_storage_free(request_storage *s);
 /* Fields of a JSON object by their generation_config.json names; unknown keys are passed over. Free the storage, which

@@ -38,6 +38,7 @@ typedef struct olv_pipeline_options {
     bool no_tokenizer;     /* open without a tokenizer: ids only */
     const char *cache_dir; /* where weights that were compressed while loading are kept; NULL: $XDG_CACHE_HOME/olivine */
     bool no_cache;         /* keep them nowhere */
+    bool hidden_states; /* keep what contrastive search needs (a folder with penalty_alpha has it anyway) */
     const char *draft_model; /* a smaller model with the same tokenizer, for speculative decoding; NULL: none */
     olv_progress_fn *progress; /* of weights compressed while loading; NULL: nobody listens */
     void *progress_ctx;
@@ -53,6 +54,12 @@ typedef struct olv_logit_bias {
     int64_t token;
     double bias; /* added to the token's score; -INFINITY bans it */
 } olv_logit_bias;
+
+typedef struct olv_sequence_bias {
+    const int64_t *ids;
+    size_t n_ids;
+    double bias; /* added to the last token's score where the text ends in those before it; -INFINITY bans it */
+} olv_sequence_bias;
 
 /* Names and defaults as in generation_config.json. */
 typedef struct olv_generation_config {
@@ -82,10 +89,21 @@ typedef struct olv_generation_config {
     int64_t dry_allowed_length;            /* 2 */
     const int64_t *dry_breakers;           /* borrowed; tokens over which no repetition reaches */
     int n_dry_breakers;
-    int64_t mirostat; /* 0: off, 2 */
+    int64_t mirostat; /* 0: off, 1, 2 */
     double mirostat_tau, mirostat_eta;
     const olv_logit_bias *logit_bias; /* borrowed */
     int n_logit_bias;
+    const olv_sequence_bias *sequence_bias; /* borrowed; bad_words_ids among them */
+    int n_sequence_bias;
+    const int64_t *suppress_tokens, *begin_suppress_tokens; /* borrowed; never, not as the first token */
+    int n_suppress_tokens, n_begin_suppress_tokens;
+    int64_t forced_bos_token_id, forced_eos_token_id; /* behind a prompt of one token; as the last token; -1: none */
+    int64_t min_length;                               /* prompt included */
+    double length_decay; /* exponential_decay_length_penalty: growth of an end token's score; 1: off */
+    int64_t length_decay_start;
+    bool remove_invalid_values, renormalize_logits; /* NaN and infinite scores; scores of beams after penalties */
+    double guidance_scale; /* classifier-free guidance against the prompt's last token alone; 1: off */
+    double max_time;       /* seconds from the call on; 0: no bound */
     /* Constrained decoding; at most one of them, borrowed. The text matches it whole when the end token ends it (not when
      * a length limit does). What cannot be kept or has no finite text is refused before anything is generated. */
     const char *json_schema; /* JSON text of a schema */
@@ -96,10 +114,22 @@ typedef struct olv_generation_config {
     int64_t prompt_lookup_num_tokens; /* guesses from the text so far, at most 15; 0: off */
     int64_t max_ngram_size;           /* tokens that must agree for that, at most; 2 */
     int64_t num_assistant_tokens;     /* guesses of the draft model, at most 15; 5 */
-    /* Beam search, as transformers does it; not with do_sample, constraints and stop strings. */
+    double assistant_confidence_threshold; /* it stops guessing behind a token that it finds less probable; 0 */
+    /* Beam search, as transformers does it; not with do_sample, constraints and stop strings. Several sequences without
+     * beams need do_sample: sequence i is the one that the seed `seed` + i gives. */
     int64_t num_beams, num_return_sequences; /* 1 to 16; 1 */
+    int64_t num_beam_groups;                 /* divides num_beams; above 1: diverse beam search */
+    double diversity_penalty;                /* for a token, each time that an earlier group chose it in this step */
     double length_penalty;                   /* 1 */
     int early_stopping;                      /* 0: false, 1: true, 2: "never" */
+    /* Contrastive search (Su et al., 2022) among the top_k best tokens, greedy, when above 0: the share of the penalty for
+     * likeness to the states of earlier tokens. */
+    double penalty_alpha;
+    /* When the context is full, the older half of what follows the first `keep` tokens (-1: the prompt) is dropped and
+     * generation goes on as from a prompt of the rest; without, it ends there. It takes max_new_tokens or max_length to go
+     * past the context. */
+    bool context_shift;
+    int64_t keep;
     /* The last prompt stays in memory, and the next one that begins alike computes only the rest; the text is the same. */
     bool no_prompt_reuse;
     const char *prompt_cache; /* borrowed path: the prompt's state is read from there and saved there; NULL: no file */
@@ -141,7 +171,8 @@ typedef struct olv_generation {
     double prefill_tokens_per_s, decode_tokens_per_s;
     size_t n_steps, n_drafted, n_accepted; /* runs after the prompt; tokens guessed; guesses that were right */
     size_t n_reused; /* prompt tokens that were not computed again */
-    olv_beam *beams; /* num_return_sequences texts, best first, with num_beams > 1 */
+    size_t n_dropped; /* tokens that left the context on the way */
+    olv_beam *beams; /* num_return_sequences texts, best first, with num_beams > 1; sampled ones in their order, score 0 */
     size_t n_beams;
 } olv_generation;
 OLV_API void olv_generation_deinit(olv_generation *g);

@@ -3,6 +3,8 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/error.h"
+#include "generate/beam_result.h"
+#include "generate/scores.h"
 #include <math.h>
 #include <string.h>
 
@@ -41,6 +43,7 @@ olv_status ol_beam_check(const ol_loop *l, olv_error *err) {
     const olv_generation_config *c = l->cfg;
     if (l->constraint) return ol_fail(err, OLV_UNSUPPORTED, "beam search does not go with constrained decoding; set num_beams to 1");
     if (c->n_stop_strings) return ol_fail(err, OLV_UNSUPPORTED, "beam search does not go with stop strings; set num_beams to 1");
+    if (l->cfg->context_shift) return ol_fail(err, OLV_UNSUPPORTED, "beam search does not go with context_shift; set num_beams to 1");
     int64_t at = l->p->rope_switch;
     if (at > 0 && l->n_prompt <= at && l->n_prompt + l->limit > at)
         return ol_fail(err, OLV_UNSUPPORTED, "beam search cannot cross position %lld, where this model's rotation changes; "
@@ -75,15 +78,6 @@ static olv_status init(search *s, ol_loop *l, olv_error *err) {
     return OLV_OK;
 }
 
-static void log_softmax(const float *x, int64_t n, float *y) {
-    float max = -INFINITY;
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) max = x[i] > max ? x[i] : max;
-    for (int64_t i = 0; i < n; i++) sum += exp((double)(x[i] - max));
-    double shift = log(sum);
-    for (int64_t i = 0; i < n; i++) y[i] = (float)((double)(x[i] - max) - shift);
-}
-
 /* Keeps the best candidates, best first; the earlier of equal ones stays before. */
 static void offer(search *s, float score, int beam, int64_t token) {
     if (s->n_best == s->keep && !(score > s->best[s->keep - 1].score)) return;
@@ -92,21 +86,18 @@ static void offer(search *s, float score, int beam, int64_t token) {
     s->best[at] = (candidate){score, beam, token, false};
 }
 
-static bool is_end(const search *s, int64_t token) {
-    const olv_generation_config *c = s->l->cfg;
-    for (int i = 0; i < c->n_eos && !c->ignore_eos; i++)
-        if (c->eos_token_id[i] == token) return true;
-    return false;
-}
-
 /* Penalties see the beam's own text. */
 static olv_status look_at(search *s, int beam, const float *scores, olv_error *err) {
     ol_sampler *sampler = s->l->sampler;
     const int64_t *own = s->running.ids + beam * s->limit;
     OL_TRY(ol_sampler_prompt(sampler, ol_loop_ids(s->l), (size_t)s->l->n_prompt, err));
     for (int64_t i = 0; i < s->made; i++) ol_sampler_accept(sampler, own[i]);
-    log_softmax(scores, s->vocab, s->row);
+    ol_scores_log_softmax(scores, s->vocab, s->row);
     const float *row = ol_sampler_row(sampler, s->row);
+    if (s->l->cfg->renormalize_logits) {
+        ol_scores_log_softmax(row, s->vocab, s->row);
+        row = s->row;
+    }
     for (int64_t t = 0; t < s->vocab; t++)
         if (row[t] > -INFINITY) offer(s, row[t] + s->running.score[beam], beam, t);
     return OLV_OK;
@@ -197,7 +188,7 @@ static olv_status advance(search *s, const float *scores, bool *over, olv_error 
     for (int b = 0; b < s->n_live; b++) OL_TRY(look_at(s, b, scores + b * s->vocab, err));
     if (!s->n_best) return ol_fail(err, OLV_STATE, "the settings rule out every token");
     for (int i = 0; i < s->n_best; i++) {
-        s->best[i].ended = s->made + 1 == s->limit || is_end(s, s->best[i].token);
+        s->best[i].ended = s->made + 1 == s->limit || ol_beam_is_end(s->l, s->best[i].token);
         open |= !s->best[i].ended;
     }
     choose_running(s, from);
@@ -216,61 +207,16 @@ static olv_status run_beams(search *s, const float **scores, olv_error *err) {
     int64_t width, token[MAX_BEAMS];
     for (int i = 0; i < s->n; i++) {
         token[i] = s->running.ids[i * s->limit + s->made - 1];
-        items[i] = (ol_run_item){s->seqs[i], &token[i], 1, 1, 0};
+        items[i] = (ol_run_item){.sequence = s->seqs[i], .ids = &token[i], .count = 1, .n_outputs = 1};
     }
     return ol_session_run(s->l->p->session, OL_ENTRY_DECODE, items, s->n, scores, &width, err);
 }
 
-/* As the plain loop does it: ids that stand for no token have no text. */
-static olv_status fill_text(const search *s, olv_beam *b, ol_buf *text, olv_error *err) {
-    olv_detokenizer *d;
-    const char *piece;
-    size_t len, n = b->n_ids;
-    OL_TRY(olv_detokenizer_create(s->l->p->tokenizer, s->l->cfg->skip_special_tokens, &d, err));
-    if (n && s->l->cfg->skip_special_tokens && is_end(s, b->ids[n - 1])) n--;
-    olv_status st = OLV_OK;
-    for (size_t i = 0; i <= n && st == OLV_OK; i++) {
-        st = i < n ? olv_detokenizer_push(d, (uint32_t)b->ids[i], &piece, &len, err) : olv_detokenizer_flush(d, &piece, &len, err);
-        if (st == OLV_OK) ol_buf_append(text, piece, len);
-    }
-    olv_detokenizer_destroy(d);
-    if (st != OLV_OK) return st;
-    ol_buf_puts(text, "");
-    b->text = ol_buf_take(text, NULL);
-    return b->text ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory for the text");
-}
-
-static olv_status fill_beam(const search *s, int i, olv_beam *b, olv_error *err) {
-    b->n_ids = (size_t)s->done.length[i];
-    b->score = (double)s->done.score[i];
-    b->ids = ol_alloc(b->n_ids * sizeof *b->ids + 1);
-    if (!b->ids) return ol_fail(err, OLV_NOMEM, "no memory for the tokens");
-    if (b->n_ids) memcpy(b->ids, s->done.ids + i * s->limit, b->n_ids * sizeof *b->ids);
-    b->finish_reason = b->n_ids && is_end(s, b->ids[b->n_ids - 1]) ? OLV_FINISH_STOP : OLV_FINISH_LENGTH;
-    if (!s->l->p->tokenizer) return OLV_OK;
-    ol_buf text = OL_BUF_INIT;
-    olv_status st = fill_text(s, b, &text, err);
-    ol_buf_deinit(&text);
-    return st;
-}
-
-/* The best text stands in the result itself, too. */
 static olv_status fill_result(const search *s, olv_generation *out, olv_error *err) {
-    size_t n = (size_t)s->l->cfg->num_return_sequences;
-    out->beams = ol_calloc(n, sizeof *out->beams);
-    if (!out->beams) return ol_fail(err, OLV_NOMEM, "no memory for the texts");
-    out->n_beams = n;
-    for (size_t i = 0; i < n; i++) OL_TRY(fill_beam(s, (int)i, &out->beams[i], err));
-    ol_buf *ids = &s->l->ids;
-    ol_buf_append(ids, out->beams[0].ids, out->beams[0].n_ids * sizeof(int64_t));
-    if (out->beams[0].text) ol_buf_puts(&s->l->text, out->beams[0].text);
-    if (ids->failed || s->l->text.failed) return ol_fail(err, OLV_NOMEM, "no memory for the text");
-    s->l->reason = out->beams[0].finish_reason;
-    size_t len = s->l->text.len;
-    if (s->l->on_text && out->beams[0].n_ids &&
-        !s->l->on_text(s->l->ctx, len ? s->l->text.data : "", len, out->beams[0].ids[out->beams[0].n_ids - 1]))
-        s->l->reason = OLV_FINISH_CANCELLED;
-    return OLV_OK;
+    ol_found_text found[MAX_BEAMS];
+    int n = (int)s->l->cfg->num_return_sequences;
+    for (int i = 0; i < n; i++) found[i] = (ol_found_text){s->done.ids + i * s->limit, s->done.length[i], (double)s->done.score[i]};
+    return ol_beam_fill(s->l, found, (size_t)n, out, err);
 }
 
 static olv_status search_all(search *s, const float *scores, olv_generation *out, olv_error *err) {

@@ -2,6 +2,7 @@
 #include "generate/draft.h"
 #include "base/alloc.h"
 #include "base/error.h"
+#include "generate/scores.h"
 #include <string.h>
 
 struct ol_draft {
@@ -11,6 +12,7 @@ struct ol_draft {
     ol_buf fed;          /* int64: the tokens that seq holds */
     int64_t told;        /* new tokens of the loop that the sampler knows */
     int64_t lookup, ngram, per_step;
+    double least; /* no guess follows a token that the small model finds less probable */
 };
 
 static olv_status start_model(ol_draft *d, ol_loop *l, olv_error *err) {
@@ -22,12 +24,13 @@ olv_status ol_draft_create(ol_loop *l, ol_draft **out, olv_error *err) {
     const olv_generation_config *c = l->cfg;
     bool model = l->p->draft && c->num_assistant_tokens > 0;
     *out = NULL;
-    if (!model && c->prompt_lookup_num_tokens < 1) return OLV_OK;
+    if (l->guidance || (!model && c->prompt_lookup_num_tokens < 1)) return OLV_OK;
     ol_draft *d = ol_calloc(1, sizeof *d);
     if (!d) return ol_fail(err, OLV_NOMEM, "no memory for guesses");
     d->lookup = c->prompt_lookup_num_tokens;
     d->ngram = c->max_ngram_size;
     d->per_step = c->num_assistant_tokens;
+    d->least = c->assistant_confidence_threshold;
     d->p = model ? l->p->draft : NULL;
     olv_status s = model ? start_model(d, l, err) : OLV_OK;
     if (s == OLV_OK) *out = d;
@@ -80,8 +83,8 @@ static olv_status ask_model(ol_draft *d, const ol_loop *l, int64_t most, int64_t
     for (;;) {
         int64_t token = ol_sampler_sample(d->sampler, scores);
         guesses[(*n)++] = token;
-        if (*n == most) return OLV_OK;
-        ol_run_item it = {d->seq, &token, 1, 1, 0};
+        if (*n == most || (d->least > 0 && ol_scores_probability(scores, width, token) < d->least)) return OLV_OK;
+        const ol_run_item it = {.sequence = d->seq, .ids = &token, .count = 1, .n_outputs = 1};
         OL_TRY(ol_session_run(d->p->session, OL_ENTRY_DECODE, &it, 1, &scores, &width, err));
         ol_buf_append(&d->fed, &token, sizeof token);
         if (d->fed.failed) return ol_fail(err, OLV_NOMEM, "no memory for guesses");

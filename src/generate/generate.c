@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "generate/beam.h"
+#include "generate/contrast.h"
+#include "generate/diverse.h"
 #include "generate/draft.h"
 #include "generate/prompt_cache.h"
 #include <string.h>
@@ -59,18 +61,43 @@ static int64_t rows_at(const olv_pipeline *p, int64_t length) {
     return bound < OL_DECODE_ROWS ? bound : OL_DECODE_ROWS;
 }
 
+/* The tokens that the model is to see, all at once, into an empty sequence. */
+static olv_status run_seen(ol_loop *l, const float **scores, int64_t *width, olv_error *err) {
+    const int64_t *ids = ol_loop_ids(l);
+    int64_t keep = ol_loop_keep(l), n = ol_loop_count(l) - l->dropped;
+    OL_TRY(ol_sequence_truncate(l->seq, 0, err));
+    if (l->dropped == 0) return ol_session_prompt(l->p->session, l->seq, ids, n, &l->p->cancel, scores, width, err);
+    int64_t *seen = ol_alloc((size_t)n * sizeof *seen);
+    if (!seen) return ol_fail(err, OLV_NOMEM, "no memory for %lld tokens", (long long)n);
+    memcpy(seen, ids, (size_t)keep * sizeof *seen);
+    memcpy(seen + keep, ids + keep + l->dropped, (size_t)(n - keep) * sizeof *seen);
+    olv_status s = ol_session_prompt(l->p->session, l->seq, seen, n, &l->p->cancel, scores, width, err);
+    ol_free(seen);
+    return s;
+}
+
+/* Drops half of what follows the kept tokens and computes the rest anew: positions, rotations and all that earlier layers
+ * made of the dropped tokens are those of a text without them, in any kind of model and cache. */
+static olv_status shift_context(ol_loop *l, const float **scores, int64_t *width, olv_error *err) {
+    int64_t drop = (ol_sequence_length(l->seq) - ol_loop_keep(l)) / 2;
+    l->dropped += drop > 0 ? drop : 1;
+    return run_seen(l, scores, width, err);
+}
+
+static bool is_full(const ol_loop *l) { return l->cfg->context_shift && ol_sequence_length(l->seq) >= l->p->context_length; }
+
 /* The newest token into the model. A longrope model that grows past its original length rotates all keys with other factors
  * from then on, so its cache is made anew. */
 static olv_status step(ol_loop *l, const float **scores, int64_t *width, olv_error *err) {
     olv_pipeline *p = l->p;
     const int64_t *ids = ol_loop_ids(l);
     int64_t n = ol_loop_count(l);
+    if (is_full(l)) return shift_context(l, scores, width, err);
     if (p->rope_switch <= 0 || ol_sequence_length(l->seq) != p->rope_switch) {
-        ol_run_item it = {l->seq, ids + n - 1, 1, 1, 0};
+        const ol_run_item it = {.sequence = l->seq, .ids = ids + n - 1, .count = 1, .n_outputs = 1};
         return ol_session_run(p->session, OL_ENTRY_DECODE, &it, 1, scores, width, err);
     }
-    OL_TRY(ol_sequence_truncate(l->seq, 0, err));
-    return ol_session_prompt(p->session, l->seq, ids, n, &p->cancel, scores, width, err);
+    return run_seen(l, scores, width, err);
 }
 
 /* Keeps the first n of the last run's rows. Recurrent states go back to where the run began, and take those rows again. */
@@ -92,7 +119,8 @@ static olv_status advance(ol_loop *l, ol_draft *draft, olv_generation *out, olv_
     const float *scores;
     out->n_steps++;
     if (draft && before != l->p->rope_switch) {
-        int64_t most = rows_at(l->p, before) - 1, left = l->limit - ol_loop_made(l) - 1;
+        int64_t most = rows_at(l->p, before) - 1, left = l->limit - ol_loop_made(l) - 1, room = l->p->context_length - before - 1;
+        if (room < left) left = room;
         OL_TRY(ol_draft_guess(draft, l, most < left ? most : left, row + 1, &guesses, err));
     }
     if (guesses == 0) {
@@ -100,7 +128,7 @@ static olv_status advance(ol_loop *l, ol_draft *draft, olv_generation *out, olv_
         return ol_loop_draw(l, scores, &token, err);
     }
     row[0] = ol_loop_ids(l)[ol_loop_count(l) - 1];
-    ol_run_item it = {l->seq, row, 1 + guesses, 1 + guesses, 0};
+    const ol_run_item it = {.sequence = l->seq, .ids = row, .count = 1 + guesses, .n_outputs = 1 + guesses};
     OL_TRY(ol_session_run(l->p->session, OL_ENTRY_DECODE, &it, 1, &scores, &width, err));
     for (;; i++) {
         OL_TRY(ol_loop_draw(l, scores + i * width, &token, err));
@@ -122,7 +150,7 @@ static olv_status generate_tokens(ol_loop *l, ol_draft *draft, olv_generation *o
     out->prefill_tokens_per_s = 1e3 * (double)(l->n_prompt - reused) / (t1 - t0);
     out->n_reused = (size_t)reused;
     if (l->cfg->num_beams > 1) {
-        OL_TRY(ol_beam_search(l, scores, out, err));
+        OL_TRY((l->cfg->num_beam_groups > 1 ? ol_diverse_search : ol_beam_search)(l, scores, out, err));
         out->ttft_ms = ol_now_ms() - start;
         out->decode_tokens_per_s = 1e3 * (double)ol_loop_made(l) / (ol_now_ms() - t1);
         return OLV_OK;
@@ -134,6 +162,7 @@ static olv_status generate_tokens(ol_loop *l, ol_draft *draft, olv_generation *o
         OL_TRY(advance(l, draft, out, err));
     }
     if (l->reason == OLV_FINISH_NONE) l->reason = OLV_FINISH_LENGTH;
+    out->n_dropped = (size_t)l->dropped;
     double t2 = ol_now_ms();
     int64_t made = ol_loop_made(l);
     out->decode_tokens_per_s = made > 1 ? 1e3 * (double)(made - 1) / (t2 - t1) : 0;
@@ -147,6 +176,12 @@ static olv_status run_loop(ol_loop *l, const int64_t *prompt, size_t n, olv_gene
                        (long long)p->context_length);
     OL_TRY(ol_loop_start(l, prompt, (int64_t)n, err));
     ol_draft *draft;
+    if (l->cfg->max_time > 0) l->deadline_ms = start + 1e3 * l->cfg->max_time;
+    if (ol_contrast_wanted(l->cfg)) {
+        OL_TRY(ol_contrast_search(l, start, out, err));
+        ol_prompt_keep(l);
+        return OLV_OK;
+    }
     if (l->cfg->num_beams > 1) OL_TRY(ol_beam_check(l, err));
     OL_TRY(ol_draft_create(l, &draft, err));
     olv_status s = generate_tokens(l, draft, out, start, err);
@@ -170,13 +205,12 @@ static olv_status fill_result(ol_loop *l, olv_generation *out, olv_error *err) {
     return OLV_OK;
 }
 
-olv_status olv_generate(olv_pipeline *p, const olv_prompt *prompt, const olv_generation_config *cfg,
-                        olv_text_fn *on_text, void *ctx, olv_generation *out, olv_error *err) {
+static olv_status one_text(olv_pipeline *p, const olv_prompt *prompt, const olv_generation_config *cfg, olv_text_fn *on_text,
+                           void *ctx, olv_generation *out, olv_error *err) {
     olv_generation local = {0};
     double start = ol_now_ms();
     int64_t *ids = NULL;
     size_t n = 0;
-    OL_TRY(olv_generation_config_check(cfg, err));
     OL_TRY(ol_prompt_ids(p, prompt, cfg, &ids, &n, err));
     ol_loop l = {.p = p, .cfg = cfg, .on_text = on_text, .ctx = ctx, .text = OL_BUF_INIT, .piece = OL_BUF_INIT,
                  .ids = OL_BUF_INIT};
@@ -189,4 +223,42 @@ olv_status olv_generate(olv_pipeline *p, const olv_prompt *prompt, const olv_gen
     ol_loop_deinit(&l);
     ol_free(ids);
     return s;
+}
+
+/* Several sampled texts: each what its own seed gives. The first one is streamed, and is the result itself, too. */
+static olv_status several_texts(olv_pipeline *p, const olv_prompt *prompt, const olv_generation_config *cfg, olv_text_fn *on_text,
+                                void *ctx, olv_generation *out, olv_error *err) {
+    size_t n = (size_t)cfg->num_return_sequences;
+    olv_generation first = {0};
+    olv_beam *beams = ol_calloc(n, sizeof *beams);
+    olv_status s = beams ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory for the texts");
+    for (size_t i = 0; s == OLV_OK && i < n; i++) {
+        olv_generation one = {0};
+        olv_generation_config c = *cfg;
+        c.seed += i;
+        c.num_return_sequences = 1;
+        s = one_text(p, prompt, &c, i ? NULL : on_text, ctx, &one, err);
+        if (s != OLV_OK) break;
+        beams[i] = (olv_beam){one.ids, one.n_ids, one.text, 0, one.finish_reason};
+        if (i == 0) first = one;
+    }
+    first.beams = beams;
+    first.n_beams = beams ? n : 0;
+    if (s == OLV_OK) { /* the first text stands in both places */
+        first.ids = ol_alloc(beams[0].n_ids * sizeof *first.ids + 1);
+        if (first.ids && beams[0].n_ids) memcpy(first.ids, beams[0].ids, beams[0].n_ids * sizeof *first.ids);
+        first.text = beams[0].text ? ol_alloc(first.text_len + 1) : NULL;
+        if (first.text) memcpy(first.text, beams[0].text, first.text_len + 1);
+        if (!first.ids || (beams[0].text && !first.text)) s = ol_fail(err, OLV_NOMEM, "no memory for the texts");
+    } else first.ids = NULL, first.text = NULL;
+    if (s == OLV_OK && out) *out = first;
+    else olv_generation_deinit(&first);
+    return s;
+}
+
+olv_status olv_generate(olv_pipeline *p, const olv_prompt *prompt, const olv_generation_config *cfg,
+                        olv_text_fn *on_text, void *ctx, olv_generation *out, olv_error *err) {
+    OL_TRY(olv_generation_config_check(cfg, err));
+    bool several = cfg->num_return_sequences > 1 && cfg->num_beams == 1;
+    return (several ? several_texts : one_text)(p, prompt, cfg, on_text, ctx, out, err);
 }

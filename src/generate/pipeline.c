@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "generate/constraint.h"
+#include "generate/contrast.h"
 #include "generate/draft.h"
 #include "generate/prompt_cache.h"
 #include "generate/weights.h"
@@ -77,6 +78,15 @@ static olv_status compile(olv_pipeline *p, const olv_pipeline_options *o, olv_er
     if (!device) return ol_fail(err, OLV_UNSUPPORTED, "there is no device '%s'; this build has CPU", o->device);
     ol_graph *g = ol_bundle_take_graph(p->bundle);
     if (!g) return ol_fail(err, OLV_UNSUPPORTED, "'%s' holds no language model", p->bundle->path);
+    const ol_gen_config *own = &p->bundle->generation;
+    if (o->hidden_states || (own->penalty_alpha > 0 && !own->do_sample)) {
+        olv_status added = ol_contrast_add_output(g, err);
+        if (added != OLV_OK) {
+            ol_graph_destroy(g);
+            return added;
+        }
+        p->keeps_hidden = true;
+    }
     p->vocab_size = meta_int(g, "vocab_size", p->bundle->info.vocab_size);
     p->context_length = meta_int(g, "context_length", p->bundle->info.context_length);
     if (p->context_length < 1) p->context_length = 2048;
@@ -144,6 +154,7 @@ static olv_status open_on(ol_executor *executor, const char *model, const olv_pi
         if (!p->stop_strings) s = ol_fail(err, OLV_NOMEM, "no memory for stop strings");
         for (size_t i = 0; p->stop_strings && i < n; i++) p->stop_strings[i] = p->bundle->generation.stop_strings[i];
     }
+    if (s == OLV_OK) s = ol_settings_prepare(p, err);
     if (s != OLV_OK) {
         olv_pipeline_close(p);
         return s;
@@ -186,110 +197,12 @@ void olv_pipeline_close(olv_pipeline *p) {
     ol_bundle_close(p->bundle);
     ol_constraint_forget(p);
     ol_free(p->stop_strings);
+    ol_free(p->sequence_bias);
     ol_free(p);
 }
 
 void olv_pipeline_cancel(olv_pipeline *p) { p->cancel = true; }
 void olv_pipeline_clear_cancel(olv_pipeline *p) { p->cancel = false; }
-
-/* ---- settings ---------------------------------------------------------------------------------------- */
-
-void olv_generation_config_init(olv_generation_config *c) {
-    memset(c, 0, sizeof *c);
-    c->struct_size = sizeof *c;
-    c->max_new_tokens = c->max_length = -1;
-    c->temperature = c->top_p = c->typical_p = c->repetition_penalty = 1;
-    c->top_k = 50;
-    c->bos_token_id = c->pad_token_id = -1;
-    c->skip_special_tokens = c->apply_chat_template = true;
-    c->num_beams = c->num_return_sequences = 1;
-    c->length_penalty = 1;
-    c->max_ngram_size = 2;
-    c->num_assistant_tokens = 5;
-    c->xtc_threshold = 0.1;
-    c->dry_base = 1.75;
-    c->dry_allowed_length = 2;
-    c->mirostat_tau = 5;
-    c->mirostat_eta = 0.1;
-}
-
-void olv_pipeline_get_config(const olv_pipeline *p, olv_generation_config *c) {
-    const ol_gen_config *g = &p->bundle->generation;
-    olv_generation_config_init(c);
-    c->max_new_tokens = g->max_new_tokens;
-    c->max_length = g->max_length;
-    c->min_new_tokens = g->min_new_tokens;
-    c->do_sample = g->do_sample;
-    c->temperature = g->temperature;
-    c->top_p = g->top_p;
-    c->min_p = g->min_p;
-    c->top_k = g->top_k;
-    c->typical_p = g->typical_p;
-    c->epsilon_cutoff = g->epsilon_cutoff;
-    c->eta_cutoff = g->eta_cutoff;
-    c->top_n_sigma = g->top_n_sigma;
-    c->repetition_penalty = g->repetition_penalty;
-    c->presence_penalty = g->presence_penalty;
-    c->frequency_penalty = g->frequency_penalty;
-    c->no_repeat_ngram_size = g->no_repeat_ngram_size;
-    if (g->seed >= 0) c->seed = (uint64_t)g->seed;
-    c->n_eos = g->n_eos < 16 ? g->n_eos : 16;
-    memcpy(c->eos_token_id, g->eos, (size_t)c->n_eos * sizeof g->eos[0]);
-    c->bos_token_id = g->bos;
-    c->pad_token_id = g->pad;
-    c->greedy_penalties = p->bundle->kind == OL_BUNDLE_ORT_GENAI;
-    c->stop_strings = p->stop_strings;
-    c->n_stop_strings = (int)g->n_stop_strings;
-}
-
-olv_status olv_generation_config_check(const olv_generation_config *c, olv_error *err) {
-    const struct {
-        const char *name;
-        double value, min, max;
-        bool open_min;
-    } ranges[] = {
-        {"temperature", c->temperature, 0, 1e6, false},
-        {"top_p", c->top_p, 0, 1, true},
-        {"min_p", c->min_p, 0, 1, false},
-        {"typical_p", c->typical_p, 0, 1, true},
-        {"epsilon_cutoff", c->epsilon_cutoff, 0, 1, false},
-        {"eta_cutoff", c->eta_cutoff, 0, 1, false},
-        {"top_n_sigma", c->top_n_sigma, 0, 1e6, false},
-        {"repetition_penalty", c->repetition_penalty, 0, 1e6, true},
-        {"presence_penalty", c->presence_penalty, -2, 2, false},
-        {"frequency_penalty", c->frequency_penalty, -2, 2, false},
-        {"top_k", (double)c->top_k, 0, 1e9, false},
-        {"min_new_tokens", (double)c->min_new_tokens, 0, 1e9, false},
-        {"no_repeat_ngram_size", (double)c->no_repeat_ngram_size, 0, 1e6, false},
-        {"dry_multiplier", c->dry_multiplier, 0, 1e6, false},
-        {"xtc_probability", c->xtc_probability, 0, 1, false},
-        {"xtc_threshold", c->xtc_threshold, 0, 1, true},
-        {"prompt_lookup_num_tokens", (double)c->prompt_lookup_num_tokens, 0, OL_DECODE_ROWS - 1, false},
-        {"num_assistant_tokens", (double)c->num_assistant_tokens, 0, OL_DECODE_ROWS - 1, false},
-        {"num_beams", (double)c->num_beams, 1, OL_DECODE_ROWS, false},
-        {"num_return_sequences", (double)c->num_return_sequences, 1, (double)c->num_beams, false},
-        {"length_penalty", c->length_penalty, -100, 100, false},
-        {"early_stopping", (double)c->early_stopping, 0, 2, false},
-        {"max_ngram_size", (double)c->max_ngram_size, 1, 1024, false},
-        {"max_new_tokens", (double)c->max_new_tokens, -1, 1e15, false},
-    };
-    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
-        double v = ranges[i].value;
-        if (!(v >= ranges[i].min && v <= ranges[i].max) || (ranges[i].open_min && v == ranges[i].min))
-            return ol_fail(err, OLV_ARG, "%s is %g, expected %g%s to %g", ranges[i].name, v, ranges[i].min,
-                           ranges[i].open_min ? " (excluded)" : "", ranges[i].max);
-    }
-    if (c->max_new_tokens >= 0 && c->min_new_tokens > c->max_new_tokens)
-        return ol_fail(err, OLV_ARG, "min_new_tokens %lld is more than max_new_tokens %lld", (long long)c->min_new_tokens,
-                       (long long)c->max_new_tokens);
-    if (c->num_beams > 1 && c->do_sample)
-        return ol_fail(err, OLV_ARG, "num_beams is %lld with do_sample; beam search does not sample", (long long)c->num_beams);
-    if (c->mirostat != 0 && c->mirostat != 2)
-        return ol_fail(err, OLV_ARG, "mirostat is %lld, expected 0 (off) or 2", (long long)c->mirostat);
-    if ((c->json_schema != NULL) + (c->regex != NULL) + (c->grammar != NULL) + c->json_object > 1)
-        return ol_fail(err, OLV_ARG, "give one of json_schema, regex, grammar and a JSON object, not several");
-    return OLV_OK;
-}
 
 /* ---- text -------------------------------------------------------------------------------------------- */
 

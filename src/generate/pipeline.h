@@ -32,12 +32,15 @@ struct olv_pipeline {
     int64_t dynamic_length; /* from there on, rotations depend on the sequence's length; 0: never */
     int64_t rope_switch; /* longrope: the cache is made anew when a sequence grows past it; 0: never */
     ol_adapters adapters;
+    bool keeps_hidden; /* the graph's second output is the last hidden states */
     double load_ms;
     volatile bool cancel;
     ol_sequence *kept; /* of the last prompt; NULL: none */
     ol_buf kept_ids;   /* int64: its tokens */
     uint64_t kept_file; /* hash of the path of a prompt_cache file that holds it, or more; 0: none */
     const char **stop_strings; /* borrowed views for the default config */
+    olv_sequence_bias *sequence_bias; /* the same: bad words and biases of the model's own settings */
+    int n_sequence_bias;
     ol_grammar_vocab *grammar_vocab; /* made by the first constrained generation */
     int64_t grammar_eos[16];         /* the end tokens that it was made with */
     int n_grammar_eos;
@@ -49,6 +52,8 @@ typedef olv_status ol_graph_reader(void *ctx, ol_bundle *b, olv_error *err);
 /* olv_pipeline_open with a graph for another task. */
 OLV_MUST_USE olv_status ol_pipeline_open_with(const char *model, const olv_pipeline_options *opt, ol_graph_reader *read,
                                               void *ctx, olv_pipeline **out, olv_error *err);
+/* Readies what the default settings borrow. */
+OLV_MUST_USE olv_status ol_settings_prepare(olv_pipeline *p, olv_error *err);
 /* Milliseconds of the monotonic clock. */
 double ol_now_ms(void);
 /* Prompt in any of its forms as ids (ol_free them). */

@@ -129,7 +129,8 @@ static olv_status run_part(ol_loop *l, int64_t at, int64_t end, const float **sc
     while (at < end) {
         int64_t m = end - at < OL_PREFILL_ROWS ? end - at : OL_PREFILL_ROWS;
         if (p->cancel) return ol_fail(err, OLV_CANCELLED, "cancelled");
-        ol_run_item it = {l->seq, ids + at, m, at + m == l->n_prompt ? 1 : 0, l->n_prompt - at - m};
+        const ol_run_item it = {.sequence = l->seq, .ids = ids + at, .count = m, .n_outputs = at + m == l->n_prompt ? 1 : 0,
+                                .ahead = l->n_prompt - at - m};
         OL_TRY(ol_session_run(p->session, OL_ENTRY_PREFILL, &it, 1, scores, width, err));
         at += m;
     }
@@ -177,7 +178,7 @@ void ol_prompt_keep(ol_loop *l) {
     uint64_t file = p->kept_file;
     if (!goes_back(p)) return; /* it was kept when it ran */
     ol_prompt_forget(p);
-    if (!l->seq || !can_keep(p) || l->n_prompt <= OL_DECODE_ROWS || ol_sequence_truncate(l->seq, l->n_prompt, NULL) != OLV_OK)
+    if (!l->seq || l->dropped || !can_keep(p) || l->n_prompt <= OL_DECODE_ROWS || ol_sequence_truncate(l->seq, l->n_prompt, NULL) != OLV_OK)
         return;
     ol_buf_append(&p->kept_ids, ol_loop_ids(l), (size_t)l->n_prompt * sizeof(int64_t));
     if (p->kept_ids.failed) return;

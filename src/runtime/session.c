@@ -283,6 +283,13 @@ olv_status ol_session_run(ol_session *s, ol_entry entry, const ol_run_item *item
     return OLV_OK;
 }
 
+const float *ol_session_output(const ol_session *s, ol_entry entry, int i, int64_t *width) {
+    const ol_bound *b = &s->entries[entry];
+    const ol_type *t = &ol_plan_graph(s->plan)->outputs[i]->type;
+    *width = t->rank > 0 ? t->dims[t->rank - 1] : 1;
+    return b->buffers[b->entry->outputs[i]];
+}
+
 /* ---- texts ------------------------------------------------------------------------------------------- */
 
 static void fill_texts(ol_session *s, const ol_run_text *texts, int n) {

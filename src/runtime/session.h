@@ -28,6 +28,8 @@ typedef struct ol_run_item {
  * before. `cancel`, if not NULL, is polled between steps. */
 OLV_MUST_USE olv_status ol_session_run(ol_session *s, ol_entry entry, const ol_run_item *items, int n_items,
                                        const float **out, int64_t *width, olv_error *err);
+/* Graph output i of the last run of that entry, valid until the next one. */
+const float *ol_session_output(const ol_session *s, ol_entry entry, int i, int64_t *width);
 /* A whole text for a graph without states, which remembers nothing (encoders). */
 typedef struct ol_run_text {
     const int64_t *ids;

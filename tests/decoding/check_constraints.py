@@ -96,7 +96,7 @@ REFUSED = [
     {"json_schema": {"$ref": "#/$defs/none"}},
     {"json_schema": "{nonsense"},
     {"regex": "(ab"}, {"regex": "(?=a)b"}, {"grammar": "start ::= \"a\""}, {"grammar": "root ::= root \"a\""},
-    {"regex": "a", "grammar": "root ::= \"a\""}, {"response_format": {"type": "xml"}}, {"mirostat": 1},
+    {"regex": "a", "grammar": "root ::= \"a\""}, {"response_format": {"type": "xml"}}, {"mirostat": 3},
     {"xtc_probability": 2}, {"dry_multiplier": -1}, {"logit_bias": {"x": 1}},
 ]
 QUESTIONS = ["What is 27 + 48?", "What is the capital of Norway?", "Tell me about a fox."]

@@ -4,7 +4,9 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
+#include "base/log.h"
 #include <stddef.h>
+#include <stdlib.h>
 
 #define MAX_LIST 1000000 /* entries of a token list */
 #define MAX_ID INT32_MAX
@@ -13,6 +15,9 @@ void ol_gen_config_init(ol_gen_config *c) {
     memset(c, 0, sizeof *c);
     c->max_length = c->max_new_tokens = c->seed = -1;
     c->temperature = c->top_p = c->typical_p = c->repetition_penalty = c->length_penalty = c->guidance_scale = 1;
+    c->length_decay = 1;
+    c->prompt_lookup_num_tokens = c->max_matching_ngram_size = c->num_assistant_tokens = -1;
+    c->assistant_confidence_threshold = -1;
     c->top_k = 50;
     c->num_beams = c->num_beam_groups = c->num_return_sequences = 1;
     c->bos = c->pad = c->decoder_start = c->forced_bos = c->forced_eos = -1;
@@ -22,6 +27,8 @@ void ol_gen_config_deinit(ol_gen_config *c) {
     ol_free(c->suppress);
     ol_free(c->begin_suppress);
     ol_free(c->bad_words);
+    ol_free(c->biased);
+    ol_free(c->biases);
     for (size_t i = 0; i < c->n_stop_strings; i++) ol_free(c->stop_strings[i]);
     ol_free(c->stop_strings);
     ol_gen_config_init(c);
@@ -99,36 +106,53 @@ static olv_status id_list(const json_t *obj, const char *key, int64_t **out, siz
     return OLV_OK;
 }
 
-static olv_status bad_words(const json_t *obj, ol_gen_config *c, olv_error *err) {
-    static const char key[] = "bad_words_ids";
+/* Entry i of a list of sequences: bad_words_ids hold them plainly, sequence_bias as pairs with an amount. */
+static const json_t *sequence_at(const json_t *list, size_t i, bool biased, double *bias) {
+    const json_t *v = json_array_get(list, i);
+    if (!biased) return v;
+    const json_t *amount = json_array_get(v, 1);
+    if (json_array_size(v) != 2 || !json_is_number(amount)) return NULL;
+    *bias = json_number_value(amount);
+    return json_array_get(v, 0);
+}
+
+/* A list of sequences as one array, each preceded by its length. */
+static olv_status sequences(const json_t *obj, const char *key, int64_t **out, size_t *n, double **biases, size_t *n_biases,
+                            olv_error *err) {
     const json_t *v = json_object_get(obj, key);
     if (!v || json_is_null(v)) return OLV_OK;
-    size_t total = 0;
-    if (!json_is_array(v)) return ol_fail(err, OLV_FORMAT, "key '%s': expected a list of lists of token ids", key);
-    for (size_t i = 0; i < json_array_size(v); i++) {
-        const json_t *word = json_array_get(v, i);
+    size_t total = 0, count = json_array_size(v), at = 0;
+    double bias = 0;
+    const char *form = biases ? "pairs of a list of token ids and a number" : "lists of token ids";
+    if (!json_is_array(v)) return ol_fail(err, OLV_FORMAT, "key '%s': expected a list of %s", key, form);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *word = sequence_at(v, i, biases != NULL, &bias);
         if (!json_is_array(word) || json_array_size(word) == 0)
-            return ol_fail(err, OLV_FORMAT, "key '%s': entry %zu: expected a list of token ids", key, i);
+            return ol_fail(err, OLV_FORMAT, "key '%s': entry %zu: expected %s", key, i, form);
         total += 1 + json_array_size(word);
         if (total > MAX_LIST) return ol_fail(err, OLV_FORMAT, "key '%s': more than %d ids", key, MAX_LIST);
     }
-    int64_t *ids = ol_calloc(total ? total : 1, sizeof *ids);
-    if (!ids) return ol_fail(err, OLV_NOMEM, "out of memory");
-    size_t at = 0;
-    for (size_t i = 0; i < json_array_size(v); i++) {
-        const json_t *word = json_array_get(v, i);
+    int64_t *ids = ol_calloc(total + 1, sizeof *ids);
+    double *amounts = biases ? ol_calloc(count + 1, sizeof *amounts) : NULL;
+    olv_status s = ids && (amounts || !biases) ? OLV_OK : ol_fail(err, OLV_NOMEM, "out of memory");
+    for (size_t i = 0; i < count && s == OLV_OK; i++) {
+        const json_t *word = sequence_at(v, i, biases != NULL, &bias);
+        if (amounts) amounts[i] = bias;
         ids[at++] = (int64_t)json_array_size(word);
-        for (size_t j = 0; j < json_array_size(word); j++) {
-            olv_status s = id_of(json_array_get(word, j), key, &ids[at++], err);
-            if (s != OLV_OK) {
-                ol_free(ids);
-                return s;
-            }
-        }
+        for (size_t j = 0; j < json_array_size(word) && s == OLV_OK; j++) s = id_of(json_array_get(word, j), key, &ids[at++], err);
     }
-    ol_free(c->bad_words);
-    c->bad_words = ids;
-    c->n_bad_words = total;
+    if (s != OLV_OK) {
+        ol_free(ids);
+        ol_free(amounts);
+        return s;
+    }
+    ol_free(*out);
+    *out = ids;
+    *n = total;
+    if (!biases) return OLV_OK;
+    ol_free(*biases);
+    *biases = amounts;
+    *n_biases = count;
     return OLV_OK;
 }
 
@@ -163,13 +187,46 @@ static olv_status stop_strings(const json_t *obj, ol_gen_config *c, olv_error *e
     return OLV_OK;
 }
 
-/* early_stopping may also be "never", which is false for a single beam. */
 static olv_status early_stopping(const json_t *obj, ol_gen_config *c, olv_error *err) {
-    if (json_is_string(json_object_get(obj, "early_stopping"))) {
-        c->early_stopping = false;
+    const char *word = json_string_value(json_object_get(obj, "early_stopping"));
+    bool on = c->early_stopping == 1;
+    if (word && strcmp(word, "never") == 0) {
+        c->early_stopping = 2;
         return OLV_OK;
     }
-    return ol_json_bool(obj, "early_stopping", c->early_stopping, &c->early_stopping, err);
+    OL_TRY(ol_json_bool(obj, "early_stopping", on, &on, err));
+    if (json_is_boolean(json_object_get(obj, "early_stopping"))) c->early_stopping = on;
+    return OLV_OK;
+}
+
+/* [start, factor] */
+static olv_status length_decay(const json_t *obj, ol_gen_config *c, olv_error *err) {
+    static const char key[] = "exponential_decay_length_penalty";
+    const json_t *v = json_object_get(obj, key), *start = json_array_get(v, 0), *factor = json_array_get(v, 1);
+    if (!v || json_is_null(v)) return OLV_OK;
+    if (json_array_size(v) != 2 || !json_is_integer(start) || json_integer_value(start) < 0 || !json_is_number(factor) ||
+        !(json_number_value(factor) > 0))
+        return ol_fail(err, OLV_FORMAT, "key '%s': expected a start of 0 or more and a factor above 0", key);
+    c->length_decay_start = json_integer_value(start);
+    c->length_decay = json_number_value(factor);
+    return OLV_OK;
+}
+
+/* Settings that change what is generated and that nothing here keeps, with the value that changes nothing (NULL: none). */
+static void notice_ignored(const json_t *obj) {
+    static const struct {
+        const char *key, *neutral;
+    } keys[] = {{"watermarking_config", NULL}, {"constraints", NULL}, {"force_words_ids", NULL}, {"dola_layers", NULL},
+                {"encoder_repetition_penalty", "1.0"}, {"encoder_no_repeat_ngram_size", "0"}, {"token_healing", "false"},
+                {"top_h", NULL}, {"assistant_early_exit", NULL}, {"prefix_allowed_tokens_fn", NULL}};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const json_t *v = json_object_get(obj, keys[i].key);
+        if (!v || json_is_null(v)) continue;
+        char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+        bool neutral = text && keys[i].neutral && (!strcmp(text, keys[i].neutral) || (json_is_integer(v) && json_integer_value(v) == atoi(keys[i].neutral)));
+        free(text);
+        if (!neutral) ol_log(OLV_LOG_WARNING, "the generation setting '%s' is not supported and has no effect", keys[i].key);
+    }
 }
 
 typedef struct int_field {
@@ -196,6 +253,9 @@ static const int_field ints[] = {
     {"num_beams", AT(num_beams), 1, 65536},
     {"num_beam_groups", AT(num_beam_groups), 1, 65536},
     {"num_return_sequences", AT(num_return_sequences), 1, 65536},
+    {"prompt_lookup_num_tokens", AT(prompt_lookup_num_tokens), 0, INT32_MAX},
+    {"max_matching_ngram_size", AT(max_matching_ngram_size), 1, INT32_MAX},
+    {"num_assistant_tokens", AT(num_assistant_tokens), 0, INT32_MAX},
     {"random_seed", AT(seed), INT64_MIN, INT64_MAX},
 };
 static const real_field reals[] = {
@@ -212,6 +272,8 @@ static const real_field reals[] = {
     {"length_penalty", AT(length_penalty), -1e6, 1e6, false},
     {"diversity_penalty", AT(diversity_penalty), -1e6, 1e6, false},
     {"penalty_alpha", AT(penalty_alpha), 0, 1e6, false},
+    {"max_time", AT(max_time), 0, 1e12, false},
+    {"assistant_confidence_threshold", AT(assistant_confidence_threshold), -1, 1, false},
     {"guidance_scale", AT(guidance_scale), -1e6, 1e6, false},
 };
 
@@ -239,6 +301,8 @@ olv_status ol_gen_config_read(ol_gen_config *c, const json_t *obj, olv_error *er
     OL_TRY(ol_json_bool(obj, "do_sample", c->do_sample, &c->do_sample, err));
     OL_TRY(early_stopping(obj, c, err));
     OL_TRY(ol_json_bool(obj, "renormalize_logits", c->renormalize_logits, &c->renormalize_logits, err));
+    OL_TRY(ol_json_bool(obj, "remove_invalid_values", c->remove_invalid_values, &c->remove_invalid_values, err));
+    OL_TRY(length_decay(obj, c, err));
     OL_TRY(ol_json_bool(obj, "past_present_share_buffer", c->past_present_share_buffer, &c->past_present_share_buffer,
                         err));
     OL_TRY(ol_gen_ids(obj, "eos_token_id", c->eos, OL_GEN_MAX_IDS, &c->n_eos, err));
@@ -249,6 +313,8 @@ olv_status ol_gen_config_read(ol_gen_config *c, const json_t *obj, olv_error *er
     OL_TRY(one_id(obj, "forced_eos_token_id", &c->forced_eos, err));
     OL_TRY(id_list(obj, "suppress_tokens", &c->suppress, &c->n_suppress, err));
     OL_TRY(id_list(obj, "begin_suppress_tokens", &c->begin_suppress, &c->n_begin_suppress, err));
-    OL_TRY(bad_words(obj, c, err));
+    OL_TRY(sequences(obj, "bad_words_ids", &c->bad_words, &c->n_bad_words, NULL, NULL, err));
+    OL_TRY(sequences(obj, "sequence_bias", &c->biased, &c->n_biased, &c->biases, &c->n_biases, err));
+    notice_ignored(obj);
     return stop_strings(obj, c, err);
 }

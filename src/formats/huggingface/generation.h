@@ -20,15 +20,25 @@ typedef struct ol_gen_config {
     double length_penalty, diversity_penalty, penalty_alpha, guidance_scale; /* 1, 0, 0, 1 */
     int64_t no_repeat_ngram_size;                      /* 0 = off */
     int64_t num_beams, num_beam_groups, num_return_sequences; /* 1 */
-    bool early_stopping, renormalize_logits, past_present_share_buffer;
+    int early_stopping; /* 0: false, 1: true, 2: "never" */
+    bool renormalize_logits, remove_invalid_values, past_present_share_buffer;
+    double max_time;          /* seconds; 0: no bound */
+    double length_decay;      /* exponential_decay_length_penalty: factor, 1: off; and start */
+    int64_t length_decay_start;
+    int64_t prompt_lookup_num_tokens, max_matching_ngram_size, num_assistant_tokens; /* -1: not given */
+    double assistant_confidence_threshold;                                           /* -1: not given */
     int64_t seed; /* random_seed; -1: not given */
     int64_t eos[OL_GEN_MAX_IDS];
     int n_eos;
     int64_t bos, pad, decoder_start; /* -1: none */
     int64_t forced_bos, forced_eos;  /* -1: none */
-    /* Owned lists; NULL when empty. bad_words are sequences one after the other, each preceded by its length. */
+    /* Owned lists; NULL when empty. bad_words and biased are sequences one after the other, each preceded by its length;
+     * biases holds the amounts of the latter. */
     int64_t *suppress, *begin_suppress, *bad_words;
     size_t n_suppress, n_begin_suppress, n_bad_words /* entries of the array */;
+    int64_t *biased;
+    double *biases;
+    size_t n_biased /* entries of the array */, n_biases;
     char **stop_strings;
     size_t n_stop_strings;
 } ol_gen_config;

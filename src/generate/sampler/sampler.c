@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The chain: building it, running it, keeping the history. */
 #include "base/alloc.h"
+#include "base/checked.h"
 #include "generate/sampler/stage.h"
 
 enum { VOCAB_MAX = 1 << 24, RESERVE = 4096 };
@@ -14,7 +15,8 @@ enum { N_STAGES = sizeof stages / sizeof *stages };
 
 void ol_sampler_params_init(ol_sampler_params *p) {
     *p = (ol_sampler_params){.temperature = 1, .top_p = 1, .typical_p = 1, .xtc_threshold = 0.1, .mirostat_tau = 5,
-                             .mirostat_eta = 0.1, .repetition_penalty = 1, .dry_base = 1.75, .dry_allowed_length = 2};
+                             .mirostat_eta = 0.1, .repetition_penalty = 1, .dry_base = 1.75, .dry_allowed_length = 2,
+                             .forced_bos = -1, .forced_eos = -1, .length_decay = 1};
 }
 
 olv_status ol_sampler_params_check(const ol_sampler_params *p, olv_error *err) {
@@ -31,12 +33,33 @@ static void *copy_of(const void *p, size_t n, size_t each, bool *ok) {
     return d;
 }
 
+/* Copies the biases and, in one block, their tokens. */
+static bool copy_sequences(ol_sampler *s, const ol_sampler_params *p) {
+    size_t total = 0, at = 0;
+    bool ok = true;
+    for (size_t i = 0; i < p->n_sequence_bias; i++)
+        if (!ol_add_size(total, p->sequence_bias[i].n, &total)) return false;
+    ol_sequence_bias *b = copy_of(p->sequence_bias, p->n_sequence_bias, sizeof *b, &ok);
+    s->p.sequence_bias = b;
+    if (!ok || total == 0) return ok;
+    s->sequence_ids = ol_calloc(total, sizeof *s->sequence_ids);
+    for (size_t i = 0; i < p->n_sequence_bias && s->sequence_ids; i++) {
+        memcpy(s->sequence_ids + at, b[i].ids, b[i].n * sizeof *s->sequence_ids);
+        b[i].ids = s->sequence_ids + at;
+        at += b[i].n;
+    }
+    return s->sequence_ids != NULL;
+}
+
 static bool allocate(ol_sampler *s, const ol_sampler_params *p) {
     size_t v = (size_t)s->vocab;
     bool ok = true;
     s->p.eos_ids = copy_of(p->eos_ids, p->n_eos, sizeof *p->eos_ids, &ok);
     s->p.dry_breakers = copy_of(p->dry_breakers, p->n_dry_breakers, sizeof *p->dry_breakers, &ok);
     s->p.logit_bias = copy_of(p->logit_bias, p->n_logit_bias, sizeof *p->logit_bias, &ok);
+    s->p.suppress = copy_of(p->suppress, p->n_suppress, sizeof *p->suppress, &ok);
+    s->p.begin_suppress = copy_of(p->begin_suppress, p->n_begin_suppress, sizeof *p->begin_suppress, &ok);
+    ok = copy_sequences(s, p) && ok;
     s->row = ol_calloc(v, sizeof *s->row);
     s->ids = ol_calloc(v, sizeof *s->ids);
     s->logit = ol_calloc(v, sizeof *s->logit);
@@ -51,7 +74,6 @@ static void build_chain(ol_sampler *s) {
     bool cutting = false;
     for (int i = 0; i < N_STAGES; i++) {
         if (stages[i] == &ol_sampler_collect) cutting = true;
-        /* The mask may be set at any time. */
         if (!stages[i]->wanted(&s->p)) continue;
         if (cutting) s->cut_stages[s->n_cut++] = stages[i];
         else s->row_stages[s->n_row++] = stages[i];
@@ -65,8 +87,9 @@ olv_status ol_sampler_create(const ol_sampler_params *p, int64_t vocab, ol_sampl
     ol_sampler *s = ol_calloc(1, sizeof *s);
     if (!s) return ol_fail(err, OLV_NOMEM, "out of memory for a sampler");
     s->p = *p;
-    s->p.eos_ids = s->p.dry_breakers = NULL;
+    s->p.eos_ids = s->p.dry_breakers = s->p.suppress = s->p.begin_suppress = NULL;
     s->p.logit_bias = NULL;
+    s->p.sequence_bias = NULL;
     s->vocab = vocab;
     if (!allocate(s, p)) {
         ol_sampler_destroy(s);
@@ -86,6 +109,10 @@ void ol_sampler_destroy(ol_sampler *s) {
     free_copy(s->p.eos_ids);
     free_copy(s->p.dry_breakers);
     free_copy(s->p.logit_bias);
+    free_copy(s->p.sequence_bias);
+    free_copy(s->p.suppress);
+    free_copy(s->p.begin_suppress);
+    ol_free(s->sequence_ids);
     ol_free(s->row);
     ol_free(s->ids);
     ol_free(s->logit);

@@ -23,6 +23,12 @@ typedef struct ol_logit_bias {
     double bias; /* added to the score; -INFINITY bans the token */
 } ol_logit_bias;
 
+typedef struct ol_sequence_bias {
+    const int64_t *ids;
+    size_t n;
+    double bias; /* added to the last one's score when the text ends in those before it */
+} ol_sequence_bias;
+
 /* Names as in generation_config.json where it has them. Pointers are borrowed until ol_sampler_create returns. */
 typedef struct ol_sampler_params {
     bool do_sample;
@@ -36,7 +42,7 @@ typedef struct ol_sampler_params {
     double top_n_sigma;            /* 0: off */
     double xtc_probability;        /* 0: off */
     double xtc_threshold;          /* 0.1 */
-    int mirostat;                  /* 0: off, 2 */
+    int mirostat;                  /* 0: off, 1, 2 */
     double mirostat_tau;           /* 5 bits */
     double mirostat_eta;           /* 0.1 */
     double repetition_penalty;     /* 1: off; of prompt and generated tokens */
@@ -53,6 +59,15 @@ typedef struct ol_sampler_params {
     size_t n_eos;
     const ol_logit_bias *logit_bias;
     size_t n_logit_bias;
+    const ol_sequence_bias *sequence_bias;
+    size_t n_sequence_bias;
+    const int64_t *suppress, *begin_suppress; /* never; not as the first token */
+    size_t n_suppress, n_begin_suppress;
+    int64_t forced_bos, forced_eos; /* -1: none */
+    int64_t max_new_tokens;         /* forced_eos is the last of them; 0: not known */
+    double length_decay;            /* 1: off */
+    int64_t length_decay_start;     /* in new tokens */
+    bool remove_invalid_values;
     uint64_t seed;
 } ol_sampler_params;
 

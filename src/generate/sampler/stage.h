@@ -28,8 +28,9 @@ typedef struct ol_sampler_stage {
 
 struct ol_sampler {
     ol_sampler_params p; /* with pointers to own copies */
+    int64_t *sequence_ids; /* of the sequence biases, one after the other */
     int64_t vocab;
-    const ol_sampler_stage *row_stages[16], *cut_stages[16];
+    const ol_sampler_stage *row_stages[32], *cut_stages[32];
     int n_row, n_cut;
     float *row; /* [vocab] */
     /* Candidates in ascending order of id. */

@@ -401,7 +401,7 @@ static void test_check(void **state) {
     REFUSED(eta_cutoff, -1);
     REFUSED(top_n_sigma, -1);
     REFUSED(xtc_probability, 2);
-    REFUSED(mirostat, 1);
+    REFUSED(mirostat, 3);
     REFUSED(no_repeat_ngram_size, -1);
     REFUSED(min_new_tokens, -1);
     REFUSED(dry_multiplier, -1);
