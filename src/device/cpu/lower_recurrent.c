@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Recurrent operators: a tile is one sequence's rows of the run times a block of channels, or one
- * head. It reads its part of the sequence's state of before and writes the same part of the one to
- * come. */
+/* Recurrent operators: a tile is one sequence's rows of the run times a block of channels, or some
+ * values of a head. It reads its part of the sequence's state of before and writes the same part of
+ * the one to come. */
 #include "base/error.h"
 #include "device/cpu/cpu.h"
 #include "graph/op.h"
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define BLOCK 64       /* channels of a tile whose every channel costs much */
+#define STRIP 32       /* values of a head in a tile; kernels take as many at once */
 #define CONV_BLOCK 512 /* channels of a convolution's tile */
 
 typedef struct recurrent_args {
@@ -88,20 +89,37 @@ static void place_scan(const recurrent_args *a, const ol_run *r, const part *p, 
     f->ldy = a->out_width;
 }
 
+/* A tile of a head: columns [c0, c0 + n) of its values. The states of a tile stand together, so
+ * that they stay in the first cache level. */
+typedef struct strip {
+    int64_t head, c0, n;
+} strip;
+
+static strip find_strip(const part *p, int64_t values) {
+    int64_t strips = (values + STRIP - 1) / STRIP, c0 = p->first % strips * STRIP;
+    return (strip){p->first / strips, c0, c0 + STRIP < values ? STRIP : values - c0};
+}
+
+static int64_t strips_of(int64_t heads, int64_t values) {
+    return heads * ((values + STRIP - 1) / STRIP);
+}
+
 static void scan_head_run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch) {
     const recurrent_args *a = s->args;
     olk_scan_form f = a->form.scan;
     part p;
     (void)scratch;
-    if (!find_part(a, r, tile, a->heads, &p)) return;
-    place_scan(a, r, &p, p.first, &f);
-    f.a += p.first;
-    if (f.d) f.d += p.first;
-    f.x = input(a, r, 0, p.row0, p.first * f.p);
-    f.dt = input(a, r, 1, p.row0, p.first);
-    f.y = output(a, r, p.row0, p.first * f.p);
-    size_t at = (size_t)(p.first * f.n * f.p);
-    a->kernel->scan_head(&f, p.rows, p.from + at, p.to + at);
+    if (!find_part(a, r, tile, a->parts, &p)) return;
+    strip c = find_strip(&p, f.p);
+    int64_t column = c.head * f.p + c.c0;
+    place_scan(a, r, &p, c.head, &f);
+    f.p = f.lds = c.n;
+    f.a += c.head;
+    if (f.d) f.d += c.head;
+    f.x = input(a, r, 0, p.row0, column);
+    f.dt = input(a, r, 1, p.row0, c.head);
+    f.y = output(a, r, p.row0, column);
+    a->kernel->scan_head(&f, p.rows, p.from + column * f.n, p.to + column * f.n);
 }
 static const ol_step_class scan_head_class = {"scan_head", tiles, NULL, NULL, scan_head_run};
 
@@ -112,13 +130,13 @@ static void scan_channels_run(const ol_step *s, const ol_run *r, unsigned tile, 
     (void)scratch;
     if (!find_part(a, r, tile, a->heads, &p)) return;
     place_scan(a, r, &p, 0, &f);
-    f.p = p.n;
-    f.a += p.first;
+    f.p = f.lda = f.lds = p.n;
+    f.a += p.first * f.n;
     if (f.d) f.d += p.first;
     f.x = input(a, r, 0, p.row0, p.first);
     f.dt = input(a, r, 1, p.row0, p.first);
     f.y = output(a, r, p.row0, p.first);
-    a->kernel->scan_channels(&f, p.rows, p.from + p.first, p.to + p.first);
+    a->kernel->scan_channels(&f, p.rows, p.from + p.first * f.n, p.to + p.first * f.n);
 }
 static const ol_step_class scan_channels_class = {"scan_channels", tiles, NULL, NULL,
                                                   scan_channels_run};
@@ -128,16 +146,17 @@ static void delta_run(const ol_step *s, const ol_run *r, unsigned tile, void *sc
     olk_delta_form f = a->form.delta;
     part p;
     (void)scratch;
-    if (!find_part(a, r, tile, a->heads, &p)) return;
-    int64_t key = p.first / (a->heads / a->groups) * f.dk;
+    if (!find_part(a, r, tile, a->parts, &p)) return;
+    strip c = find_strip(&p, f.dv);
+    int64_t key = c.head / (a->heads / a->groups) * f.dk, column = c.head * f.dv + c.c0;
+    f.dv = f.lds = c.n;
     f.q = input(a, r, 0, p.row0, key);
     f.k = input(a, r, 1, p.row0, key);
-    f.v = input(a, r, 2, p.row0, p.first * f.dv);
-    f.g = input(a, r, 3, p.row0, p.first);
-    f.beta = input(a, r, 4, p.row0, p.first);
-    f.y = output(a, r, p.row0, p.first * f.dv);
-    size_t at = (size_t)(p.first * f.dk * f.dv);
-    a->kernel->delta(&f, p.rows, p.from + at, p.to + at);
+    f.v = input(a, r, 2, p.row0, column);
+    f.g = input(a, r, 3, p.row0, c.head);
+    f.beta = input(a, r, 4, p.row0, c.head);
+    f.y = output(a, r, p.row0, column);
+    a->kernel->delta(&f, p.rows, p.from + column * f.dk, p.to + column * f.dk);
 }
 static const ol_step_class delta_class = {"delta_rule", tiles, NULL, NULL, delta_run};
 
@@ -226,15 +245,19 @@ static olv_status vector(ol_lowering *l, const ol_node *n, int i, int64_t count,
     return *out ? OLV_OK : (err ? err->status : OLV_NOMEM);
 }
 
-/* A constant [rows, width] as [width, rows]. */
+/* A constant [rows, width] as blocks of `block` rows, one behind the other, each [width, rows of
+ * it]. */
 static olv_status turned(ol_lowering *l, const ol_node *n, int i, int64_t rows, int64_t width,
-                         const float **out, olv_error *err) {
+                         int64_t block, const float **out, olv_error *err) {
     const float *w;
     OL_TRY(vector(l, n, i, rows * width, &w, err));
     float *t = ol_arena_calloc(l->arena, (size_t)(rows * width) + 1, sizeof *t);
     if (!t) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < width; c++) t[c * rows + r] = w[r * width + c];
+    for (int64_t r = 0; r < rows; r++) {
+        int64_t first = r - r % block, n_rows = first + block < rows ? block : rows - first;
+        float *to = t + first * width + r - first;
+        for (int64_t c = 0; c < width; c++) to[c * n_rows] = w[r * width + c];
+    }
     *out = t;
     return OLV_OK;
 }
@@ -251,7 +274,7 @@ olv_status ol_lower_causal_conv(ol_lowering *l, ol_node *n, olv_error *err) {
                        (long long)f->k, OLK_CONV_MAX);
     f->ldw = f->lds = width;
     f->silu = ol_str_is(ol_node_string(n, "activation", "none"), "silu");
-    OL_TRY(turned(l, n, 1, width, f->k, &f->w, err));
+    OL_TRY(turned(l, n, 1, width, f->k, width, &f->w, err));
     OL_TRY(vector(l, n, 2, width, &f->b, err));
     OL_TRY(fill(l, n, &a, 1, (f->k - 1) * width, width, CONV_BLOCK, err));
     return emit(l, n, &conv_class, &a, 1);
@@ -274,12 +297,11 @@ olv_status ol_lower_selective_scan(ol_lowering *l, ol_node *n, olv_error *err) {
                        (long long)f->p);
     OL_TRY(vector(l, n, 5, a.heads, &f->d, err));
     if (each)
-        OL_TRY(turned(l, n, 2, a.heads, f->n, &f->a, err));
+        OL_TRY(turned(l, n, 2, a.heads, f->n, BLOCK, &f->a, err));
     else
         OL_TRY(vector(l, n, 2, a.heads, &f->a, err));
-    f->lda = a.heads;
-    f->lds = each ? a.heads : f->p;
-    OL_TRY(fill(l, n, &a, 5, width * f->n, a.heads, each ? BLOCK : 1, err));
+    int64_t total = each ? a.heads : strips_of(a.heads, f->p);
+    OL_TRY(fill(l, n, &a, 5, width * f->n, total, each ? BLOCK : 1, err));
     return emit(l, n, each ? &scan_channels_class : &scan_head_class, &a, 5);
 }
 
@@ -294,12 +316,12 @@ olv_status ol_lower_delta_rule(ol_lowering *l, ol_node *n, olv_error *err) {
         return ol_fail(err, OLV_SHAPE, "%lld heads and %lld key heads do not fit",
                        (long long)a.heads, (long long)a.groups);
     f->dk = keys / a.groups;
-    f->dv = f->lds = values / a.heads;
+    f->dv = values / a.heads;
     f->scale = ol_node_float(n, "scale", 1);
     f->ldq = f->ldk = keys;
     f->ldv = f->ldy = values;
     f->ldg = f->ldbeta = a.heads;
-    OL_TRY(fill(l, n, &a, 5, values * f->dk, a.heads, 1, err));
+    OL_TRY(fill(l, n, &a, 5, values * f->dk, strips_of(a.heads, f->dv), 1, err));
     return emit(l, n, &delta_class, &a, 5);
 }
 

@@ -3,7 +3,6 @@
  * vectors keeps its states in the first cache level while all rows go by. A channel's operations
  * are the same in a strip and in the rest. */
 #include "base/cpu.h"
-#include "kernels/math/math.h"
 #include "kernels/math/vec_x86.h"
 #include "kernels/recurrent/recurrent.h"
 
@@ -41,26 +40,39 @@ static void conv(const olk_conv_form *f, const float *x, int64_t ldx, float *y, 
 
 /* ---- selective scan ---- */
 
-/* Channels [0, left) of a strip of m vectors. */
+/* One state of m vectors of channels, of which `left` exist: decayed, plus b dx; c times it to y.
+ */
+VI void scan_head_state(float b, float c, vf decay, const vf *dx, int m, int64_t left,
+                        const float *from, float *to, vf *y) {
+    for (int i = 0; i < m; i++) {
+        vf s = v_fma(v_set1(b), dx[i], v_mul(decay, v_load_n(from + i * VW, left - i * VW)));
+        v_store_n(to + i * VW, left - i * VW, s);
+        y[i] = v_fma(v_set1(c), s, y[i]);
+    }
+}
+
+/* Even and odd states are summed apart, which hides the latency of additions. */
 VI void scan_head_strip(const olk_scan_form *f, int64_t p, int m, int64_t left, int64_t rows,
                         const float *from, float *to) {
     for (int64_t t = 0; t < rows; t++, from = to) {
         float step = f->dt[t * f->lddt];
-        vf decay = v_set1(olk_exp(step * f->a[0])), x[WIDE], dx[WIDE], y[WIDE];
+        vf decay = v_exp(v_set1(step * f->a[0])), dx[WIDE], y[WIDE], odd[WIDE];
         const float *b = f->b + t * f->ldb, *c = f->c + t * f->ldc;
         for (int i = 0; i < m; i++) {
-            x[i] = v_load_n(f->x + t * f->ldx + p + i * VW, left - i * VW);
-            dx[i] = v_mul(v_set1(step), x[i]);
-            y[i] = f->d ? v_mul(v_set1(f->d[0]), x[i]) : v_set1(0);
+            vf x = v_load_n(f->x + t * f->ldx + p + i * VW, left - i * VW);
+            dx[i] = v_mul(v_set1(step), x);
+            y[i] = f->d ? v_mul(v_set1(f->d[0]), x) : v_set1(0);
+            odd[i] = v_set1(0);
         }
-        for (int64_t n = 0; n < f->n; n++)
-            for (int i = 0; i < m; i++) {
-                int64_t at = n * f->lds + p + i * VW;
-                vf s = v_fma(v_set1(b[n]), dx[i], v_mul(decay, v_load_n(from + at, left - i * VW)));
-                v_store_n(to + at, left - i * VW, s);
-                y[i] = v_fma(v_set1(c[n]), s, y[i]);
-            }
-        for (int i = 0; i < m; i++) v_store_n(f->y + t * f->ldy + p + i * VW, left - i * VW, y[i]);
+        int64_t n = 0, at = p;
+        for (; n + 1 < f->n; n += 2, at += 2 * f->lds) {
+            int64_t next = at + f->lds;
+            scan_head_state(b[n], c[n], decay, dx, m, left, from + at, to + at, y);
+            scan_head_state(b[n + 1], c[n + 1], decay, dx, m, left, from + next, to + next, odd);
+        }
+        if (n < f->n) scan_head_state(b[n], c[n], decay, dx, m, left, from + at, to + at, y);
+        for (int i = 0; i < m; i++)
+            v_store_n(f->y + t * f->ldy + p + i * VW, left - i * VW, v_add(y[i], odd[i]));
     }
 }
 
@@ -112,22 +124,34 @@ static float dot(const float *a, const float *b, int64_t n) {
     return v_sum(s);
 }
 
+VI void delta_look(float k, float q, const float *from, int m, int64_t left, vf *seen, vf *read) {
+    for (int i = 0; i < m; i++) {
+        vf s = v_load_n(from + i * VW, left - i * VW);
+        seen[i] = v_fma(v_set1(k), s, seen[i]);
+        read[i] = v_fma(v_set1(q), s, read[i]);
+    }
+}
+
 /* With S the state before the row: S'k and S'q give the correction and the output at once, as
  * (e^g S + k add')'q = e^g S'q + (k.q) add. */
 VI void delta_strip(const olk_delta_form *f, int64_t j, int m, int64_t left, int64_t rows,
                     const float *from, float *to) {
     for (int64_t t = 0; t < rows; t++, from = to) {
         const float *q = f->q + t * f->ldq, *k = f->k + t * f->ldk;
-        vf decay = v_set1(olk_exp(f->g[t * f->ldg])), beta = v_set1(f->beta[t * f->ldbeta]);
-        vf kq = v_set1(dot(k, q, f->dk)), seen[WIDE], read[WIDE], add[WIDE];
-        for (int i = 0; i < m; i++) seen[i] = read[i] = v_set1(0);
-        for (int64_t r = 0; r < f->dk; r++)
-            for (int i = 0; i < m; i++) {
-                vf s = v_load_n(from + r * f->lds + j + i * VW, left - i * VW);
-                seen[i] = v_fma(v_set1(k[r]), s, seen[i]);
-                read[i] = v_fma(v_set1(q[r]), s, read[i]);
-            }
+        vf decay = v_exp(v_set1(f->g[t * f->ldg])), beta = v_set1(f->beta[t * f->ldbeta]);
+        vf kq = v_set1(dot(k, q, f->dk)), seen[WIDE], read[WIDE], add[WIDE], odd[2][WIDE];
+        for (int i = 0; i < m; i++) seen[i] = read[i] = odd[0][i] = odd[1][i] = v_set1(0);
+        int64_t pairs = f->dk & ~(int64_t)1;
+        for (int64_t r = 0; r < pairs; r += 2) {
+            const float *s = from + r * f->lds + j;
+            delta_look(k[r], q[r], s, m, left, seen, read);
+            delta_look(k[r + 1], q[r + 1], s + f->lds, m, left, odd[0], odd[1]);
+        }
+        if (pairs < f->dk)
+            delta_look(k[pairs], q[pairs], from + pairs * f->lds + j, m, left, seen, read);
         for (int i = 0; i < m; i++) {
+            seen[i] = v_add(seen[i], odd[0][i]);
+            read[i] = v_add(read[i], odd[1][i]);
             vf v = v_load_n(f->v + t * f->ldv + j + i * VW, left - i * VW);
             add[i] = v_mul(beta, v_fnma(decay, seen[i], v));
             vf y = v_mul(v_set1(f->scale), v_fma(kq, add[i], v_mul(decay, read[i])));
