@@ -5,7 +5,8 @@
 
 For each family COUNT random configurations with random weights and a word-level tokenizer: hidden states of every token, mean
 embeddings of a batch of texts of 1 token to the longest (and longer ones, which are cut), scores of a classifier with single texts and
-pairs, all against transformers on a padded batch (max|d| <= 1e-4); batches must not change a text's bits; int8 and int4 weights must
+pairs, all against transformers on a padded batch, and vectors of a folder with random modules against sentence-transformers (max|d| <=
+1e-4); batches must not change a text's bits; int8 and int4 weights must
 resemble. One line PASS or FAIL per family; SKIP for what this transformers does not have."""
 import argparse, json, os, random, shutil, subprocess, sys, tempfile, warnings
 
@@ -25,6 +26,7 @@ torch.set_num_threads(1)
 torch.set_grad_enabled(False)
 
 BOUND = 1e-4
+THREADS, ISA = "1", []  # of olivine; changes from case to case
 DECODERS = ["qwen3", "llama"]
 FAMILIES = ["albert", "bert", "camembert", "distilbert", "electra", "gte", "modernbert", "mpnet", "nomic_bert", "roberta",
             "xlm-roberta"] + DECODERS
@@ -114,11 +116,17 @@ def texts_of(rng, words, length):
 
 def olivine(program, args, lines):
     text = "".join(json.dumps(l) + "\n" for l in lines)
-    p = subprocess.run([program, *args, "--jsonl", "--threads", "1"], input=text.encode(), capture_output=True, timeout=300)
+    p = subprocess.run([program, *args, "--jsonl", "--no-cache", "--threads", THREADS, *ISA], input=text.encode(), capture_output=True, timeout=300)
     out = [json.loads(l) for l in p.stdout.decode().splitlines()]
     if p.returncode or len(out) != len(lines):
         raise Wrong(f"{args[0]}: exit {p.returncode}: {p.stderr.decode().strip()[-300:]} {[o for o in out if 'error' in o][:1]}")
     return out
+
+
+def set_machine(rng):
+    global THREADS, ISA
+    THREADS = rng.choice(["1", "2"])
+    ISA = rng.choice([[], [], ["--isa", "avx2"], ["--isa", "scalar"]])
 
 
 def compare(what, got, want, bound=BOUND):
@@ -164,7 +172,7 @@ def check_hidden(program, family, rng, folder):
         if again != together:
             raise Wrong(f"--batch-size {batch_size} changes the numbers")
     for weights, least in (("int8", 0.98), ("int4", 0.6)):
-        alike(weights, olivine(program, ["embed", folder, "--quiet", "--weights", weights, "--no-cache"], [{"text": texts}])[0]["embeddings"],
+        alike(weights, olivine(program, ["embed", folder, "--quiet", "--weights", weights], [{"text": texts}])[0]["embeddings"],
               mean, least)
     return worst
 
@@ -202,6 +210,51 @@ def check_scores(program, family, rng, folder):
     return worst
 
 
+def check_sentence(program, family, rng, folder):
+    """Pooling, dense layers, normalization, lengths and prompts as sentence-transformers applies and saves them."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Dense, Normalize, Pooling, Transformer
+    config, length = make_config(family, rng)
+    model = AutoModel.from_config(config, attn_implementation="eager").float().eval()
+    randomize(model, torch.Generator().manual_seed(rng.randrange(1 << 30)))
+    plain = os.path.join(folder, "plain")
+    model.save_pretrained(plain)
+    _, words = write_tokenizer(plain, config, family, length)
+    limit = rng.choice([8, 20, length])
+    modules = [Transformer(plain, max_seq_length=limit)]
+    modes = ["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
+    some = rng.sample(modes, rng.choice([1, 1, 1, 2, 3]))
+    modules.append(Pooling(config.hidden_size, pooling_mode=some[0] if len(some) == 1 else tuple(some), include_prompt=rng.random() < 0.7))
+    width = config.hidden_size * len(some)
+    for _ in range(rng.choice([0, 1, 2])):
+        out = rng.choice([width, 6, 20])
+        act = rng.choice([torch.nn.Tanh(), torch.nn.Identity(), torch.nn.GELU(), torch.nn.ReLU()])
+        modules.append(Dense(width, out, bias=rng.random() < 0.5, activation_function=act))
+        width = out
+    if rng.random() < 0.6:
+        modules.append(Normalize())
+    prompts = {"query": f"{words[0]} {words[1]} ", "document": words[2] + " "}
+    st = SentenceTransformer(modules=modules, prompts=prompts, default_prompt_name=rng.choice([None, "document"]), device="cpu")
+    whole = os.path.join(folder, "whole")
+    st.save(whole)
+    if rng.random() < 0.5:  # as older versions spell it
+        path = os.path.join(whole, "1_Pooling", "config.json")
+        keys = ["cls_token", "max_tokens", "mean_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken"]
+        old = {"pooling_mode_" + k: m in some for k, m in zip(keys, modes)}
+        with open(path, "w") as f:
+            json.dump(dict(old, word_embedding_dimension=config.hidden_size, include_prompt=modules[1].include_prompt), f)
+    st = SentenceTransformer(whole, device="cpu")
+    texts = texts_of(rng, words, length)
+    worst = 0
+    for name in (None, "query"):
+        want = st.encode(texts, prompt_name=name)
+        item = {"text": texts} if name is None else {"text": texts, "prompt_name": name}
+        worst = max(worst, compare(f"sentence-transformers, prompt {name}", olivine(program, ["embed", whole], [item])[0]["embeddings"], want))
+    want = st.encode(texts, normalize_embeddings=True)
+    worst = max(worst, compare("normalized", olivine(program, ["embed", whole, "--normalize"], [{"text": texts}])[0]["embeddings"], want))
+    return worst
+
+
 def main():
     a = argparse.ArgumentParser()
     a.add_argument("olivine")
@@ -218,8 +271,9 @@ def main():
         worst, seed = 0, o.seed
         try:
             for seed in range(o.seed, o.seed + o.count):
-                for check in (check_hidden, check_scores):
+                for check in (check_hidden, check_scores, check_sentence):
                     rng = random.Random(f"{family} {seed}")
+                    set_machine(rng)
                     folder = tempfile.mkdtemp(prefix="olivine-embed-")
                     try:
                         worst = max(worst, check(os.path.abspath(o.olivine), family, rng, folder))
