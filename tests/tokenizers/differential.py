@@ -47,8 +47,10 @@ class HuggingFace:
     def __init__(self, t):
         self.t = t
         self.names = [a.content for a in t.get_added_tokens_decoder().values() if a.content]
-        # CTC joins equal neighbours; the peer's stream forgets the neighbour, so that its pieces are not the text of the ids.
-        self.streams = '"CTC"' not in json.dumps(json.loads(t.to_str())["decoder"])
+        # CTC joins equal neighbours, and byte tokens behind Fuse count only where they are all of the text: the peer's stream forgets
+        # what was before, so that its pieces are not the text of the ids.
+        chain = re.findall(r'"type": "(\w+)"', json.dumps(json.loads(t.to_str())["decoder"]))
+        self.streams = "CTC" not in chain and ("Fuse" not in chain or "ByteFallback" not in chain[chain.index("Fuse"):])
 
     def encode(self, a, b, special):
         e = caught(self.t.encode, a, b, add_special_tokens=special)

@@ -77,11 +77,7 @@ static olv_status cut(ol_tk_work *w, ol_tk_piece *p, const void *ctx, olv_error 
     if (c->normalize) OL_TRY(ol_tk_normalize(c->t, w, p, err));
     const char *s = p->text;
     uint32_t n = p->len, done = 0, len = 0;
-    if (c->trie->count == 0) {
-        ol_tk_push(w, p);
-        return OLV_OK;
-    }
-    for (uint32_t i = 0; i < n; i += len) {
+    for (uint32_t i = 0; c->trie->count && i < n; i += len) {
         len = 1;
         int64_t k = trie_longest(c->trie, s + i, n - i, &len);
         if (k < 0) continue;

@@ -11,7 +11,7 @@
 #define WORD_SET                                                                               \
     "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}\\x{24b6}-\\x{24e9}" \
     "\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
-/* Without the digits that \w has besides. */
+/* Inside a class, and [:word:]: without the digits that \w has besides. */
 #define POSIX_WORD_SET                                                                \
     "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}" \
     "\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
@@ -123,12 +123,12 @@ static olv_status put_escape(translator *t, bool in_class) {
     t->p++;
     const char *set = NULL;
     if (c == 's' || c == 'S') set = SPACE_SET;
-    if (c == 'w' || c == 'W') set = WORD_SET;
+    if (c == 'w' || c == 'W') set = in_class ? POSIX_WORD_SET : WORD_SET;
     if (t->dialect == OL_TK_ONIGURUMA && (c == 'h' || c == 'H')) set = "0-9a-fA-F";
-    if (set && in_class && (c == 'S' || c == 'W' || c == 'H')) {
-        /* U+180E was white space once, and PCRE2 still says so. */
-        if (c == 'H') return ol_fail(t->err, OLV_UNSUPPORTED, "pattern: \\H inside a class");
-        put(t, c == 'S' ? "\\S\\x{180e}" : "\\W");
+    if (set && in_class && c == 'S') {
+        put(t, "\\S\\x{180e}"); /* U+180E was white space once, and PCRE2 still says so */
+    } else if (set && in_class && c != 's' && c != 'w' && c != 'h') {
+        return ol_fail(t->err, OLV_UNSUPPORTED, "pattern: \\%c inside a class", c);
     } else if (set) {
         bool negated = c == 'S' || c == 'W' || c == 'H';
         if (!in_class) put(t, negated ? "[^" : "[");
@@ -247,6 +247,9 @@ static olv_status read_item(translator *t, int depth, char_class *c) {
     if (ch == '[' && t->end - t->p > 2 && t->p[1] == ':' && put_posix(t)) {
     } else if (t->p++, ch == '[') {
         st = put_inner_class(t, depth, c);
+    } else if (ch == '\\' && t->p < t->end &&
+               (*t->p == 'W' || (*t->p == 'H' && t->dialect == OL_TK_ONIGURUMA))) {
+        ol_buf_puts(&c->more, *t->p++ == 'W' ? "|[^" POSIX_WORD_SET "]" : "|[^0-9a-fA-F]");
     } else if (ch == '\\') {
         st = put_escape(t, true);
     } else {

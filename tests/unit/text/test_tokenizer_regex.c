@@ -106,6 +106,15 @@ static void dialects_are_translated(void **state) {
     expect("\\s", OL_TK_ONIGURUMA, "\xE1\xA0\x8E", "-"); /* U+180E is no space any more */
     expect("[[:punct:]]+", OL_TK_ONIGURUMA, "a+-b", "+-");
     expect("\\p{^L}", OL_TK_ONIGURUMA, "ab1", "1");
+    expect("[a-f&&[^c]]+", OL_TK_ONIGURUMA, "cab", "ab"); /* an intersection */
+    expect("[\\p{L}&&\\p{Lu}&&[^A]]+", OL_TK_ONIGURUMA, "aABC", "BC");
+    expect("[^\\p{L}&&[^a]]+", OL_TK_ONIGURUMA, "bca1", "a1"); /* whose complement holds a */
+    expect("[x[^a-z]]+", OL_TK_ONIGURUMA, "abx1Y", "x1Y"); /* a complement in a union */
+    expect("[^\\W_]+", OL_TK_ONIGURUMA, "_a1-", "a1");
+    expect("\\w+", OL_TK_ONIGURUMA, "\xC2\xBD", "\xC2\xBD"); /* one half: of \\w, */
+    expect("[\\w]+", OL_TK_ONIGURUMA, "\xC2\xBD", "-");       /* but not inside a class */
+    expect("\\p{Katakana}", OL_TK_ONIGURUMA, "\xE3\x83\xBC", "-"); /* a script, no extension */
+    expect("\\p{S}", OL_TK_ONIGURUMA, "a\xF0\x9F\xAB\xA9", "\xF0\x9F\xAB\xA9"); /* Unicode 16 */
 }
 
 static void bad_patterns_are_refused(void **state) {
