@@ -14,7 +14,7 @@ void ol_buf_deinit(ol_buf *b) {
 
 void ol_buf_clear(ol_buf *b) {
     b->len = 0;
-    b->failed = false;
+    b->failed = b->full = false;
     if (b->data) b->data[0] = 0;
 }
 
@@ -22,7 +22,7 @@ bool ol_buf_reserve(ol_buf *b, size_t extra) {
     size_t need, max = b->max ? b->max : DEFAULT_MAX;
     if (b->failed) return false;
     if (!ol_add_size(b->len, extra, &need) || need > max || need == SIZE_MAX) {
-        b->failed = true;
+        b->failed = b->full = true;
         return false;
     }
     if (need + 1 <= b->cap) return true;
@@ -93,7 +93,7 @@ char *ol_buf_take(ol_buf *b, size_t *len) {
     if (!b->failed && !b->data) ol_buf_append(b, "", 0);
     char *p = b->failed ? NULL : b->data;
     if (len) *len = p ? b->len : 0;
-    if (p) *b = (ol_buf){NULL, 0, 0, b->max, false};
+    if (p) *b = (ol_buf){NULL, 0, 0, b->max, false, false};
     else ol_buf_deinit(b);
     return p;
 }

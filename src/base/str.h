@@ -3,6 +3,7 @@
 #ifndef OL_BASE_STR_H
 #define OL_BASE_STR_H
 
+#include <olivine/status.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,9 +36,12 @@ typedef struct ol_buf {
     size_t len, cap;
     size_t max; /* 0: 1 GiB */
     bool failed;
+    bool full; /* failed at `max`, not for lack of memory */
 } ol_buf;
 
-#define OL_BUF_INIT {NULL, 0, 0, 0, false}
+#define OL_BUF_INIT {NULL, 0, 0, 0, false, false}
+/* OLV_OK; OLV_NOMEM or OLV_LIMIT after a failed growth. */
+static inline olv_status ol_buf_status(const ol_buf *b) { return !b->failed ? OLV_OK : b->full ? OLV_LIMIT : OLV_NOMEM; }
 void ol_buf_deinit(ol_buf *b);
 void ol_buf_clear(ol_buf *b); /* keeps the memory and resets `failed` */
 bool ol_buf_reserve(ol_buf *b, size_t extra);

@@ -281,7 +281,7 @@ static char *name_of(const char *model) {
 
 static olv_status open_resolved(ol_bundle *b, const char *model, const ol_bundle_options *o, olv_error *err) {
     char *file = NULL;
-    b->kind = ol_bundle_recognize(b->path, &file);
+    OL_TRY(ol_bundle_recognize(b->path, &b->kind, &file, err));
     if (ol_dir_exists(b->path)) {
         b->folder = copy_text(b->path, strlen(b->path));
         if (file) { /* the folder's only model file */

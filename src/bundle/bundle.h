@@ -69,6 +69,6 @@ OLV_MUST_USE olv_status ol_bundle_source_key(const ol_bundle *b, const ol_graph 
 OLV_MUST_USE olv_status ol_bundle_resolve(const char *model, const char *revision, char **path, olv_error *err);
 /* Kind of what lies at PATH, by content; NONE when it is none of the known. For folders that hold one model file, *file
  * (if not NULL; ol_free it) is that file's path. */
-ol_bundle_kind ol_bundle_recognize(const char *path, char **file);
+OLV_MUST_USE olv_status ol_bundle_recognize(const char *path, ol_bundle_kind *kind, char **file, olv_error *err);
 
 #endif

@@ -162,10 +162,12 @@ static bool is_safetensors(const ol_file *f) {
     return n >= 2 && n <= f->size - 8 && f->data[8] == '{';
 }
 
-static ol_bundle_kind recognize_file(const char *path) {
+/* A file that cannot be opened is of no kind; lack of memory alone is an error. */
+static olv_status recognize_file(const char *path, ol_bundle_kind *kind, olv_error *err) {
     ol_file *f;
-    ol_bundle_kind k = OL_BUNDLE_NONE;
-    if (ol_file_open(path, &f, NULL) != OLV_OK) return k;
+    ol_bundle_kind k = *kind = OL_BUNDLE_NONE;
+    olv_status s = ol_file_open(path, &f, err);
+    if (s != OLV_OK) return s == OLV_NOMEM ? s : OLV_OK;
     if (f->size >= 8 && memcmp(f->data, "GGUF", 4) == 0)
         k = OL_BUNDLE_GGUF;
     else if (f->size && is_onnx(f))
@@ -175,7 +177,8 @@ static ol_bundle_kind recognize_file(const char *path) {
     else if (is_safetensors(f))
         k = OL_BUNDLE_HF;
     ol_file_release(f);
-    return k;
+    *kind = k;
+    return OLV_OK;
 }
 
 static bool has(const char *dir, const char *name) {
@@ -184,10 +187,11 @@ static bool has(const char *dir, const char *name) {
     return n > 0 && (size_t)n < sizeof path && ol_file_exists(path);
 }
 
-static void take_path(char **file, const char *dir, const char *name) {
-    if (!file) return;
+static olv_status take_path(char **file, const char *dir, const char *name, olv_error *err) {
+    if (!file) return OLV_OK;
     ol_free(*file);
     *file = ol_path_join(dir, name);
+    return *file ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory to look at '%s'", dir);
 }
 
 /* "x-00002-of-00003.gguf" and the like: a further part of a split file. */
@@ -197,13 +201,14 @@ static bool is_later_part(const char *name) {
 }
 
 /* The only model file of a folder, tried by content where the name says little. */
-static ol_bundle_kind only_model(const char *dir, char **file) {
+static olv_status only_model(const char *dir, ol_bundle_kind *kind, char **file, olv_error *err) {
     char **names;
     size_t n;
-    ol_bundle_kind found = OL_BUNDLE_NONE;
+    ol_bundle_kind found = *kind = OL_BUNDLE_NONE;
     int count = 0;
-    if (ol_dir_list(dir, &names, &n, NULL) != OLV_OK) return OL_BUNDLE_NONE;
-    for (size_t i = 0; i < n && n < 4096; i++) {
+    olv_status s = ol_dir_list(dir, &names, &n, err);
+    if (s != OLV_OK) return s == OLV_NOMEM ? s : OLV_OK;
+    for (size_t i = 0; s == OLV_OK && i < n && n < 4096; i++) {
         static const char *const skip[] = {".json", ".txt", ".jsonl", ".md", ".bin", ".data", ".npy", ".npz", ".py",
                                            ".jinja", ".model", ".safetensors"};
         ol_str name = ol_str_of(names[i]);
@@ -212,27 +217,31 @@ static ol_bundle_kind only_model(const char *dir, char **file) {
         /* The tokenizer graphs of an OpenVINO folder are no models of their own. */
         if (skipped || strstr(names[i], "tokenizer") || strstr(names[i], "onnx.data")) continue;
         char *path = ol_path_join(dir, names[i]);
-        ol_bundle_kind k = path && ol_file_exists(path) ? recognize_file(path) : OL_BUNDLE_NONE;
+        ol_bundle_kind k = OL_BUNDLE_NONE;
+        if (!path) s = ol_fail(err, OLV_NOMEM, "no memory to look at '%s'", dir);
+        else if (ol_file_exists(path)) s = recognize_file(path, &k, err);
         ol_free(path);
         if (k == OL_BUNDLE_NONE || k == OL_BUNDLE_HF) continue;
         if (count++ == 0) {
             found = k;
-            take_path(file, dir, names[i]);
+            s = take_path(file, dir, names[i], err);
         }
     }
     ol_dir_list_free(names, n);
-    if (count > 1) found = OL_BUNDLE_NONE;
+    if (count > 1 || s != OLV_OK) found = OL_BUNDLE_NONE;
     if (found == OL_BUNDLE_NONE && file) {
         ol_free(*file);
         *file = NULL;
     }
-    return found;
+    *kind = found;
+    return s;
 }
 
-ol_bundle_kind ol_bundle_recognize(const char *path, char **file) {
+olv_status ol_bundle_recognize(const char *path, ol_bundle_kind *kind, char **file, olv_error *err) {
     if (file) *file = NULL;
     if (!ol_dir_exists(path)) {
-        ol_bundle_kind k = recognize_file(path);
+        ol_bundle_kind k;
+        OL_TRY(recognize_file(path, &k, err));
         if (k == OL_BUNDLE_NONE) {
             ol_str name = ol_str_of(ol_path_name(path));
             if (ol_str_is(name, "config.json") || ol_str_is(name, "model.safetensors.index.json")) k = OL_BUNDLE_HF;
@@ -242,17 +251,19 @@ ol_bundle_kind ol_bundle_recognize(const char *path, char **file) {
             char dir[4096];
             const char *name = ol_path_name(path);
             snprintf(dir, sizeof dir, "%.*s", name == path ? 1 : (int)(name - path - 1), name == path ? "." : path);
-            take_path(file, dir, name);
+            OL_TRY(take_path(file, dir, name, err));
         }
-        return k;
+        *kind = k;
+        return OLV_OK;
     }
-    if (has(path, "genai_config.json")) return OL_BUNDLE_ORT_GENAI;
-    if (has(path, "openvino_model.xml")) {
-        take_path(file, path, "openvino_model.xml");
-        return OL_BUNDLE_OPENVINO;
-    }
+    *kind = OL_BUNDLE_ORT_GENAI;
+    if (has(path, "genai_config.json")) return OLV_OK;
+    *kind = OL_BUNDLE_OPENVINO;
+    if (has(path, "openvino_model.xml")) return take_path(file, path, "openvino_model.xml", err);
     bool config = has(path, "config.json");
-    if (config && (ol_safetensors_in(path) || ol_pytorch_in(path))) return OL_BUNDLE_HF;
-    ol_bundle_kind k = only_model(path, file);
-    return k == OL_BUNDLE_NONE && config ? OL_BUNDLE_HF : k;
+    *kind = OL_BUNDLE_HF;
+    if (config && (ol_safetensors_in(path) || ol_pytorch_in(path))) return OLV_OK;
+    OL_TRY(only_model(path, kind, file, err));
+    if (*kind == OL_BUNDLE_NONE && config) *kind = OL_BUNDLE_HF;
+    return OLV_OK;
 }

@@ -23,9 +23,10 @@ static int trace_const(tracer *t, const ol_const *c, ol_dim *out) {
     ol_dtype d = ol_const_dtype(c);
     char cls = ol_dtype_class(d);
     ol_tensor x;
-    (void)t;
     if ((cls != 's' && cls != 'u') || ol_const_rank(c) > 1) return -1;
-    if (ol_const_materialize(c, MAX_TRACED * 8, &x, NULL) != OLV_OK) return -1;
+    olv_status s = ol_const_materialize(c, MAX_TRACED * 8, &x, NULL);
+    if (s == OLV_NOMEM) ol_dim_starve(t->dims);
+    if (s != OLV_OK) return -1;
     int64_t n = ol_tensor_count(&x);
     int count = n <= MAX_TRACED ? (int)n : -1;
     for (int i = 0; i < count; i++) {
@@ -213,14 +214,17 @@ static bool check_type(const ol_type *t) {
     return true;
 }
 
+static olv_status no_memory(olv_error *err) { return ol_fail(err, OLV_NOMEM, "no memory for shapes"); }
+
 olv_status ol_node_infer(ol_node *n, ol_type *out, olv_error *err) {
     for (int i = 0; i < n->n_outputs; i++) out[i] = (ol_type){.kind = OL_VALUE_TENSOR, .rank = -1};
     if (!n->op->infer) return OLV_OK;
     ol_infer c = {n->graph, n, out};
     OL_TRY(n->op->infer(&c, err));
     for (int i = 0; i < n->n_outputs; i++)
-        if (!check_type(&out[i])) return ol_fail(err, OLV_LIMIT, "shape of output %d has no valid size", i);
-    return OLV_OK;
+        if (!check_type(&out[i]))
+            return ol_dim_starved(n->graph->dims) ? no_memory(err) : ol_fail(err, OLV_LIMIT, "shape of output %d has no valid size", i);
+    return ol_dim_starved(n->graph->dims) ? no_memory(err) : OLV_OK;
 }
 
 static olv_status infer_graph(ol_graph *g, olv_error *err) {

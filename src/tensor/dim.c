@@ -51,6 +51,7 @@ struct ol_dim_table {
     int n_symbols, cap_symbols;
     ol_map by_terms, by_operands, by_name;
     uint64_t fresh;
+    bool starved; /* something was not made for lack of memory */
 };
 
 ol_dim_table *ol_dim_table_create(void) {
@@ -177,6 +178,14 @@ static unsigned cost_of(const ol_dim_table *t, ol_dim d) {
     return e ? e->cost : 1;
 }
 
+static ol_dim starve(ol_dim_table *t) {
+    t->starved = true;
+    return OL_DIM_NONE;
+}
+
+void ol_dim_starve(ol_dim_table *t) { t->starved = true; }
+bool ol_dim_starved(const ol_dim_table *t) { return t->starved; }
+
 /* The handle of a polynomial. */
 static ol_dim intern(ol_dim_table *t, const poly *p) {
     int64_t c;
@@ -190,16 +199,16 @@ static ol_dim intern(ol_dim_table *t, const poly *p) {
         if (cost > MAX_COST) return OL_DIM_NONE;
     }
     term *copy = ol_arena_calloc(t->arena, (size_t)p->n, sizeof(term));
-    if (!copy || !grow((void **)&t->exprs, t->n_exprs, &t->cap_exprs, sizeof(expr))) return OL_DIM_NONE;
+    if (!copy || !grow((void **)&t->exprs, t->n_exprs, &t->cap_exprs, sizeof(expr))) return starve(t);
     memcpy(copy, p->terms, bytes);
     if (ol_map_put(&t->by_terms, (ol_str){(const char *)copy, bytes}, (uint64_t)t->n_exprs) < 0)
-        return OL_DIM_NONE;
+        return starve(t);
     t->exprs[t->n_exprs] = (expr){p->n, copy, cost};
     return -(int64_t)(++t->n_exprs);
 }
 
 static ol_dim add_atom(ol_dim_table *t, const atom *a) {
-    if (!grow((void **)&t->atoms, t->n_atoms, &t->cap_atoms, sizeof(atom))) return OL_DIM_NONE;
+    if (!grow((void **)&t->atoms, t->n_atoms, &t->cap_atoms, sizeof(atom))) return starve(t);
     t->atoms[t->n_atoms] = *a;
     poly p = {.n = 1, .terms = {{.coef = 1, .n = 1, .atoms = {t->n_atoms}}}};
     t->n_atoms++;
@@ -221,11 +230,11 @@ static ol_dim binary_atom(ol_dim_table *t, atom_kind kind, ol_dim a, ol_dim b) {
     atom n = {.kind = kind, .symbol = -1, .a = a, .b = b, .cost = 1 + cost_of(t, a) + cost_of(t, b)};
     if (n.cost > MAX_COST) return OL_DIM_NONE;
     void *copy = ol_arena_alloc(t->arena, sizeof key);
-    if (!copy) return OL_DIM_NONE;
+    if (!copy) return starve(t);
     memcpy(copy, &key, sizeof key);
     ol_dim self = add_atom(t, &n);
     if (self == OL_DIM_NONE) return self;
-    if (ol_map_put(&t->by_operands, (ol_str){copy, sizeof key}, (uint64_t)t->n_atoms - 1) < 0) return OL_DIM_NONE;
+    if (ol_map_put(&t->by_operands, (ol_str){copy, sizeof key}, (uint64_t)t->n_atoms - 1) < 0) return starve(t);
     return self;
 }
 
@@ -235,10 +244,10 @@ ol_dim ol_dim_symbol(ol_dim_table *t, const char *name) {
     uint64_t *found = ol_map_get(&t->by_name, ol_str_of(name));
     if (found) return t->atoms[*found].self;
     char *copy = ol_arena_strdup(t->arena, name);
-    if (!copy || !grow((void **)&t->symbols, t->n_symbols, &t->cap_symbols, sizeof(int))) return OL_DIM_NONE;
+    if (!copy || !grow((void **)&t->symbols, t->n_symbols, &t->cap_symbols, sizeof(int))) return starve(t);
     ol_dim d = add_atom(t, &(atom){.kind = ATOM_SYMBOL, .symbol = t->n_symbols, .name = copy, .cost = 1});
     if (d == OL_DIM_NONE) return d;
-    if (ol_map_put(&t->by_name, ol_str_of(copy), (uint64_t)t->n_atoms - 1) < 0) return OL_DIM_NONE;
+    if (ol_map_put(&t->by_name, ol_str_of(copy), (uint64_t)t->n_atoms - 1) < 0) return starve(t);
     t->symbols[t->n_symbols++] = t->n_atoms - 1;
     return d;
 }
@@ -247,7 +256,7 @@ ol_dim ol_dim_fresh(ol_dim_table *t, const char *prefix) {
     char *name;
     do {
         name = ol_arena_printf(t->arena, "%s#%llu", prefix, (unsigned long long)++t->fresh);
-        if (!name) return OL_DIM_NONE;
+        if (!name) return starve(t);
     } while (ol_map_get(&t->by_name, ol_str_of(name)));
     return ol_dim_symbol(t, name);
 }

@@ -19,6 +19,9 @@ static inline bool ol_dim_known(ol_dim d) { return d >= 0; }
 /* The symbol of that name (made when new). ol_dim_fresh makes a new anonymous one. Each gives OL_DIM_NONE when out
  * of memory; so do the operations below, also on overflow of known sizes. */
 #define OL_DIM_NONE INT64_MIN
+/* The table was out of memory at least once, or somebody who asks for dims of it was: shapes cannot be trusted. */
+bool ol_dim_starved(const ol_dim_table *t);
+void ol_dim_starve(ol_dim_table *t);
 ol_dim ol_dim_symbol(ol_dim_table *t, const char *name);
 ol_dim ol_dim_fresh(ol_dim_table *t, const char *prefix);
 const char *ol_dim_symbol_name(const ol_dim_table *t, ol_dim d); /* NULL if d is no plain symbol */

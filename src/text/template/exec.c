@@ -5,7 +5,7 @@
 void ol_temit(ol_trun *r, ol_tv v) {
     if (ol_tbad(r)) return;
     ol_tput_str(r, r->out, v);
-    if (r->out->failed) ol_tfail(r, OLV_LIMIT, "the output grows past %zu bytes", r->max_output);
+    ol_tcheck_buf(r, r->out, "the output");
 }
 
 ol_tv ol_tcapture(ol_trun *r, const ol_tnode *chain) {

@@ -168,7 +168,7 @@ static void put_repr_seq(ol_trun *r, ol_buf *b, const ol_tseq *s) {
 void ol_tput_repr(ol_trun *r, ol_buf *b, ol_tv v) {
     char num[40];
     if (!ol_tenter(r)) return;
-    if (b->failed) ol_tfail(r, OLV_LIMIT, "a text of the template grows past %zu bytes", r->max_output);
+    ol_tcheck_buf(r, b, "a text of the template");
     switch ((ol_tv_kind)v.kind) {
     case OL_TV_UNDEF: ol_buf_puts(b, "Undefined"); break;
     case OL_TV_NONE: ol_buf_puts(b, "None"); break;
@@ -313,7 +313,7 @@ static void put_json_list(const json_out *o, const ol_tseq *s, int level) {
 
 static void put_json_value(const json_out *o, ol_tv v, int level) {
     if (!ol_tenter(o->r)) return;
-    if (o->b->failed) ol_tfail(o->r, OLV_LIMIT, "a text of the template grows past %zu bytes", o->r->max_output);
+    ol_tcheck_buf(o->r, o->b, "a text of the template");
     switch ((ol_tv_kind)v.kind) {
     case OL_TV_NONE: ol_buf_puts(o->b, "null"); break;
     case OL_TV_BOOL: ol_buf_puts(o->b, v.b ? "true" : "false"); break;

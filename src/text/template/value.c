@@ -112,6 +112,12 @@ ol_tv ol_tstr_concat(ol_trun *r, ol_tv a, ol_tv b) {
     return (ol_tv){.kind = OL_TV_STR, .aux = a.aux, .len = (uint32_t)n, .s = d};
 }
 
+void ol_tcheck_buf(ol_trun *r, const ol_buf *b, const char *what) {
+    if (!b->failed) return;
+    if (b->full) ol_tfail(r, OLV_LIMIT, "%s grows past %zu bytes", what, r->max_output);
+    else ol_tfail(r, OLV_NOMEM, "no memory for %s", what);
+}
+
 ol_buf ol_tbuf(const ol_trun *r) {
     ol_buf b = OL_BUF_INIT;
     b.max = r->max_output;
@@ -120,7 +126,7 @@ ol_buf ol_tbuf(const ol_trun *r) {
 
 ol_tv ol_tstr_take(ol_trun *r, ol_buf *b) {
     ol_tv v = ol_tstr_ref("", 0);
-    if (b->failed) ol_tfail(r, OLV_LIMIT, "a text of the template grows past %zu bytes", r->max_output);
+    if (b->failed) ol_tcheck_buf(r, b, "a text of the template");
     else v = ol_tstr(r, b->data, b->len);
     ol_buf_deinit(b);
     return v;

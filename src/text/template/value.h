@@ -140,9 +140,11 @@ ol_tv ol_tstr_ref(const char *p, size_t n);
 ol_tv ol_tstr_z(const char *z);
 ol_tv ol_tstr(ol_trun *r, const char *p, size_t n);
 ol_tv ol_tstr_concat(ol_trun *r, ol_tv a, ol_tv b);
-/* Copies the buffer's content out and frees the buffer; a failed buffer is a recorded limit error. */
+/* Copies the buffer's content out and frees the buffer; a failed buffer fails the run. */
 ol_tv ol_tstr_take(ol_trun *r, ol_buf *b);
 ol_buf ol_tbuf(const ol_trun *r);
+/* Fails the run when text could not be put into the buffer. */
+void ol_tcheck_buf(ol_trun *r, const ol_buf *b, const char *what);
 
 /* Never NULL; after a failure an empty one, and pushing is harmless. */
 ol_tseq *ol_tseq_new(ol_trun *r, ol_tseq_flavor flavor);

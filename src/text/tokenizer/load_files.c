@@ -29,7 +29,7 @@ static olv_status read_vocab(olv_tokenizer *t, ol_jp *p, olv_error *err) {
         if (e != OL_JP_NUMBER || !ol_jp_u64(p, &id) || id > UINT32_MAX)
             return ol_jp_fail(p, "a token id is expected");
         if (!ol_tk_vocab_commit(&t->vocab, (uint32_t)id))
-            return ol_fail(err, OLV_LIMIT, "vocabulary too large");
+            return ol_tk_vocab_refused(&t->vocab, err);
     }
     return e == OL_JP_OBJECT_END ? OLV_OK : OLV_FORMAT;
 }
@@ -92,8 +92,10 @@ olv_status ol_tk_load_wordpiece(olv_tokenizer *t, const char *text, size_t len, 
         while (n && (p[n - 1] == '\r' || p[n - 1] == ' ' || p[n - 1] == '\t')) n--;
         if (n == 1 && p[0] >= 'A' && p[0] <= 'Z')
             lower = false; /* a cased vocabulary has the capital letters */
-        if (!ol_tk_vocab_add(&t->vocab, p, n, id))
-            return ol_fail(err, OLV_LIMIT, "%s: vocabulary too large", name);
+        if (!ol_tk_vocab_add(&t->vocab, p, n, id)) {
+            ol_tk_vocab_refused(&t->vocab, err);
+            return ol_error_at(err, "%s", name);
+        }
         p = nl ? nl + 1 : end;
     }
     OL_TRY(ol_tk_vocab_finish(&t->vocab, err));

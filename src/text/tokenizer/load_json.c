@@ -83,7 +83,7 @@ static olv_status vocab_object(doc *d) {
         if (e != OL_JP_NUMBER || !ol_jp_u64(&d->p, &id) || id > UINT32_MAX)
             return unexpected(d, e, "vocab: a token id from 0 to 4294967295 is expected");
         if (!ol_tk_vocab_commit(&d->t->vocab, (uint32_t)id))
-            return ol_fail(d->err, OLV_LIMIT, "vocabulary too large");
+            return ol_tk_vocab_refused(&d->t->vocab, d->err);
     }
     return e == OL_JP_OBJECT_END ? OLV_OK : unexpected(d, e, "vocab: a token is expected");
 }
@@ -112,7 +112,7 @@ static olv_status vocab_array(doc *d) {
         if (e != OL_JP_NUMBER || !ol_jp_f64(&d->p, &score))
             return unexpected(d, e, "vocab: [token, score] is expected");
         if (!push_score(d, score) || !ol_tk_vocab_commit(&d->t->vocab, d->t->vocab.count))
-            return ol_fail(d->err, OLV_LIMIT, "vocabulary too large");
+            return ol_tk_vocab_refused(&d->t->vocab, d->err);
         if ((e = next(d)) != OL_JP_ARRAY_END)
             return unexpected(d, e, "vocab: [token, score] is expected");
     }

@@ -49,7 +49,7 @@ static olv_status read_piece(olv_tokenizer *t, ol_bytes r, olv_error *err) {
     if (name.len == 0) return ol_fail(err, OLV_FORMAT, "piece %u is empty", t->vocab.count);
     if (score != score) return ol_fail(err, OLV_FORMAT, "piece %u has no score", t->vocab.count);
     if (!grow(s) || !ol_tk_vocab_add(&t->vocab, name.ptr, name.len, t->vocab.count))
-        return ol_fail(err, OLV_LIMIT, "vocabulary too large");
+        return ol_tk_vocab_refused(&t->vocab, err);
     s->scores[s->n_types] = score;
     s->types[s->n_types++] = (uint8_t)type;
     return OLV_OK;

@@ -27,8 +27,10 @@ static olv_status read_line(olv_tokenizer *t, ol_str line, uint32_t number, cons
                        name, number);
     if (!ol_tk_base64_decode(token, &t->vocab.blob, &at))
         return ol_fail(err, OLV_FORMAT, "%s:%u: not base64 at character %zu", name, number, at + 1);
-    if (!ol_tk_vocab_commit(&t->vocab, (uint32_t)rank))
-        return ol_fail(err, OLV_LIMIT, "%s: vocabulary too large", name);
+    if (!ol_tk_vocab_commit(&t->vocab, (uint32_t)rank)) {
+        ol_tk_vocab_refused(&t->vocab, err);
+        return ol_error_at(err, "%s", name);
+    }
     return OLV_OK;
 }
 

@@ -176,11 +176,13 @@ static olv_status load_lines(adder *a, ol_str text) {
 }
 
 /* The text of the last event, unescaped into buf where needed. */
-static ol_str text_of(ol_jp *p, ol_buf *buf) {
-    if (!p->escaped) return p->text;
+static olv_status text_of(ol_jp *p, ol_buf *buf, ol_str *out) {
+    *out = p->text;
+    if (!p->escaped) return OLV_OK;
     ol_buf_clear(buf);
     ol_jp_unescape(p, buf);
-    return (ol_str){buf->data ? buf->data : "", buf->len};
+    *out = (ol_str){buf->data ? buf->data : "", buf->len};
+    return buf->failed ? ol_fail(p->err, OLV_NOMEM, "no memory for a merge") : OLV_OK;
 }
 
 static olv_status load_json(adder *a, ol_str json) {
@@ -191,16 +193,19 @@ static olv_status load_json(adder *a, ol_str json) {
         ol_jp_next(&p) == OL_JP_ARRAY ? OLV_OK : ol_jp_fail(&p, "merges: an array is expected");
     while (st == OLV_OK) {
         ol_jp_event e = ol_jp_next(&p);
+        ol_str left, right;
         if (e == OL_JP_ARRAY_END) break;
         if (e == OL_JP_STRING) {
-            st = add_line(a, text_of(&p, &l));
+            st = text_of(&p, &l, &left);
+            if (st == OLV_OK) st = add_line(a, left);
         } else if (e == OL_JP_ARRAY) {
             if (ol_jp_next(&p) != OL_JP_STRING)
                 st = ol_jp_fail(&p, "merges: two strings are expected");
-            ol_str left = st == OLV_OK ? text_of(&p, &l) : (ol_str){"", 0};
+            if (st == OLV_OK) st = text_of(&p, &l, &left);
             if (st == OLV_OK && ol_jp_next(&p) != OL_JP_STRING)
                 st = ol_jp_fail(&p, "merges: two strings are expected");
-            if (st == OLV_OK) st = add_later(a, left, text_of(&p, &r));
+            if (st == OLV_OK) st = text_of(&p, &r, &right);
+            if (st == OLV_OK) st = add_later(a, left, right);
             if (st == OLV_OK && ol_jp_next(&p) != OL_JP_ARRAY_END)
                 st = ol_jp_fail(&p, "merges: two strings are expected");
         } else if (e == OL_JP_ERROR) {

@@ -34,6 +34,11 @@ static bool grow(ol_tk_vocab *v) {
     return true;
 }
 
+olv_status ol_tk_vocab_refused(const ol_tk_vocab *v, olv_error *err) {
+    if (v->blob.full || v->cap > MAX_ENTRIES / 2) return ol_fail(err, OLV_LIMIT, "vocabulary too large");
+    return ol_fail(err, OLV_NOMEM, "no memory for the vocabulary");
+}
+
 bool ol_tk_vocab_commit(ol_tk_vocab *v, uint32_t id) {
     if (v->count == v->cap && !grow(v)) return false;
     if (v->blob.failed) return false;

@@ -27,6 +27,8 @@ void ol_tk_vocab_deinit(ol_tk_vocab *v);
 /* Adds a name that was appended to v->blob at [off[count], blob.len). The last id given to a name
  * counts. */
 bool ol_tk_vocab_commit(ol_tk_vocab *v, uint32_t id);
+/* Why the last entry was refused: too many, or no memory. */
+olv_status ol_tk_vocab_refused(const ol_tk_vocab *v, olv_error *err);
 bool ol_tk_vocab_add(ol_tk_vocab *v, const char *name, size_t len, uint32_t id);
 /* Builds both indexes, after the last addition and before the first look-up. */
 olv_status ol_tk_vocab_finish(ol_tk_vocab *v, olv_error *err);

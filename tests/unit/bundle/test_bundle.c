@@ -38,7 +38,8 @@ static void put_text(const char *name, const char *text) { put(name, text, strle
 static void expect_kind(const char *name, ol_bundle_kind want, const char *want_file) {
     char path[600], *file = NULL;
     snprintf(path, sizeof path, "%s%s%s", root, *name ? "/" : "", name);
-    ol_bundle_kind k = ol_bundle_recognize(path, &file);
+    ol_bundle_kind k;
+    assert_int_equal(ol_bundle_recognize(path, &k, &file, NULL), OLV_OK);
     if (k != want) fail_msg("%s: found %s, expected %s", name, ol_bundle_kind_name(k), ol_bundle_kind_name(want));
     if (want_file) {
         assert_non_null(file);
