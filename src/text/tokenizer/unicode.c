@@ -68,15 +68,21 @@ bool ol_uc_word(int32_t cp) {
 }
 
 int32_t ol_uc_stand_in(int32_t cp) {
-    /* Older characters of each category, of three and of four bytes. */
-    static const int32_t older[][2] = {
-        [UTF8PROC_CATEGORY_LU] = {0x1E00, 0x10400}, [UTF8PROC_CATEGORY_LL] = {0x1E01, 0x10428},
-        [UTF8PROC_CATEGORY_LM] = {0x1D2C, 0x16B40}, [UTF8PROC_CATEGORY_LO] = {0x1200, 0x10450},
-        [UTF8PROC_CATEGORY_MN] = {0x1AB0, 0x10A01}, [UTF8PROC_CATEGORY_MC] = {0x1B04, 0x11000},
-        [UTF8PROC_CATEGORY_ND] = {0x0E50, 0x104A0}, [UTF8PROC_CATEGORY_NL] = {0x2160, 0x10140},
-        [UTF8PROC_CATEGORY_NO] = {0x2460, 0x10E60}, [UTF8PROC_CATEGORY_PD] = {0x2010, 0x10EAD},
-        [UTF8PROC_CATEGORY_PO] = {0x1360, 0x10100}, [UTF8PROC_CATEGORY_SM] = {0x2190, 0x1D6C1},
-        [UTF8PROC_CATEGORY_SC] = {0x20A0, 0x1E2FF}, [UTF8PROC_CATEGORY_SO] = {0x2300, 0x1D100},
+    /* Older characters of each category: below U+4E00, above it, and of four bytes. They must not be
+     * ones that patterns list by themselves, as old patterns list the letters that have two cases. */
+    static const int32_t older[][3] = {
+        [UTF8PROC_CATEGORY_LU] = {0x2C60, 0xA640, 0x104B0},
+        [UTF8PROC_CATEGORY_LL] = {0x2C61, 0xA641, 0x104D8},
+        [UTF8PROC_CATEGORY_LM] = {0, 0, 0x16B40},
+        [UTF8PROC_CATEGORY_LO] = {0, 0, 0x10450},
+        [UTF8PROC_CATEGORY_MN] = {0x1AB0, 0, 0x10A01},
+        [UTF8PROC_CATEGORY_MC] = {0x1B04, 0, 0x11000},
+        [UTF8PROC_CATEGORY_ND] = {0, 0, 0x104A0},
+        [UTF8PROC_CATEGORY_NO] = {0, 0, 0x10E60},
+        [UTF8PROC_CATEGORY_PD] = {0, 0, 0x10EAD},
+        [UTF8PROC_CATEGORY_PO] = {0x1360, 0, 0x10100},
+        [UTF8PROC_CATEGORY_SM] = {0, 0, 0x1D6C1},
+        [UTF8PROC_CATEGORY_SO] = {0x2300, 0, 0x1D100},
     };
     if (cp < 0x800) return cp;
     if (cp < 0x10000) {
@@ -84,7 +90,8 @@ int32_t ol_uc_stand_in(int32_t cp) {
         if (!(basic[cp] & NEWER)) return cp;
     }
     uint32_t c = newer_category(cp);
-    if (c >= sizeof older / sizeof *older || !older[c][0]) return cp;
-    if (cp >= 0x20000) return 0x20000; /* ideographs */
-    return older[c][cp >= 0x10000];
+    if (c >= sizeof older / sizeof *older) return cp;
+    if (cp >= 0x20000) return c ? 0x20000 : cp; /* ideographs */
+    int32_t old = older[c][cp >= 0x10000 ? 2 : cp >= 0x4E00];
+    return old ? old : cp;
 }
