@@ -213,3 +213,20 @@ for name in want:  # table and head become int4, so that the logits move
     got, text = written(name)
     d = deviation(got, want[name]) if got else float("inf")
     say(d <= 0.3, name + " written for onnxruntime-genai", text or "relative deviation %.1e" % d)
+
+
+def tokenizer(folder):
+    """64 letters: the GGUF writer takes the tokenizer along."""
+    letters = [chr(33 + i) for i in range(64)]
+    json.dump({"version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True},
+               "decoder": {"type": "ByteLevel"}, "model": {"type": "BPE", "vocab": {c: i for i, c in enumerate(letters)}, "merges": []}},
+              open(folder + "/tokenizer.json", "w"))
+
+
+for name in ("gptq-4-act", "bnb-nf4", "pt-old"):
+    f, out = copy(name, "to-gguf"), os.path.join(tmp, "out.gguf")
+    tokenizer(f)
+    r = run(["convert", f, "-o", out, "--format", "gguf", "--outtype", "f32"])
+    got, text = logits(out, "--precision", "f32") if r.returncode == 0 else (None, r.stderr.strip()[-300:])
+    d = deviation(got, floats("%s/%s/golden.f32" % (root, name), False)) if got else float("inf")
+    say(d <= 2e-6, name + " written as GGUF", text or "relative deviation %.1e" % d)

@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "formats/gguf/arch.h"
 #include "formats/gguf/output.h"
-#include "formats/safetensors/safetensors.h"
+#include "formats/huggingface/source.h"
 #include "tensor/constant.h"
 
 #include <fcntl.h>
@@ -34,14 +34,15 @@ typedef struct item { /* a tensor of the output */
 
 typedef struct writer {
     ol_arena *arena;
-    ol_safetensors *st;
+    ol_hf_weights *weights;
+    const ol_hf_source *source; /* of them */
     ol_hf_config c;
     const ol_hf_names *to;
     const ol_gguf_arch *arch;
     ol_gguf_outtype type;
     item *items;
     size_t n, cap;
-    bool *used; /* of each tensor of st */
+    bool *used; /* of each tensor of the container */
     olv_progress_fn *progress;
     void *progress_ctx;
 } writer;
@@ -117,9 +118,9 @@ static void layer_prefix(const char *format, int64_t layer, char *out, size_t si
 }
 
 static const ol_st_tensor *find(writer *w, const char *name) {
-    const ol_st_tensor *t = ol_safetensors_find(w->st, name);
-    size_t n = ol_safetensors_count(w->st);
-    for (size_t i = 0; t && i < n; i++) w->used[i] |= ol_safetensors_get(w->st, i) == t;
+    const ol_st_tensor *t = w->source->find(w->source->ctx, name);
+    size_t n = ol_hf_weights_count(w->weights);
+    for (size_t i = 0; t && i < n; i++) w->used[i] |= ol_hf_weights_get(w->weights, i) == t;
     return t;
 }
 
@@ -129,9 +130,10 @@ static olv_status add_tensor(writer *w, const ol_st_tensor *t, const part *p, ch
     if (!name) return ol_fail(err, OLV_NOMEM, "out of memory");
     if (t->rank < 1 || t->rank > 2 || ol_dtype_class(t->dtype) != 'f')
         return ol_fail(err, OLV_UNSUPPORTED, "tensor '%s': expected a vector or matrix of floats", t->name.ptr);
-    OL_TRY(ol_safetensors_const(w->st, t, &it.c, err));
+    OL_TRY(w->source->constant(w->source->ctx, t, &it.c, err));
     ol_const *view = it.c;
-    if (w->c.family->conv1d && p && p->layer && t->rank == 2) view = ol_const_transpose(it.c, err);
+    bool turned = w->c.family->conv1d && !ol_hf_weights_quantized(w->weights);
+    if (turned && p && p->layer && t->rank == 2) view = ol_const_transpose(it.c, err);
     if (p && p->rotated && w->arch->interleaved) view = pair_rows(it.c, w->c.head_dim, err);
     if (view != it.c) ol_const_release(it.c);
     if (!view) return ol_error_at(err, "tensor '%s'", t->name.ptr);
@@ -184,7 +186,7 @@ static bool is_buffer(const char *name) {
 }
 
 static olv_status collect(writer *w, olv_error *err) {
-    size_t n = ol_safetensors_count(w->st);
+    size_t n = ol_hf_weights_count(w->weights);
     w->used = ol_arena_calloc(w->arena, n + 1, sizeof *w->used);
     if (!w->used) return ol_fail(err, OLV_NOMEM, "out of memory");
     const ol_hf_rope *r = &w->c.ropes[0];
@@ -204,8 +206,8 @@ static olv_status collect(writer *w, olv_error *err) {
     const ol_st_tensor *t = find(w, head);
     if (t && !w->c.tied) OL_TRY(add_tensor(w, t, NULL, ol_arena_strdup(w->arena, "output.weight"), ".weight", err));
     for (size_t i = 0; i < n; i++) {
-        const char *name = ol_safetensors_get(w->st, i)->name.ptr;
-        if (!w->used[i] && !is_buffer(name))
+        const char *name = ol_hf_weights_get(w->weights, i)->name.ptr;
+        if (!w->used[i] && !is_buffer(name) && !ol_hf_weights_is_part(w->weights, name))
             return ol_fail(err, OLV_UNSUPPORTED, "tensor '%s' has no place in GGUF's architecture %s", name, w->arch->name);
     }
     return OLV_OK;
@@ -411,12 +413,13 @@ static olv_status prepare(writer *w, const char *folder, const json_t *j, olv_er
         return ol_fail(err, OLV_UNSUPPORTED, "model_type '%s' cannot be written as GGUF", w->c.model_type);
     w->to = ol_gguf_names(&w->c, w->arena);
     if (!w->to) return ol_fail(err, OLV_NOMEM, "out of memory");
-    OL_TRY(ol_safetensors_open(folder, &w->st, err));
+    OL_TRY(ol_hf_weights_open(folder, j, &w->weights, err));
+    w->source = ol_hf_weights_source(w->weights);
     /* A head that the config calls tied only by default is its own where the file has one. */
     const json_t *tie = json_object_get(j, "tie_word_embeddings");
     char head[64];
     snprintf(head, sizeof head, "%s.weight", w->c.names->head);
-    if ((!tie || json_is_null(tie)) && ol_safetensors_find(w->st, head)) w->c.tied = false;
+    if ((!tie || json_is_null(tie)) && w->source->find(w->source->ctx, head)) w->c.tied = false;
     return collect(w, err);
 }
 
@@ -440,7 +443,7 @@ olv_status ol_gguf_write(const char *folder, const char *path, ol_gguf_outtype t
     for (size_t i = 0; w && i < w->n; i++) ol_const_release(w->items[i].c);
     if (w) {
         ol_free(w->items);
-        ol_safetensors_close(w->st);
+        ol_hf_weights_close(w->weights);
         if (w->arena) ol_arena_destroy(w->arena);
     }
     ol_free(w);

@@ -151,3 +151,16 @@ void ol_hf_quantized_close(ol_hf_quantized *q) {
 }
 
 const ol_hf_source *ol_hf_quantized_source(const ol_hf_quantized *q) { return &q->source; }
+
+bool ol_hf_quantized_has_part(const ol_hf_quantized *q, const char *name) {
+    char stem[MAX_STEM];
+    int64_t dims[2];
+    for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.')) {
+        size_t n = (size_t)(dot - name);
+        if (n >= MAX_STEM) return false;
+        memcpy(stem, name, n);
+        stem[n] = 0;
+        if (q->method->shape(&q->read, stem, dims)) return true;
+    }
+    return false;
+}

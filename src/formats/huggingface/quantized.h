@@ -18,6 +18,8 @@ OLV_MUST_USE olv_status ol_hf_quantized_open(const ol_hf_source *plain, const js
                                              olv_error *err);
 void ol_hf_quantized_close(ol_hf_quantized *q); /* NULL accepted */
 const ol_hf_source *ol_hf_quantized_source(const ol_hf_quantized *q);
+/* NAME is a tensor of a quantized weight: one of "STEM.something", where STEM.weight is quantized. */
+bool ol_hf_quantized_has_part(const ol_hf_quantized *q, const char *name);
 /* Checks the description alone (NULL: nothing is quantized). */
 OLV_MUST_USE olv_status ol_hf_quantized_check(const json_t *config, olv_error *err);
 
@@ -47,10 +49,12 @@ extern const ol_hf_qmethod ol_hf_gptq, ol_hf_awq, ol_hf_bitsandbytes, ol_hf_comp
 /* The tensor STEM + suffix; NULL when absent. */
 const ol_st_tensor *ol_hf_qfind(const ol_hf_qread *q, const char *stem, const char *suffix);
 
+#define OL_HF_HELD 8
+
 /* What a quantized constant is made of besides its form: constants kept, and blocks of its own. */
 typedef struct ol_hf_qheld {
-    ol_const *consts[6];
-    void *blocks[4];
+    ol_const *consts[OL_HF_HELD];
+    void *blocks[OL_HF_HELD];
     int n_consts, n_blocks;
 } ol_hf_qheld;
 

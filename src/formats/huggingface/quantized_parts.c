@@ -29,6 +29,8 @@ void *ol_hf_qblock(ol_hf_qheld *h, int64_t count, size_t each, olv_error *err) {
     void *p = NULL;
     if (count < 0 || !ol_mul_size((size_t)count, each, &bytes) || bytes > MAX_OWN_BYTES)
         ol_fail(err, OLV_LIMIT, "%" PRId64 " scales or zero points", count);
+    else if (h->n_blocks == OL_HF_HELD)
+        ol_fail(err, OLV_INTERNAL, "too many blocks of a quantized weight");
     else if (!(p = ol_alloc(bytes)))
         ol_fail(err, OLV_NOMEM, "out of memory");
     else
@@ -62,6 +64,7 @@ olv_status ol_hf_qbytes(const ol_hf_qread *q, const char *stem, const char *suff
     size_t bytes;
     OL_TRY(need(q, stem, suffix, &t, err));
     OL_TRY(check(t, dtype, rank, dims, err));
+    if (h->n_consts == OL_HF_HELD) return ol_fail(err, OLV_INTERNAL, "too many parts of a quantized weight");
     OL_TRY(q->plain->constant(q->plain->ctx, t, &c, err));
     if (!ol_const_data(c, &bytes)) { /* a transposed view of a state dict */
         ol_tensor copy;
@@ -135,7 +138,7 @@ static void free_held(void *p) {
 olv_status ol_hf_qplanar(const ol_qconst *qc, size_t codes_bytes, size_t scales_bytes, size_t zeros_bytes,
                          ol_hf_qheld *h, ol_const **out, olv_error *err) {
     ol_hf_qheld *own = ol_alloc(sizeof *own);
-    ol_file *files[6];
+    ol_file *files[OL_HF_HELD];
     int n_files = 0;
     if (!own) {
         ol_hf_qheld_deinit(h);

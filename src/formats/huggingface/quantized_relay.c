@@ -31,6 +31,7 @@ void ol_hf_qrelay_form(ol_hf_qrelay *r, const int64_t dims[2], int64_t group, bo
 olv_status ol_hf_qrelay_permute(ol_hf_qrelay *r, ol_const *perm, olv_error *err) {
     size_t bytes;
     if (!perm) return OLV_OK;
+    if (r->held.n_consts == OL_HF_HELD) return ol_fail(err, OLV_INTERNAL, "too many parts of a quantized weight");
     int32_t *stored = ol_hf_qblock(&r->held, r->form.k, sizeof *stored, err);
     if (!stored) return OLV_NOMEM;
     r->held.consts[r->held.n_consts++] = ol_const_retain(perm);

@@ -104,3 +104,15 @@ const ol_hf_source *ol_hf_weights_source(const ol_hf_weights *w) {
 }
 
 bool ol_hf_weights_quantized(const ol_hf_weights *w) { return w->quantized != NULL; }
+
+size_t ol_hf_weights_count(const ol_hf_weights *w) {
+    return w->st ? ol_safetensors_count(w->st) : ol_pytorch_count(w->pt);
+}
+
+const ol_st_tensor *ol_hf_weights_get(const ol_hf_weights *w, size_t i) {
+    return w->st ? ol_safetensors_get(w->st, i) : ol_pytorch_get(w->pt, i);
+}
+
+bool ol_hf_weights_is_part(const ol_hf_weights *w, const char *name) {
+    return w->quantized && ol_hf_quantized_has_part(w->quantized, name);
+}

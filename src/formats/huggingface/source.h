@@ -24,6 +24,11 @@ OLV_MUST_USE olv_status ol_hf_weights_open(const char *folder, const json_t *con
                                            olv_error *err);
 void ol_hf_weights_close(ol_hf_weights *w); /* NULL accepted */
 const ol_hf_source *ol_hf_weights_source(const ol_hf_weights *w);
+/* The tensors of the container, in its order. */
+size_t ol_hf_weights_count(const ol_hf_weights *w);
+const ol_st_tensor *ol_hf_weights_get(const ol_hf_weights *w, size_t i);
+/* The tensor of the container is a part of a quantized weight, which the source shows under another name or type. */
+bool ol_hf_weights_is_part(const ol_hf_weights *w, const char *name);
 /* Weights are quantized: all of them stand as [out, in], also in families that keep them turned. */
 bool ol_hf_weights_quantized(const ol_hf_weights *w);
 
