@@ -495,3 +495,5 @@ ol_file *const *ol_const_files(const ol_const *c, int *n) {
     *n = c->n_files;
     return c->files;
 }
+
+const ol_const *ol_const_transposed(const ol_const *c) { return c->kind == OL_CONST_TRANSPOSE ? c->srcs[0] : NULL; }

@@ -71,6 +71,8 @@ int ol_const_rank(const ol_const *c);
 const int64_t *ol_const_dims(const ol_const *c);
 int64_t ol_const_rows(const ol_const *c);  /* product of all dims but the last (1 for rank 0) */
 int64_t ol_const_width(const ol_const *c); /* last dim (1 for rank 0) */
+/* The matrix that a transposed view shows, borrowed; NULL for other kinds. */
+const ol_const *ol_const_transposed(const ol_const *c);
 /* Bytes in memory in the logical dtype when they lie there densely (BYTES), else NULL. */
 const void *ol_const_data(const ol_const *c, size_t *bytes);
 /* The quantized form when codes lie in memory (QUANT), else NULL; for LAZY_QUANT the form without pointers through

@@ -2,7 +2,20 @@
 /* Which kernel function a unary operator is. */
 #include "device/cpu/cpu.h"
 #include "graph/op.h"
+#include <math.h>
 #include <string.h>
+
+/* A number given as a constant input; `none` when it is left out. */
+static bool number_of(const ol_node *n, int i, float none, float *out) {
+    ol_tensor t;
+    *out = none;
+    if (i >= n->n_inputs || !n->inputs[i]) return true;
+    if (n->inputs[i]->is_input || !ol_value_const_tensor(n->inputs[i], 64, &t)) return false;
+    bool one = ol_tensor_count(&t) == 1;
+    if (one) *out = (float)ol_elem_get(t.dtype, t.data, 0);
+    ol_tensor_deinit(&t);
+    return one;
+}
 
 ol_cpu_act ol_cpu_act_of(const ol_node *n) {
     static const struct {
@@ -26,6 +39,11 @@ ol_cpu_act ol_cpu_act_of(const ol_node *n) {
         act = (ol_cpu_act){OLK_ACT_ELU, ol_node_float(n, "alpha", 1.0f), 0};
     } else if (!strcmp(n->op->name, "LeakyRelu")) {
         act = (ol_cpu_act){OLK_ACT_LEAKY_RELU, ol_node_float(n, "alpha", 0.01f), 0};
+    } else if (!strcmp(n->op->name, "HardSigmoid")) {
+        act = (ol_cpu_act){OLK_ACT_HARD_SIGMOID, ol_node_float(n, "alpha", 0.2f), ol_node_float(n, "beta", 0.5f)};
+    } else if (!strcmp(n->op->name, "Clip") && ol_dtype_class(n->outputs[0]->type.dtype) == 'f') {
+        float low, high;
+        if (number_of(n, 1, -INFINITY, &low) && number_of(n, 2, INFINITY, &high)) act = (ol_cpu_act){OLK_ACT_CLIP, low, high};
     }
     return act;
 }

@@ -28,6 +28,7 @@ typedef struct part {
     ol_qconst q;
     const olk_linear *kernel[CHUNK + 1]; /* by rows; [0] for prefill */
     const float *bias;
+    const ol_const *turned; /* the matrix that w shows transposed, when its panels are the only copy */
     int out, residual; /* buffers */
     ol_cpu_act act;
     int up;            /* part that multiplies act(this one), or -1 */
@@ -237,6 +238,27 @@ static const ol_step_class linear_class = {"linear", linear_tiles, linear_scratc
 
 /* ---- choosing ---- */
 
+/* A matrix that lies dense in memory, or NULL. */
+static const ol_const *dense_source(const ol_const *c) {
+    size_t bytes;
+    if (!c || ol_const_rank(c) != 2 || !ol_const_data(c, &bytes)) return NULL;
+    ol_dtype t = ol_const_dtype(c);
+    return t == OL_F32 || t == OL_F16 || t == OL_BF16 ? c : NULL;
+}
+
+/* Panels of a weight that is seen transposed: their rows are stretches of the source's rows. */
+static void make_turned_panels(const ol_const *source, int64_t tile_n, float *out) {
+    int64_t k = ol_const_rows(source), n = ol_const_width(source);
+    size_t bytes;
+    const void *data = ol_const_data(source, &bytes);
+    for (int64_t n0 = 0; n0 < n; n0 += tile_n)
+        for (int64_t i = 0; i < k; i++, out += tile_n) {
+            int64_t m = n - n0 < tile_n ? n - n0 : tile_n;
+            ol_elems_to_f32(ol_const_dtype(source), data, (uint64_t)(i * n + n0), (uint64_t)m, out);
+            for (; m < tile_n; m++) out[m] = 0;
+        }
+}
+
 /* The weight as kernels see it: quantized or dense rows in place; other views are copied once as f32. */
 static olv_status weight_of(ol_lowering *l, const ol_node *n, part *p, olv_error *err) {
     const ol_value *v = n->inputs[1];
@@ -254,8 +276,12 @@ static olv_status weight_of(ol_lowering *l, const ol_node *n, part *p, olv_error
     ol_dtype t = ol_const_dtype(c);
     p->w.data = t == OL_F32 || t == OL_F16 || t == OL_BF16 ? ol_const_data(c, &bytes) : NULL;
     p->w.dtype = t;
-    if (!p->w.data) {
+    p->turned = p->w.data ? NULL : dense_source(ol_const_transposed(c));
+    if (!p->w.data && p->turned && !l->graph->n_states && l->entry != OL_ENTRY_DECODE) {
+        p->w.dtype = OL_F32; /* of the panels, which are its only copy */
+    } else if (!p->w.data) {
         bool made;
+        p->turned = NULL;
         size_t floats = (size_t)(p->w.n * p->w.k) + 16; /* both are bounded by the constant's checked size */
         ol_prepared_item *copy = ol_prepare(l->prepared, v->name, c, OL_CPU_FORM_F32, floats * sizeof(float), &made);
         if (!copy) return ol_fail(err, OLV_NOMEM, "no memory for weight '%s'", v->name);
@@ -264,6 +290,18 @@ static olv_status weight_of(ol_lowering *l, const ol_node *n, part *p, olv_error
         p->w.dtype = OL_F32;
     }
     p->w.row_bytes = (size_t)p->w.k * (size_t)ol_dtype_bits(p->w.dtype) / 8;
+    return OLV_OK;
+}
+
+/* A kernel that reads no panels: the weight is copied after all. */
+static olv_status copy_turned(ol_lowering *l, const ol_value *v, part *p, olv_error *err) {
+    bool made;
+    size_t floats = (size_t)(p->w.n * p->w.k) + 16;
+    ol_prepared_item *copy = ol_prepare(l->prepared, v->name, v->constant, OL_CPU_FORM_F32, floats * sizeof(float), &made);
+    if (!copy) return ol_fail(err, OLV_NOMEM, "no memory for weight '%s'", v->name);
+    if (made) OL_TRY(ol_const_rows_f32(v->constant, 0, p->w.n, copy->data, err));
+    p->w.data = copy->data;
+    p->turned = NULL;
     return OLV_OK;
 }
 
@@ -283,14 +321,17 @@ static olv_status lay_out_panels(ol_lowering *l, const ol_value *v, part *p, olv
     const olk_panels *form = p->kernel[0] ? olk_panels_find(p->kernel[0], &p->w) : NULL;
     size_t floats, bytes = 0;
     bool made;
+    if (!form && p->turned) OL_TRY(copy_turned(l, v, p, err));
     if (!form || l->graph->n_states || p->w.dtype == OL_DTYPE_NONE) return OLV_OK;
     floats = form->floats(&p->w);
     ol_prepared_item *item = ol_prepare(l->prepared, v->name, v->constant, OL_CPU_FORM_PANELS, floats * sizeof(float), &made);
     if (!item) return ol_fail(err, OLV_NOMEM, "no memory for weight '%s'", v->name);
-    if (made) form->make(&p->w, item->data);
+    if (made && p->turned) make_turned_panels(p->turned, p->kernel[0]->tile_n, item->data);
+    else if (made) form->make(&p->w, item->data);
     p->w.panels = item->data;
-    const void *data = ol_const_data(v->constant, &bytes);
-    if (data) ol_const_drop_pages(v->constant, data, bytes);
+    const ol_const *read = p->turned ? p->turned : v->constant;
+    const void *data = ol_const_data(read, &bytes);
+    if (data) ol_const_drop_pages(read, data, bytes);
     return OLV_OK;
 }
 
