@@ -78,6 +78,7 @@ ol_value *ol_hf_relative_bias(ol_hf_build *b) {
         v[i] = by_bucket[bucket(i % width - SPAN, buckets) * c->n_heads + i / width];
     if (v && !b->failed) {
         ol_tensor tensor = {.dtype = OL_F32, .rank = 2, .dims = {c->n_heads, width}, .data = v};
+        tensor.bytes = (size_t)(c->n_heads * width) * sizeof *v;
         b->relative = ol_hf_constant(b, "relative_bias", ol_const_tensor(&tensor, &b->error));
     }
     if (!b->relative) ol_hf_build_fail(b, OLV_NOMEM, "out of memory");
