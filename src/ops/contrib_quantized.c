@@ -1,20 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* com.microsoft MatMulNBits, GatherBlockQuantized, FusedMatMul. Blocked weights: B [N, blocks, block * bits / 8], low bits
  * first; scales [N * blocks]; zero points packed per row, or floats; default zero 2^(bits-1). */
+#include "ops/blocked_codes.h"
 #include "ops/matmul.h"
-
-static int code_at(const uint8_t *p, int64_t i, int64_t bits) {
-    int64_t per = 8 / bits;
-    return p[i / per] >> (int)(i % per * bits) & ((1 << bits) - 1);
-}
-
-/* Zero point of block b of row r. */
-static double zero_of(const ol_tensor *z, int64_t r, int64_t b, int64_t blocks, int64_t bits, double def) {
-    if (!z) return def;
-    if (z->dtype != OL_U8) return ol_tensor_get(z, r * blocks + b);
-    int64_t row = (blocks * bits + 7) / 8;
-    return code_at((const uint8_t *)z->data + r * row, b, bits);
-}
 
 static olv_status infer_nbits(ol_infer *c, olv_error *err) {
     const ol_type *x = ol_infer_in(c, 0);
@@ -55,7 +43,7 @@ static olv_status eval_nbits(ol_eval *c, olv_error *err) {
     for (int64_t j = 0, rows = ol_tensor_count(x) / k; j < n; j++) {
         const uint8_t *p = (const uint8_t *)b->data + j * row_bytes;
         for (int64_t i = 0; i < k; i++)
-            w[i] = (code_at(p, i, bits) - zero_of(zero, j, i / block, blocks, bits, (double)(1 << (bits - 1)))) *
+            w[i] = (ol_code_at(p, i, bits) - ol_zero_at(zero, j, i / block, blocks, bits)) *
                    ol_tensor_get(scale, j * blocks + i / block);
         for (int64_t r = 0; r < rows; r++) {
             double sum = bias ? ol_tensor_get(bias, j) : 0;
@@ -103,8 +91,8 @@ static olv_status eval_gather(ol_eval *c, olv_error *err) {
         if (r < -rows || r >= rows) return ol_fail(err, OLV_ARG, "index %lld found for %lld rows", (long long)r, (long long)rows);
         if (r < 0) r += rows;
         for (int64_t j = 0; j < k; j++) {
-            double q = bytes ? code_at((const uint8_t *)x->data + r * x->dims[1], j, bits) : ol_tensor_get(x, r * k + j);
-            double z = bytes ? zero_of(zero, r, j / block, blocks, bits, (double)(1 << (bits - 1)))
+            double q = bytes ? ol_code_at((const uint8_t *)x->data + r * x->dims[1], j, bits) : ol_tensor_get(x, r * k + j);
+            double z = bytes ? ol_zero_at(zero, r, j / block, blocks, bits)
                              : zero ? ol_tensor_get(zero, r * blocks + j / block) : 0;
             ol_tensor_set(y, i * k + j, (q - z) * ol_tensor_get(scale, r * blocks + j / block));
         }

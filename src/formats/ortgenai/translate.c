@@ -250,6 +250,7 @@ static const struct {
     {"com.microsoft", "GroupQueryAttention", ol_tr_gqa},
     {"com.microsoft", "MultiHeadAttention", ol_tr_mha},
     {"com.microsoft", "RotaryEmbedding", ol_tr_rotary},
+    {"com.microsoft", "QMoE", ol_tr_moe}, {"com.microsoft", "MoE", ol_tr_moe},
     {"com.microsoft", "SkipSimplifiedLayerNormalization", skip_norm},
     {"com.microsoft", "SkipLayerNormalization", skip_norm},
     {"com.microsoft", "SimplifiedLayerNormalization", plain_norm},
@@ -265,7 +266,7 @@ static const struct {
     {"", "Add", binary}, {"", "Sub", binary}, {"", "Mul", binary}, {"", "Div", binary},
     {"", "Gelu", gelu},
     {"", "Sigmoid", unary}, {"", "Tanh", unary}, {"", "Relu", unary}, {"", "Swish", unary}, {"", "Softplus", unary},
-    {"", "Exp", unary}, {"", "Neg", unary}, {"", "Sqrt", unary}, {"", "Abs", unary}, {"", "Erf", unary},
+    {"", "Softmax", unary}, {"", "Exp", unary}, {"", "Neg", unary}, {"", "Sqrt", unary}, {"", "Abs", unary}, {"", "Erf", unary},
     {"olivine", "QuickGelu", gelu}, {"olivine", "SimplifiedLayerNormalization", plain_norm},
 };
 

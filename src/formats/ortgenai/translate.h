@@ -72,8 +72,14 @@ int ol_tr_ints(ol_translate *tr, const ol_node *n, int input, int64_t *out, int 
 ol_value *ol_tr_linear(ol_translate *tr, ol_value *x, ol_value *w, ol_value *bias);
 /* Columns [from, from + count) of x: where x is a Linear, a Linear over a row slice of its weight. */
 ol_value *ol_tr_columns(ol_translate *tr, ol_value *x, int64_t from, int64_t count);
+/* A matrix [rows, k] of blocked codes as MatMulNBits has them. */
+ol_const *ol_tr_blocked(ol_translate *tr, const ol_node *n, int64_t rows, int64_t k, int64_t bits, int64_t group,
+                        const ol_const *codes, const ol_const *scales, const ol_const *zeros);
 ol_node_handler ol_tr_matmul_nbits, ol_tr_matmul, ol_tr_gemm, ol_tr_gather, ol_tr_gather_quantized, ol_tr_dequantize,
     ol_tr_transpose, ol_tr_split, ol_tr_slice;
+
+/* experts.c */
+ol_node_handler ol_tr_moe;
 
 /* attention.c */
 ol_node_handler ol_tr_gqa, ol_tr_mha, ol_tr_rotary, ol_tr_concat, ol_tr_if;

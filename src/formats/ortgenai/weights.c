@@ -159,8 +159,8 @@ static ol_const *view(ol_translate *tr, const ol_qconst *q, const ol_const *cons
 }
 
 /* Blocked codes as MatMulNBits has them: [rows, groups, group · bits / 8], scales [rows · groups], zero points. */
-static ol_const *blocked(ol_translate *tr, const ol_node *n, int64_t rows, int64_t k, int64_t bits, int64_t group,
-                         const ol_const *codes, const ol_const *scales, const ol_const *zeros) {
+ol_const *ol_tr_blocked(ol_translate *tr, const ol_node *n, int64_t rows, int64_t k, int64_t bits, int64_t group,
+                        const ol_const *codes, const ol_const *scales, const ol_const *zeros) {
     const ol_const *all[3] = {codes, scales, zeros};
     const void *data[3] = {NULL, NULL, NULL};
     size_t bytes[3] = {0, 0, 0};
@@ -208,7 +208,7 @@ ol_verdict ol_tr_matmul_nbits(ol_translate *tr, const ol_node *n) {
     snprintf(level, sizeof level, "%d", (int)ol_node_int(n, "accuracy_level", 0));
     if (!ol_graph_get_meta(tr->g, "accuracy_level") && ol_graph_set_meta(tr->g, "accuracy_level", level, tr->err) != OLV_OK)
         return OL_FAILED;
-    ol_const *c = blocked(tr, n, rows, k, ol_node_int(n, "bits", 4), ol_node_int(n, "block_size", 32), codes, scales, zeros);
+    ol_const *c = ol_tr_blocked(tr, n, rows, k, ol_node_int(n, "bits", 4), ol_node_int(n, "block_size", 32), codes, scales, zeros);
     if (c && ol_tr_given(n, 5) && !(bias = ol_tr_vector(tr, n, 5, rows))) {
         ol_const_release(c);
         return OL_FAILED;
@@ -230,7 +230,7 @@ ol_verdict ol_tr_gather_quantized(ol_translate *tr, const ol_node *n) {
     size_t bytes;
     if (!ol_const_data(codes, &bytes) || rows < 1) return ol_tr_pass(tr, n, "the table is not stored densely");
     int64_t k = (int64_t)bytes / rows * 8 / bits;
-    ol_const *c = blocked(tr, n, rows, k, bits, group, codes, scales, zeros);
+    ol_const *c = ol_tr_blocked(tr, n, rows, k, bits, group, codes, scales, zeros);
     ol_value *in[] = {ol_tr_constant(tr, source->name, c), ids};
     if (!in[0]) return OL_FAILED;
     if (ol_const_dtype(codes) == OL_I4 || ol_const_dtype(codes) == OL_I8)

@@ -55,10 +55,8 @@ static olv_status lower(ol_og_writer *w) {
     ol_value *logits = ol_og_root(w, w->g->outputs[0]);
     if (!logits->producer || logits->type.rank != 2 || logits->type.dims[1] < 1)
         return ol_fail(w->err, OLV_UNSUPPORTED, "the graph's output is not a matrix of logits");
-    for (const ol_node *n = w->g->first; n; n = n->next)
-        if (strcmp(n->op->name, "ExpertLinear") == 0)
-            return ol_og_fail(w, n, OLV_UNSUPPORTED, "mixtures of experts cannot be written for onnxruntime-genai");
     w->logits = logits;
+    ol_og_find_experts(w);
     ol_og_mask(w);
     for (ol_node *n = w->g->first; n && !w->failed; n = n->next) ol_og_visit(w, n);
     if (!ol_og_name(w, logits)) return w->err->status;
@@ -151,13 +149,15 @@ olv_status ol_ortgenai_write(ol_graph *g, const ol_ortgenai_info *info, const ol
     size_t n = (size_t)(g->n_values ? g->n_values : 1);
     w->names = ol_calloc(n, sizeof(*w->names));
     w->weights = ol_calloc(n, sizeof(*w->weights));
-    olv_status s = w->arena && w->names && w->weights ? lower(w) : ol_fail(&local, OLV_NOMEM, "out of memory");
+    w->covered = ol_calloc((size_t)(g->n_nodes ? g->n_nodes : 1), sizeof *w->covered);
+    olv_status s = w->arena && w->names && w->weights && w->covered ? lower(w) : ol_fail(&local, OLV_NOMEM, "out of memory");
     if (s == OLV_OK) s = write_folder(w, info, out_dir, progress, ctx, &local);
     if (s != OLV_OK && err) *err = local;
     ol_og_data_deinit(&w->d);
     ol_og_deinit(&w->m);
     ol_free(w->names);
     ol_free(w->weights);
+    ol_free(w->covered);
     if (w->arena) ol_arena_destroy(w->arena);
     ol_free(w);
     return s;

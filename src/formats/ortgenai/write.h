@@ -17,6 +17,8 @@ typedef struct ol_og_weight { /* what was written for a weight constant */
     int64_t block, n_blocks;
 } ol_og_weight;
 
+typedef struct ol_og_experts ol_og_experts; /* a mixture of experts (write_experts.c) */
+
 typedef struct ol_og_writer {
     ol_graph *g;
     const ol_ortgenai_options *opt;
@@ -26,6 +28,8 @@ typedef struct ol_og_writer {
     ol_arena *arena;
     const char **names;     /* [g->n_values]: ONNX name of a value, NULL while not emitted */
     ol_og_weight **weights; /* [g->n_values]: of weight constants */
+    bool *covered;          /* [g->n_nodes]: nodes that one with a mixture of experts stands for */
+    ol_og_experts *experts;
     ol_value *ids, *positions, *output_rows, *logits;
     bool uses_positions; /* the model gets an input position_ids */
     const char *seqlens, *total; /* of the attention mask */
@@ -58,11 +62,21 @@ const char *ol_og_product(ol_og_writer *w, const ol_node *n, const char *x, ol_c
                           ol_og_weight **record, ol_const *bias, const char *out);
 const char *ol_og_lookup(ol_og_writer *w, const ol_node *n, ol_value *table, const char *ids, const char *out);
 const char *ol_og_linear(ol_og_writer *w, ol_node *n, const char *out);
+const char *ol_og_float(ol_og_writer *w, const char *name, ol_const *c); /* a float tensor in the type of activations */
+/* Both weights of experts, [E * N, K] (not taken), under base.gate_up_proj and base.down_proj: quantized alike in blocks of
+ * one size, or both as floats (no scales). False after a failure. */
+bool ol_og_put_experts(ol_og_writer *w, const ol_node *n, ol_const *gate_up, ol_const *down, int64_t experts, const char *base,
+                       ol_og_weight **a, ol_og_weight **b);
 
 /* write_attention.c */
 void ol_og_attention(ol_og_writer *w, ol_node *n);
 const char *ol_og_rotary(ol_og_writer *w, ol_node *n, const char *out);
 void ol_og_mask(ol_og_writer *w); /* lengths from the attention mask */
+
+/* write_experts.c */
+void ol_og_find_experts(ol_og_writer *w);
+const ol_og_experts *ol_og_experts_of(const ol_og_writer *w, const ol_node *sum); /* that ends in this node; NULL: none */
+void ol_og_write_experts(ol_og_writer *w, const ol_og_experts *e, const char *out);
 
 /* write_config.c */
 OLV_MUST_USE olv_status ol_og_config(const ol_og_writer *w, const ol_ortgenai_info *info, ol_buf *out, olv_error *err);

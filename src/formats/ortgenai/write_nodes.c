@@ -195,14 +195,17 @@ static void gather(ol_og_writer *w, ol_node *n, const char *out) {
 /* Operators that mean the same there. */
 static bool is_plain(const ol_node *n) {
     static const char *const names[] = {"Add", "Sub", "Mul", "Div", "Sigmoid", "Tanh", "Relu", "Gelu", "Softplus", "Exp",
-                                        "Neg", "Sqrt", "Abs", "Erf", "Clip", "Reciprocal", "Max", "Min", "Pow"};
+                                        "Neg", "Sqrt", "Abs", "Erf", "Clip", "Reciprocal", "Max", "Min", "Pow", "Softmax"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (is_op(n, names[i])) return n->op->domain[0] == 0;
     return false;
 }
 
 static void emit(ol_og_writer *w, ol_node *n, const char *out) {
-    if (is_op(n, "Linear"))
+    const ol_og_experts *experts = is_op(n, "ReduceSum") ? ol_og_experts_of(w, n) : NULL;
+    if (experts)
+        ol_og_write_experts(w, experts, out);
+    else if (is_op(n, "Linear"))
         ol_og_linear(w, n, out);
     else if (is_op(n, "Rotary"))
         ol_og_rotary(w, n, out);
@@ -235,7 +238,7 @@ const char *ol_og_name(ol_og_writer *w, ol_value *v) {
 }
 
 void ol_og_visit(ol_og_writer *w, ol_node *n) {
-    if (w->failed || is_renaming(w, n) || is_lazy(n)) return;
+    if (w->failed || w->covered[n->id] || is_renaming(w, n) || is_lazy(n)) return;
     if (is_op(n, "Attention"))
         ol_og_attention(w, n);
     else

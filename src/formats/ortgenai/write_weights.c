@@ -29,6 +29,10 @@ const char *ol_og_vector(ol_og_writer *w, ol_value *v) {
     return w->names[v->id];
 }
 
+const char *ol_og_float(ol_og_writer *w, const char *name, ol_const *c) {
+    return put_float(w, name, c, ol_const_dims(c), ol_const_rank(c));
+}
+
 /* "a.b.weight" → "a.b". */
 static const char *base_name(ol_og_writer *w, const char *name) {
     size_t n = strlen(name);
@@ -97,6 +101,55 @@ static ol_og_weight *put_nbits(ol_og_writer *w, ol_const *c, const char *base, i
         put_part(w, t, 2, r->zeros, ONNX_U8, (int64_t[]){q->rows, (int64_t)t->row_bytes[2]}, 2);
     }
     return r;
+}
+
+/* Initializers for QMoE: codes [E, N, bytes], scales [E, N, blocks], zero points [E, N, bytes]. */
+static ol_og_weight *put_quant_experts(ol_og_writer *w, ol_const *c, int64_t experts, const char *base, int64_t block) {
+    const ol_qconst *q = ol_const_quant_form(c);
+    int64_t n = q->rows / experts;
+    ol_og_weight *r = ol_arena_calloc(w->arena, 1, sizeof *r);
+    if (!r) return no_memory(w);
+    r->bits = code_bits(q->code);
+    r->block = block;
+    r->n_blocks = q->k / block;
+    r->codes = ol_og_text(w, "%s.qweight", base);
+    r->scales = ol_og_text(w, "%s.scales", base);
+    ol_og_tensor *t = ol_og_data_quant(&w->d, r->codes, c, w->io, flip_of(q), block);
+    if (!t) return no_memory(w);
+    put_part(w, t, 0, r->codes, ONNX_U8, (int64_t[]){experts, n, q->k * r->bits / 8}, 3);
+    put_part(w, t, 1, r->scales, ol_dtype_onnx(w->io), (int64_t[]){experts, n, r->n_blocks}, 3);
+    if (t->row_bytes[2]) {
+        r->zeros = ol_og_text(w, "%s.zero_points", base);
+        put_part(w, t, 2, r->zeros, ONNX_U8, (int64_t[]){experts, n, (int64_t)t->row_bytes[2]}, 3);
+    }
+    return r;
+}
+
+/* [E, N, K] in floats. */
+static ol_og_weight *put_float_experts(ol_og_writer *w, ol_const *c, int64_t experts, const char *base) {
+    ol_og_weight *r = ol_arena_calloc(w->arena, 1, sizeof *r);
+    if (!r) return no_memory(w);
+    const int64_t *d = ol_const_dims(c);
+    r->codes = put_float(w, ol_og_text(w, "%s.weight", base), c, (int64_t[]){experts, d[0] / experts, d[1]}, 3);
+    return r->codes ? r : NULL;
+}
+
+bool ol_og_put_experts(ol_og_writer *w, const ol_node *n, ol_const *gate_up, ol_const *down, int64_t experts, const char *base,
+                       ol_og_weight **a, ol_og_weight **b) {
+    const ol_qconst *q[2] = {ol_const_quant_form(gate_up), ol_const_quant_form(down)};
+    const char *first = ol_og_text(w, "%s.gate_up_proj", base), *second = ol_og_text(w, "%s.down_proj", base);
+    int64_t block = 0;
+    for (int i = 0; i < 2 && (q[0] || q[1]); i++) {
+        const char *why = !q[0] || !q[1] ? "floats in one product and codes in the other" : why_not(q[i]);
+        if (!why && (code_bits(q[i]->code) < 4 || code_bits(q[i]->code) != code_bits(q[0]->code))) why = "other codes than 4 or 8 bits in both products";
+        int64_t fits = why ? 0 : block_for(q[i], true);
+        if (!why && !fits) why = "rows that no block of 16 or more divides";
+        if (why) return ol_og_fail(w, n, OLV_UNSUPPORTED, "experts have %s", why), false;
+        if (!block || fits < block) block = fits;
+    }
+    *a = block ? put_quant_experts(w, gate_up, experts, first, block) : put_float_experts(w, gate_up, experts, first);
+    *b = block ? put_quant_experts(w, down, experts, second, block) : put_float_experts(w, down, experts, second);
+    return *a && *b;
 }
 
 static const char *nbits_product(ol_og_writer *w, const ol_node *n, const char *x, const ol_og_weight *r, int64_t rows,
