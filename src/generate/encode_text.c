@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "generate/encoder.h"
 #include <string.h>
+#include <utf8proc.h>
 
 void ol_encoded_deinit(ol_encoded *e) {
     ol_free(e->ids);
@@ -84,25 +85,45 @@ static olv_status copy(const olv_encoding *c, ol_encoded *out, olv_error *err) {
     return OLV_OK;
 }
 
-olv_status ol_encode_text(const olv_encoder *e, const char *prompt, const olv_text *text, ol_encoded *out, olv_error *err) {
-    ol_buf joined = OL_BUF_INIT;
-    const char *s = text->text;
-    size_t len = text->len, max = (size_t)e->max_tokens;
-    if (prompt && *prompt) {
-        ol_buf_puts(&joined, prompt);
-        ol_buf_append(&joined, s, len);
-        if (joined.failed) return ol_buf_deinit(&joined), ol_fail(err, OLV_NOMEM, "no memory for a text");
-        s = joined.data;
-        len = joined.len;
+static void append_lower(ol_buf *b, const char *s, size_t n) {
+    for (size_t at = 0, len; at < n; at += len) {
+        int32_t c;
+        char out[4];
+        len = (size_t)ol_utf8_decode(s + at, n - at, &c);
+        if (c < 0) ol_buf_append(b, s + at, len); /* the tokenizer will say what is wrong */
+        else ol_buf_append(b, out, (size_t)ol_utf8_encode(utf8proc_tolower(c), out));
     }
-    olv_encoding c;
-    olv_status st = encode(e, s, len, text->pair ? text : NULL, true, &c, err);
-    if (st != OLV_OK) return ol_buf_deinit(&joined), st;
-    if (c.count > max)
-        st = text->pair ? shorten_pair(e, s, len, text, &c, max, err) : shorten_single(e, &c, max, err);
+}
+
+static void append(const olv_encoder *e, ol_buf *b, const char *s, size_t n) {
+    if (e->use.lower_case) append_lower(b, s, n);
+    else ol_buf_append(b, s, n);
+}
+
+olv_status ol_encode_text(const olv_encoder *e, const char *prompt, const olv_text *text, ol_encoded *out, olv_error *err) {
+    ol_buf joined = OL_BUF_INIT, second = OL_BUF_INIT;
+    olv_text t = *text;
+    size_t max = (size_t)e->max_tokens;
+    if ((prompt && *prompt) || e->use.lower_case) {
+        if (prompt) append(e, &joined, prompt, strlen(prompt));
+        append(e, &joined, t.text, t.len);
+        t.text = joined.data ? joined.data : "";
+        t.len = joined.len;
+    }
+    if (t.pair && e->use.lower_case) {
+        append(e, &second, t.pair, t.pair_len);
+        t.pair = second.data ? second.data : "";
+        t.pair_len = second.len;
+    }
+    olv_encoding c = {0};
+    olv_status st = joined.failed || second.failed ? ol_fail(err, OLV_NOMEM, "no memory for a text")
+                                                   : encode(e, t.text, t.len, t.pair ? &t : NULL, true, &c, err);
+    if (st == OLV_OK && c.count > max)
+        st = t.pair ? shorten_pair(e, t.text, t.len, &t, &c, max, err) : shorten_single(e, &c, max, err);
     if (st == OLV_OK && !c.count) st = ol_fail(err, OLV_ARG, "the text is empty");
     if (st == OLV_OK) st = copy(&c, out, err);
     olv_encoding_deinit(&c);
     ol_buf_deinit(&joined);
+    ol_buf_deinit(&second);
     return st;
 }

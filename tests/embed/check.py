@@ -124,6 +124,8 @@ def options():
     expect(code == 0 and len(rows) == 2 and rows[0] == rows[1] and max(abs(a - b) for a, b in zip(rows[0], base)) < 1e-7, "plain output")
     code, out, _ = run("embed", "embed-bert", "--json", stdin=text + "\n\n" + text + "\n")
     expect(code == 0 and [json.loads(l)["embedding"] for l in out.splitlines()] == [base, base], "lines of standard input")
+    folder = copy("embed-bert", "lower", **{"sentence_bert_config.json": {"max_seq_length": 20, "do_lower_case": True}})
+    expect(lines(["embed", folder], [{"text": text.upper()}])[0]["embedding"] == base, "do_lower_case")
     for weights, least in (("int8", 0.99), ("int4", 0.8)):
         got = lines(["embed", "embed-bert", "--weights", weights], [{"text": text}])[0]["embedding"]
         expect(math.fsum(a * b for a, b in zip(got, base)) > least, f"--weights {weights} resembles too little")

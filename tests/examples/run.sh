@@ -13,7 +13,7 @@ check() {
     else echo "PASS $1"; fi
 }
 cd "$TEST_TMP" || exit 1
-for name in generate compress tokenize; do
+for name in generate compress tokenize search; do
     [ -x "$BUILD/examples/$name" ] || { echo "SKIP $name: not built"; exit 0; }
 done
 "$BUILD/examples/generate" "$model" "One day a fox" >gen.txt 2>&1
@@ -29,6 +29,9 @@ check generate-compressed $? 'ended by' gen2.txt
 "$BUILD/examples/tokenize" "$model" "Where does the café lie?" >tok.txt 2>&1
 check tokenize $? 'decoded: Where does the café lie?' tok.txt
 check template 0 'prompt: .*user' tok.txt
+mkdir -p enc && tar -xJf "$root/tests/data/embed.tar.xz" -C enc
+"$BUILD/examples/search" enc/embed-bert "w5 w6" "w7 w8 w9" "w5 w6" >search.txt 2>&1
+check search $? '^ 1.000  w5 w6$' search.txt
 "$BUILD/examples/generate" nowhere x >missing.txt 2>&1
 if [ $? -eq 1 ] && grep -q nowhere missing.txt; then echo "PASS missing-model"
 else echo "FAIL missing-model: $(cat missing.txt)"; failed=1; fi

@@ -157,6 +157,7 @@ static olv_status read_length(const char *folder, ol_hf_use *u, olv_error *err) 
         OL_TRY(read_object(folder, names[i], &j, err));
         if (!j) continue;
         olv_status s = ol_json_int(j, "max_seq_length", 1, INT32_MAX, 0, &u->max_length, err);
+        if (s == OLV_OK) s = ol_json_bool(j, "do_lower_case", false, &u->lower_case, err);
         if (s != OLV_OK) ol_error_at(err, "%s", names[i]);
         json_decref(j);
         return s;

@@ -27,6 +27,7 @@ typedef struct ol_hf_use {
     ol_hf_dense dense[OL_HF_MAX_DENSE];
     int n_dense;
     bool normalize;
+    bool lower_case;    /* texts become lower case before the tokenizer sees them */
     int64_t max_length; /* tokens, special ones included; 0: not said */
     struct {
         const char *name, *text;
