@@ -8,6 +8,9 @@ import dataclasses
 from transformers import CONFIG_MAPPING
 
 MAX_POSITIONS = 128
+# Families with recurrent layers; their sizes hang together in ways of their own: make_recurrent.py makes them.
+RECURRENT = {"bamba", "falcon_h1", "falcon_mamba", "granitemoehybrid", "lfm2", "lfm2_moe", "mamba", "mamba2", "qwen3_5_moe_text",
+             "qwen3_5_text", "qwen3_next", "rwkv"}
 
 
 def declared(family):
@@ -428,6 +431,94 @@ def _(rng, c):
     c["sliding_window_pattern"] = rng.choice([2, 4])
     if c["sliding_window"] is None:
         c["layer_types"] = ["full_attention"] * c["num_hidden_layers"]
+
+
+# ---- layers with recurrent states ----
+
+def kinds_of_layers(rng, c, other):
+    n = c["num_hidden_layers"]
+    c["layer_types"] = [rng.choice(["full_attention", other]) for _ in range(n - 1)] + [other]
+    c["num_hidden_layers"] = n
+    rng.shuffle(c["layer_types"])
+
+
+def mamba2_sizes(rng, c, inner):
+    c["mamba_d_head"] = rng.choice([d for d in (4, 8, 12) if inner % d == 0])
+    heads = c["mamba_n_heads"] = inner // c["mamba_d_head"]
+    c |= {"mamba_n_groups": rng.choice([g for g in (1, 2, 3) if heads % g == 0]), "mamba_d_state": rng.choice([5, 16]),
+          "mamba_d_conv": rng.choice([2, 4]), "mamba_chunk_size": 16, "mamba_conv_bias": half(rng), "mamba_proj_bias": half(rng)}
+
+
+@special("mamba", "falcon_mamba")
+def _(rng, c):
+    c |= {"state_size": rng.choice([3, 16]), "expand": rng.choice([1, 2]), "conv_kernel": rng.choice([2, 3, 4]),
+          "time_step_rank": rng.choice(["auto", 5]), "use_conv_bias": half(rng), "mixer_rms_eps": rng.choice([1e-6, 1e-2])}
+
+
+@special("mamba2")
+def _(rng, c):
+    d, heads = rng.choice([8, 12]), rng.choice([4, 6])
+    c |= {"expand": 2, "head_dim": d, "num_heads": heads, "hidden_size": d * heads // 2, "n_groups": rng.choice([1, 2]),
+          "state_size": rng.choice([5, 16]), "conv_kernel": rng.choice([2, 4]), "chunk_size": 16, "use_conv_bias": half(rng)}
+
+
+@special("falcon_h1")
+def _(rng, c):
+    inner = rng.choice([24, 48])
+    mamba2_sizes(rng, c, inner)
+    c |= {"mamba_d_ssm": inner, "mamba_rms_norm": half(rng), "mamba_norm_before_gate": half(rng), "projectors_bias": c["mamba_proj_bias"],
+          "mlp_multipliers": [0.75, 0.5], "ssm_multipliers": [rng.choice([1.0, 0.5, 1.25]) for _ in range(5)]}
+    for k in ("lm_head", "key", "attention_out", "attention_in", "ssm_in", "ssm_out"):
+        c[k + "_multiplier"] = rng.choice([1.0, 0.5, 1.25])
+
+
+@special("bamba")
+def _(rng, c):
+    rope_of(rng, c, "default", "linear", "llama3")
+    c["mamba_expand"] = 2
+    mamba2_sizes(rng, c, 2 * c["hidden_size"])
+    c["attn_layer_indices"] = rng.choice([None, [0], [1], [0, 1]])
+
+
+@special("granitemoehybrid")
+def _(rng, c):
+    c["mamba_expand"] = 2
+    mamba2_sizes(rng, c, 2 * c["hidden_size"])
+    kinds_of_layers(rng, c, "linear_attention")
+    c["shared_intermediate_size"] = rng.choice([20, 33])
+    c["position_embedding_type"] = rng.choice([None, "rope"])
+    rope_of(rng, c, "default", "linear", "yarn")
+    if half(rng):
+        c["num_local_experts"] = c["num_experts_per_tok"] = 0
+
+
+@special("lfm2", "lfm2_moe")
+def _(rng, c):
+    kinds_of_layers(rng, c, "conv")
+    c |= {"conv_bias": half(rng), "conv_L_cache": rng.choice([2, 3, 5]), "num_dense_layers": rng.choice([0, 1]),
+          "use_expert_bias": half(rng), "block_auto_adjust_ff_dim": half(rng), "block_multiple_of": 16,
+          "block_ffn_dim_multiplier": rng.choice([1.0, 1.5])}
+
+
+@special("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text")
+def _(rng, c):
+    kinds_of_layers(rng, c, "linear_attention")
+    keys = rng.choice([1, 2])
+    c |= {"linear_conv_kernel_dim": rng.choice([2, 4]), "linear_key_head_dim": rng.choice([8, 12]), "linear_value_head_dim": rng.choice([6, 16]),
+          "linear_num_key_heads": keys, "linear_num_value_heads": keys * rng.choice([1, 2, 3]), "attention_bias": False}
+    rope_of(rng, c, "default", "linear", "yarn")
+    partial(rng, c, (0.5, 1.0))
+
+
+@special("rwkv")
+def _(rng, c):
+    c["rescale_every"] = rng.choice([0, 1, 2])
+
+
+def may_be_padded(config):
+    """False where transformers' layers see what stands in padded rows: biases behind a mask, or no mask at all."""
+    biases = ("use_bias", "mamba_proj_bias", "conv_bias")
+    return config["model_type"] != "rwkv" and not ("linear_attention" in config.get("layer_types", []) or any(map(config.get, biases)))
 
 
 def make(family, rng):
