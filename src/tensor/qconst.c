@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "tensor/qblock.h"
 #include "tensor/qconst_form.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -180,6 +181,15 @@ static void group_small(const ol_qconst *q, const uint8_t *codes, const group_fo
     if (j < m) out[j] = lut[codes[(c0 + j) / 2] & 15];
 }
 
+/* f8e4m3fn: the exponent's bias goes from 7 to 127; the smallest have none, and 0x7f is no number. */
+static inline float f8_value(uint8_t x) {
+    uint32_t mag = x & 0x7fu, bits = (mag << 20) + (120u << 23);
+    float v;
+    memcpy(&v, &bits, sizeof v);
+    v = mag == 0x7f ? NAN : mag < 8 ? (float)mag * (1.0f / 512) : v;
+    return x & 0x80 ? -v : v;
+}
+
 static void group_bytes(const ol_qconst *q, const uint8_t *codes, const group_form *f, int64_t c0, int64_t m,
                         float *out) {
     const uint8_t *p = codes + c0;
@@ -191,8 +201,7 @@ static void group_bytes(const ol_qconst *q, const uint8_t *codes, const group_fo
         for (int64_t j = 0; j < m; j++) out[j] = f->scale * ((float)p[j] - f->zero);
         break;
     case OL_Q_F8:
-        ol_elems_to_f32(OL_F8E4M3, p, 0, (uint64_t)m, out);
-        for (int64_t j = 0; j < m; j++) out[j] *= f->scale;
+        for (int64_t j = 0; j < m; j++) out[j] = f8_value(p[j]) * f->scale;
         break;
     default:
         for (int64_t j = 0; j < m; j++) out[j] = f->scale * q->table[p[j]];

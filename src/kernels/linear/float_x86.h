@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Linear layers with f32 activations, written once for vectors of W floats; the including file defines W, the vector type
  * vf and its operations (vzero, vset1, vload, vstore, vfma, vadd, vmul, vsub, vsum, vload_part, vstore_part, vload_half,
- * vload_bf16, vload_codes, transpose), NV (vectors in a panel's width), MR (rows of x in a GEMM tile, at most; TILE_SIZES(X)
+ * vload_bf16, vload_codes, vload_table4, vload_f8, transpose), NV (vectors in a panel's width), MR (rows of x in a GEMM tile, at most; TILE_SIZES(X)
  * names X for each number up to it), GEMV_ROWS and ISA.
  *
  * GEMV: a weight row is read where it lies (quantized ones are dequantized into scratch first) and meets up to GEMV_ROWS
@@ -62,9 +62,16 @@ static float zero_of(const ol_qconst *q, int64_t row, int64_t g) {
     return (float)ol_elem_get(q->zero_dtype, z, (uint64_t)g);
 }
 
+/* The values of nibbles that stand for floats; NULL for integers and bytes. */
+static const float *table_of(const ol_qconst *q) {
+    static const float f4[16] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
+    return q->code == OL_Q_NF4 ? ol_nf4_table : q->code == OL_Q_F4 ? f4 : q->code == OL_Q_TABLE4 ? q->table : NULL;
+}
+
 /* Rows that the vector code dequantizes; the others go through the general accessor. */
 static bool plain_codes(const ol_qconst *q) {
-    return q->code <= OL_Q_U4 && q->block == OL_QB_NONE && q->min_dtype == OL_DTYPE_NONE && !q->perm && !q->input_scale &&
+    bool known = q->code <= OL_Q_U4 || q->code == OL_Q_F8 || (table_of(q) && q->zero_dtype == OL_DTYPE_NONE);
+    return known && q->block == OL_QB_NONE && q->min_dtype == OL_DTYPE_NONE && !q->perm && !q->input_scale &&
            (q->group % W == 0 || q->n_groups == 1);
 }
 
@@ -74,7 +81,8 @@ static void dequantize(const ol_qconst *q, int64_t row, float *out) {
         return;
     }
     const uint8_t *codes = q->codes + (size_t)row * q->row_bytes;
-    bool nibbles = q->code == OL_Q_I4 || q->code == OL_Q_U4;
+    const float *table = table_of(q);
+    bool nibbles = table || q->code == OL_Q_I4 || q->code == OL_Q_U4;
     for (int64_t g = 0; g < q->n_groups; g++) {
         int64_t k = g * q->group, end = k + q->group < q->k ? k + q->group : q->k;
         vf scale = vset1(scale_of(q, row, g) * q->global_scale), zero = vset1(zero_of(q, row, g));
@@ -83,7 +91,8 @@ static void dequantize(const ol_qconst *q, int64_t row, float *out) {
             uint8_t part[W] = {0};
             const uint8_t *p = codes + (nibbles ? k / 2 : k);
             if (n < W) p = memcpy(part, p, (size_t)(nibbles ? (n + 1) / 2 : n));
-            vf v = vmul(vsub(vload_codes(q->code, p), zero), scale);
+            vf v = table ? vload_table4(table, p) : q->code == OL_Q_F8 ? vload_f8(p) : vsub(vload_codes(q->code, p), zero);
+            v = vmul(v, scale);
             if (n < W)
                 vstore_part(out + k, v, n);
             else

@@ -2,6 +2,7 @@
 /* float_x86.h for 256-bit vectors. */
 #include "kernels/linear/linear.h"
 #include <immintrin.h>
+#include <math.h>
 #include <string.h>
 
 #define W 8
@@ -45,6 +46,27 @@ static inline vf vload_codes(ol_qcode code, const uint8_t *p) {
     b = _mm_unpacklo_epi8(_mm_and_si128(b, low), _mm_and_si128(_mm_srli_epi16(b, 4), low));
     if (code == OL_Q_I4) b = _mm_sub_epi8(_mm_xor_si128(b, eight), eight);
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(b));
+}
+static inline vf vload_table4(const float *table, const uint8_t *p) {
+    __m128i b, low = _mm_set1_epi8(15);
+    int32_t bits;
+    memcpy(&bits, p, 4);
+    b = _mm_cvtsi32_si128(bits);
+    b = _mm_unpacklo_epi8(_mm_and_si128(b, low), _mm_and_si128(_mm_srli_epi16(b, 4), low));
+    __m256i i = _mm256_cvtepu8_epi32(b);
+    vf first = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), i), second = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), i);
+    return _mm256_blendv_ps(first, second, _mm256_castsi256_ps(_mm256_slli_epi32(i, 28)));
+}
+/* f8e4m3fn: the exponent's bias goes from 7 to 127; the smallest have none, and 0x7f is no number. */
+static inline vf vload_f8(const uint8_t *p) {
+    __m256i x = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
+    __m256i mag = _mm256_and_si256(x, _mm256_set1_epi32(0x7f)), sign = _mm256_slli_epi32(_mm256_xor_si256(x, mag), 24);
+    vf v = _mm256_castsi256_ps(_mm256_add_epi32(_mm256_slli_epi32(mag, 20), _mm256_set1_epi32(120 << 23)));
+    vf tiny = _mm256_mul_ps(_mm256_cvtepi32_ps(mag), _mm256_set1_ps(1.0f / 512));
+    __m256i small = _mm256_cmpgt_epi32(_mm256_set1_epi32(8), mag), none = _mm256_cmpeq_epi32(mag, _mm256_set1_epi32(0x7f));
+    v = _mm256_blendv_ps(v, tiny, _mm256_castsi256_ps(small));
+    v = _mm256_blendv_ps(v, _mm256_set1_ps(NAN), _mm256_castsi256_ps(none));
+    return _mm256_or_ps(v, _mm256_castsi256_ps(sign));
 }
 static inline float vsum(vf v) {
     __m128 b = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));

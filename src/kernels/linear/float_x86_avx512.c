@@ -3,6 +3,7 @@
 #include "kernels/linear/transpose_x86_avx512.h"
 #include "kernels/linear/linear.h"
 #include <immintrin.h>
+#include <math.h>
 
 #define W 16
 #define NV 2
@@ -41,6 +42,21 @@ static inline vf vload_codes(ol_qcode code, const uint8_t *p) {
     b = _mm_unpacklo_epi8(_mm_and_si128(b, low), _mm_and_si128(_mm_srli_epi16(b, 4), low));
     if (code == OL_Q_I4) b = _mm_sub_epi8(_mm_xor_si128(b, eight), eight);
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(b));
+}
+static inline vf vload_table4(const float *table, const uint8_t *p) {
+    __m128i b = _mm_loadl_epi64((const __m128i *)(const void *)p), low = _mm_set1_epi8(15);
+    b = _mm_unpacklo_epi8(_mm_and_si128(b, low), _mm_and_si128(_mm_srli_epi16(b, 4), low));
+    return _mm512_permutexvar_ps(_mm512_cvtepu8_epi32(b), _mm512_loadu_ps(table));
+}
+/* f8e4m3fn: the exponent's bias goes from 7 to 127; the smallest have none, and 0x7f is no number. */
+static inline vf vload_f8(const uint8_t *p) {
+    __m512i x = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+    __m512i mag = _mm512_and_epi32(x, _mm512_set1_epi32(0x7f)), sign = _mm512_slli_epi32(_mm512_xor_epi32(x, mag), 24);
+    vf v = _mm512_castsi512_ps(_mm512_add_epi32(_mm512_slli_epi32(mag, 20), _mm512_set1_epi32(120 << 23)));
+    vf tiny = _mm512_mul_ps(_mm512_cvtepi32_ps(mag), _mm512_set1_ps(1.0f / 512));
+    v = _mm512_mask_mov_ps(v, _mm512_cmplt_epi32_mask(mag, _mm512_set1_epi32(8)), tiny);
+    v = _mm512_mask_mov_ps(v, _mm512_cmpeq_epi32_mask(mag, _mm512_set1_epi32(0x7f)), _mm512_set1_ps(NAN));
+    return _mm512_castsi512_ps(_mm512_or_epi32(_mm512_castps_si512(v), sign));
 }
 static inline float vsum(vf v) {
     __m256 a = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
