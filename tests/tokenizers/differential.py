@@ -6,7 +6,7 @@ SentencePiece models beside the package sentencepiece), tiktoken (beside the pac
 
 usage: differential.py OLIVINE [--count N] [--seed S] [--root FOLDER] [--group NAME] [--kind NAME]
 """
-import argparse, base64, json, os, random, re, subprocess, sys, tempfile
+import argparse, base64, json, os, random, subprocess, sys, tempfile
 try:
     import tokenizers
     from tokenizers import Tokenizer
@@ -47,11 +47,6 @@ class HuggingFace:
     def __init__(self, t):
         self.t = t
         self.names = [a.content for a in t.get_added_tokens_decoder().values() if a.content]
-        # CTC joins equal neighbours, and byte tokens behind Fuse count only where they are all of the text: the peer's stream forgets
-        # what was before, so that its pieces are not the text of the ids.
-        chain = re.findall(r'"type": "(\w+)"', json.dumps(json.loads(t.to_str())["decoder"]))
-        self.fallback = "ByteFallback" in chain
-        self.streams = "CTC" not in chain and ("Fuse" not in chain or "ByteFallback" not in chain[chain.index("Fuse"):])
 
     def encode(self, a, b, special):
         e = caught(self.t.encode, a, b, add_special_tokens=special)
@@ -60,14 +55,11 @@ class HuggingFace:
     def decode(self, ids, skip): return caught(self.t.decode, ids, skip_special_tokens=skip)
 
     def stream(self, ids):
-        """Piece of each id, or None where the peer's stream gives up, and where byte tokens are no text: those may turn out malformed
-        after their first were put out as characters, and what a stream says then is a matter of taste."""
-        if not self.streams or (self.fallback and "\ufffd" in (self.decode(ids, False) or "\ufffd")): return None
+        """Piece of each id; None where the peer's stream gives up or its pieces are not the text of the ids (its window forgets what
+        came before, which some decoders look at: CTC, Strip, WordPiece's clean-up, byte tokens that turn out malformed)."""
         s = DecodeStream(skip_special_tokens=False)
-        try: return [s.step(self.t, i) or "" for i in ids]
-        except BaseException as e:
-            if isinstance(e, (KeyboardInterrupt, SystemExit)): raise
-            return None
+        pieces = caught(lambda: [s.step(self.t, i) or "" for i in ids])
+        return pieces if pieces is not None and (self.decode(ids, False) or "").startswith("".join(pieces)) else None
 
     def some_ids(self, rng):
         n = self.t.get_vocab_size()
