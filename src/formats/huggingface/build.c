@@ -258,7 +258,8 @@ ol_value *ol_hf_linear(ol_hf_build *b, ol_value *x, const char *part, int64_t n,
 }
 
 ol_value *ol_hf_norm_of(ol_hf_build *b, ol_value *x, const char *part, int64_t n) {
-    return ol_hf_norm_with(b, x, part, n, b->c->eps);
+    double factor = b->layer >= 0 ? b->c->layers[b->layer].eps_factor : 0;
+    return ol_hf_norm_with(b, x, part, n, b->c->eps * (factor > 0 ? factor : 1));
 }
 
 ol_value *ol_hf_norm_with(ol_hf_build *b, ol_value *x, const char *part, int64_t n, double eps) {

@@ -39,6 +39,7 @@ typedef enum ol_hf_mixer {
 
 typedef struct ol_hf_layer {
     ol_hf_mixer mixer;
+    double eps_factor; /* of the epsilon of its norms; 0: 1 */
     int64_t window;  /* 0: sees everything */
     int rope;        /* index into ropes, -1: none */
     bool sliding;    /* what layer_types says, whether or not a window is set */
@@ -84,6 +85,7 @@ struct ol_hf_config {
     ol_hf_layer *layers;
     ol_hf_moe moe;
     ol_hf_latent latent;
+    double final_eps;                  /* of the norm before the head; 0: as the others */
     struct ol_hf_recurrent *recurrent; /* recurrent.h; NULL: attention alone */
     bool attn_gate;                    /* q's rows hold, head by head, q and a gate of the result */
     double gate_scale, down_scale;     /* multipliers in the MLP, 1 when there are none */

@@ -146,7 +146,7 @@ static ol_value *head(ol_hf_build *b, ol_value *x, ol_value *rows, bool said) {
     ol_value *bias;
     x = gather(b, x, rows);
     if (c->residual != OL_HF_POST_NORM || ol_hf_has(b, c->names->final_norm))
-        x = ol_hf_norm_of(b, x, c->names->final_norm, c->hidden);
+        x = ol_hf_norm_with(b, x, c->names->final_norm, c->hidden, c->final_eps > 0 ? c->final_eps : c->eps);
     ol_value *w = head_weight(b, said, &bias);
     x = ol_hf_scale(b, ol_hf_linear_of(b, x, w, bias), c->logit_scale);
     if (c->final_softcap > 0) {

@@ -302,9 +302,23 @@ olv_status ol_hf_qwen_next_adjust(ol_hf_config *c, const json_t *j, olv_error *e
 
 /* ---- RWKV ---- */
 
+/* The model halves its rows behind every so many layers. Norms do not see that but in their
+ * epsilon, which counts four times for rows that are halved. */
+static olv_status rescaling(ol_hf_config *c, const json_t *j, olv_error *err) {
+    int64_t every = 6;
+    OL_TRY(ol_json_int(j, "rescale_every", INT32_MIN, INT32_MAX, 6, &every, err));
+    if (every <= 0) return OLV_OK;
+    for (int64_t i = 0; i < c->n_layers; i++)
+        c->layers[i].eps_factor = pow(4, fmin((double)(i / every), 60));
+    c->final_eps *= pow(4, fmin((double)(c->n_layers / every), 60));
+    return OLV_OK;
+}
+
 olv_status ol_hf_rwkv_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
     OL_TRY(start(c, err));
     c->recurrent->conv = 2;
+    c->final_eps = 1e-5; /* whatever the others are */
+    OL_TRY(rescaling(c, j, err));
     OL_TRY(count(j, "attention_hidden_size", MAX_SIZE, c->hidden, &c->recurrent->inner, err));
     all_layers(c, OL_HF_MIX_RWKV);
     return endless(c, j, err); /* context_length is that of the training */
