@@ -42,6 +42,29 @@ static unsigned nibble(const uint8_t *words, int64_t word, int64_t row) {
     return w >> (4 * nibble_of[row % 8]) & 15;
 }
 
+/* Eight whole rows: a pair of words gives a byte of each. */
+static void eight_rows(const ol_hf_qrelay *r, int64_t row, uint8_t *out) {
+    const uint8_t *words = r->codes + row / 8 * 4;
+    size_t line = (size_t)r->a * 4;
+    for (int64_t j = 0; j + 1 < r->form.k; j += 2) {
+        uint32_t u, v;
+        memcpy(&u, words + (size_t)j * line, 4);
+        memcpy(&v, words + (size_t)(j + 1) * line, 4);
+        uint32_t even = (u & 0x0f0f0f0fu) | (v & 0x0f0f0f0fu) << 4; /* nibbles 0, 2, 4, 6 */
+        uint32_t odd = (u >> 4 & 0x0f0f0f0fu) | (v & 0xf0f0f0f0u);  /* nibbles 1, 3, 5, 7 */
+        for (int i = 0; i < 8; i++) {
+            int at = nibble_of[i];
+            out[(size_t)i * r->form.row_bytes + (size_t)j / 2] = (uint8_t)((at % 2 ? odd : even) >> (at / 2 * 8));
+        }
+    }
+}
+
+static bool straight(const ol_hf_qrelay *r, int64_t row, int64_t n, uint8_t *out) {
+    if (row % 8 || n % 8 || r->form.k % 2 || r->form.row_bytes != (size_t)r->form.k / 2) return false;
+    for (int64_t i = 0; i < n; i += 8) eight_rows(r, row + i, out + (size_t)i * r->form.row_bytes);
+    return true;
+}
+
 /* r->a: words of a line along n. */
 static void code_rows(const ol_hf_qrelay *r, int64_t row, int64_t n, uint8_t *out) {
     for (int64_t j = 0; j < r->form.k; j++)
@@ -81,6 +104,7 @@ static olv_status fill_relay(ol_hf_qread *q, const char *stem, const int64_t dim
     bool middle = zeros_in_middle(r, n_groups * r->a);
     ol_hf_qrelay_form(r, dims, group, !middle, st->dtype);
     r->zero = middle ? NULL : zero;
+    r->straight = straight;
     r->code_rows = code_rows;
     r->scale_row = scale_row;
     return OLV_OK;

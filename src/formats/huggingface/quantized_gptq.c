@@ -50,8 +50,24 @@ static bool straight(const ol_hf_qrelay *r, int64_t row, int64_t n, uint8_t *out
     return true;
 }
 
+/* Eight columns of a row in a word. */
+static void nibble_rows(const ol_hf_qrelay *r, int64_t row, int64_t n, uint8_t *out) {
+    for (int64_t w = 0; w < r->a; w++)
+        for (int64_t i = 0; i < n; i++) {
+            uint64_t v = word_at(r->codes, w * r->form.rows + row + i); /* spread: half words, bytes, nibbles */
+            v = (v | v << 16) & 0x0000ffff0000ffffu;
+            v = (v | v << 8) & 0x00ff00ff00ff00ffu;
+            v = (v | v << 4) & 0x0f0f0f0f0f0f0f0fu;
+            memcpy(out + i * r->form.k + 8 * w, &v, 8);
+        }
+}
+
 static void code_rows(const ol_hf_qrelay *r, int64_t row, int64_t n, uint8_t *out) {
     const ol_qconst *f = &r->form;
+    if (r->bits == 4) {
+        nibble_rows(r, row, n, out);
+        return;
+    }
     unsigned mask = (1u << r->bits) - 1;
     for (int64_t j = 0; j < f->k; j++) {
         int64_t at = j * r->bits, w = at / 32;

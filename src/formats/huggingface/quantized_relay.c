@@ -47,20 +47,25 @@ static unsigned shift_of(const ol_hf_qrelay *r) {
     return (r->form.code == OL_Q_U4 ? 8u : 128u) - (1u << (r->bits - 1));
 }
 
+/* Two codes to a byte; what a group lacks at the end is the zero point. */
+static void pack_nibbles(const uint8_t *row, const int32_t *stored, int64_t k, unsigned shift, uint8_t *out) {
+    int64_t j = 0;
+    if (stored)
+        for (; j + 1 < k; j += 2) out[j / 2] = (uint8_t)((row[stored[j]] + shift) | (row[stored[j + 1]] + shift) << 4);
+    else
+        for (; j + 1 < k; j += 2) out[j / 2] = (uint8_t)((row[j] + shift) | (row[j + 1] + shift) << 4);
+    if (j < k) out[j / 2] = (uint8_t)((row[stored ? stored[j] : j] + shift) | 0x80);
+}
+
 static void pack_row(const ol_hf_qrelay *r, const uint8_t *row, uint8_t *out) {
     const ol_qconst *f = &r->form;
     unsigned shift = shift_of(r);
-    bool small = ol_qcode_bits(f->code) == 4;
-    memset(out, small ? 0x88 : 0x80, f->row_bytes);
-    for (int64_t j = 0; j < f->k; j++) {
-        unsigned v = row[r->stored ? r->stored[j] : j] + shift;
-        if (!small)
-            out[j] = (uint8_t)v;
-        else if (j % 2)
-            out[j / 2] = (uint8_t)((out[j / 2] & 0x0f) | v << 4);
-        else
-            out[j / 2] = (uint8_t)((out[j / 2] & 0xf0) | (v & 0x0f));
-    }
+    size_t used = ol_qcode_bits(f->code) == 4 ? (size_t)(f->k + 1) / 2 : (size_t)f->k;
+    if (ol_qcode_bits(f->code) == 4)
+        pack_nibbles(row, r->stored, f->k, shift, out);
+    else
+        for (int64_t j = 0; j < f->k; j++) out[j] = (uint8_t)(row[r->stored ? r->stored[j] : j] + shift);
+    memset(out + used, ol_qcode_bits(f->code) == 4 ? 0x88 : 0x80, f->row_bytes - used);
 }
 
 static void zero_row(const ol_hf_qrelay *r, int64_t row, uint8_t *out) {
