@@ -94,7 +94,9 @@ static olv_status start(olv_pipeline *p, const olv_generation_config *cfg, ol_co
     c->vocab = p->grammar_vocab;
     c->mask = ol_calloc((size_t)(p->vocab_size + 31) / 32, sizeof *c->mask);
     if (!c->mask) return ol_fail(err, OLV_NOMEM, "no memory for a mask of tokens");
-    return ol_grammar_matcher_create(c->grammar, c->vocab, &c->matcher, err);
+    OL_TRY(ol_grammar_matcher_create(c->grammar, c->vocab, &c->matcher, err));
+    const uint32_t *mask; /* what the grammar cannot do shows before the prompt is run */
+    return ol_constraint_mask(c, &mask, err);
 }
 
 olv_status ol_constraint_create(olv_pipeline *p, const olv_generation_config *cfg, ol_constraint **out, olv_error *err) {

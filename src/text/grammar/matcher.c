@@ -8,7 +8,7 @@
 enum { FLUSH_STATES = 40000, FLUSH_FRAMES = 200000, FLUSH_LOCALS = 4096, FLUSH_BYTES = 32 << 20, FEW_TOKENS = 1024, HORIZON = OL_GPLAIN_MAX };
 
 static olv_status failure(const ol_grammar_matcher *m, olv_error *err) {
-    return ol_fail(err, m->status, m->status == OLV_LIMIT ? "the grammar has too many states here"
+    return ol_fail(err, m->status, m->status == OLV_LIMIT ? "the grammar can be read in too many ways at once here"
                                                           : "out of memory while following a grammar");
 }
 
@@ -415,6 +415,7 @@ static bool too_much(const ol_grammar_matcher *m) {
 }
 
 olv_status ol_grammar_mask(ol_grammar_matcher *m, uint32_t *bits, olv_error *err) {
+    m->followed = 0;
     if (m->status == OLV_OK && too_much(m)) ol_gstates_flush(m);
     if (m->status != OLV_OK) return failure(m, err);
     int32_t slot = m->states[m->now].mask;
@@ -433,6 +434,7 @@ olv_status ol_grammar_mask(ol_grammar_matcher *m, uint32_t *bits, olv_error *err
 olv_status ol_grammar_accept(ol_grammar_matcher *m, const char *bytes, size_t len, olv_error *err) {
     if (m->status != OLV_OK) return failure(m, err);
     uint32_t s = m->now;
+    m->followed = 0;
     for (size_t i = 0; i < len; i++) {
         s = ol_gstep(m, s, (uint8_t)bytes[i]);
         if (m->status != OLV_OK) return failure(m, err);

@@ -82,6 +82,7 @@ struct ol_grammar_matcher {
     uint64_t *whole; /* whole subtrees: characters of a token at most << 32 | node */
     uint32_t n_whole, whole_cap;
     uint32_t now, start;
+    uint32_t followed; /* places, since the last mask or token began */
     olv_status status; /* latched failure of memory or limits */
 };
 

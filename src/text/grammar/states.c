@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATES_MAX = 1 << 20, PAIRS_MAX = 1 << 26 };
+/* A grammar that counts in several ways at once has sets of as many places; SET_MAX bounds one set, WORK_MAX what is followed
+ * for one mask or one token. */
+enum { STATES_MAX = 1 << 20, PAIRS_MAX = 1 << 26, SET_MAX = 1 << 14, WORK_MAX = 1 << 24 };
 
 bool ol_ggrow(ol_grammar_matcher *m, void **p, uint32_t *cap, uint32_t need, size_t each) {
     if (need <= *cap) return true;
@@ -123,6 +125,10 @@ static void drain(ol_grammar_matcher *m) {
         uint32_t place = (uint32_t)key, frame = (uint32_t)(key >> 32);
         const ol_gnode *n = &m->g->nodes[place];
         if (!first_time(m, key)) continue;
+        if (m->n_seen > SET_MAX * 4 || m->n_set > SET_MAX || ++m->followed > WORK_MAX) {
+            if (m->status == OLV_OK) m->status = OLV_LIMIT;
+            return;
+        }
         switch ((ol_gnode_kind)n->kind) {
         case OL_GN_RANGE:
             if (ol_ggrow(m, (void **)&m->set, &m->set_cap, m->n_set + 1, sizeof *m->set)) m->set[m->n_set++] = key;
