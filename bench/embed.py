@@ -9,7 +9,10 @@ are in its time); onnxruntime with the graph that torch.onnx exports, batches of
 numpy are in its time; `model` is the session's part alone). The ratio is the median over the rounds of their times. Exit code 1 when
 a vector's cosine with that of sentence-transformers is below 1 - 1e-4. Needs torch, transformers, sentence-transformers, onnx,
 onnxruntime."""
-import argparse, json, os, random, statistics, subprocess, sys, tempfile, time, warnings
+import sys
+
+sys.path.pop(0)  # this folder has scripts whose names are those of modules that torch imports
+import argparse, json, os, random, statistics, subprocess, tempfile, time, warnings
 
 warnings.filterwarnings("ignore")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
