@@ -8,9 +8,6 @@ import dataclasses
 from transformers import CONFIG_MAPPING
 
 MAX_POSITIONS = 128
-# Families with recurrent layers; their sizes hang together in ways of their own: make_recurrent.py makes them.
-RECURRENT = {"bamba", "falcon_h1", "falcon_mamba", "granitemoehybrid", "lfm2", "lfm2_moe", "mamba", "mamba2", "qwen3_5_moe_text",
-             "qwen3_5_text", "qwen3_next", "rwkv"}
 
 
 def declared(family):
@@ -203,6 +200,19 @@ def _(rng, c):
     SPECIAL["gemma2"](rng, c)
     c["attn_logit_softcapping"] = None
     rope_by_layer_type(rng, c, "default", "linear", "yarn", "llama3")
+
+
+@special("gemma3n_text")
+def _(rng, c):
+    n = c["num_hidden_layers"] = rng.choice([4, 5])
+    c["layer_types"] = [rng.choice(["full_attention", "sliding_attention"]) for _ in range(n)]
+    c["layer_types"][0:2] = ["full_attention", "sliding_attention"]
+    c["num_kv_shared_layers"] = rng.choice([0, 1, 2])
+    rope_by_layer_type(rng, c, "default", "linear")
+    c |= {"intermediate_size": [c["intermediate_size"]] * n, "altup_num_inputs": rng.choice([2, 4]), "altup_active_idx": rng.choice([0, 1]),
+          "laurel_rank": 6, "hidden_size_per_layer_input": rng.choice([5, 8]), "vocab_size_per_layer_input": c["vocab_size"] - 20,
+          "activation_sparsity_pattern": [rng.choice([0.0, 0.95, 0.5]) for _ in range(n)], "altup_correct_scale": half(rng),
+          "final_logit_softcapping": rng.choice([30.0, 5.0])}
 
 
 @special("olmo3")
@@ -544,7 +554,7 @@ def older_style(config):
     if not r:
         return config
     r, key = dict(r), "type"
-    if "full_attention" in r and config["model_type"] in ("gemma3_text", "olmo3"):
+    if "full_attention" in r and config["model_type"] in ("gemma3_text", "gemma3n_text", "olmo3"):
         if config["model_type"] != "olmo3":
             config["rope_local_base_freq"] = r["sliding_attention"]["rope_theta"]
         r, key = dict(r["full_attention"]), "rope_type"

@@ -73,6 +73,26 @@ static olv_status read_act(const json_t *j, ol_hf_config *c, olv_error *err) {
     return ol_hf_act_parse(name ? name : c->family->act, &c->act, err);
 }
 
+/* An integer of one of the keys, or a list in which it is repeated for every layer. */
+static olv_status int_or_list(const json_t *j, const char *const *keys, int64_t min, int64_t max, int64_t *out,
+                              olv_error *err) {
+    for (const char *const *k = keys; *k; k++) {
+        const json_t *list = json_object_get(j, *k);
+        if (!json_is_array(list)) continue;
+        const json_t *first = json_array_get(list, 0);
+        json_int_t v = json_integer_value(first);
+        for (size_t i = 0; i < json_array_size(list); i++)
+            if (!json_equal(first, json_array_get(list, i)))
+                return ol_fail(err, OLV_UNSUPPORTED, "key '%s': entry %zu differs from the first, expected the same for all layers",
+                               *k, i);
+        if (!json_is_integer(first) || v < min || v > max)
+            return ol_fail(err, OLV_FORMAT, "key '%s': expected integers from %" PRId64 " to %" PRId64, *k, min, max);
+        *out = v;
+        return OLV_OK;
+    }
+    return ol_hf_int(j, keys, min, max, 0, true, out, err);
+}
+
 static olv_status read_sizes(const json_t *j, ol_hf_config *c, olv_error *err) {
     static const char *const vocab[] = {"vocab_size", NULL};
     static const char *const hidden[] = {"hidden_size", "n_embd", "d_model", "dim", NULL};
@@ -95,7 +115,9 @@ static olv_status read_sizes(const json_t *j, ol_hf_config *c, olv_error *err) {
     OL_TRY(ol_hf_int(j, context, 1, INT32_MAX, 2048, false, &c->context, err));
     int64_t factor = c->family->ffn_factor;
     bool dense = factor == 0 && !present(j, "moe_intermediate_size"); /* else there may be experts alone */
-    OL_TRY(ol_hf_int(j, inter, 1, MAX_WIDTH, factor * c->hidden, dense, &c->intermediate, err));
+    bool listed = json_is_array(json_object_get(j, "intermediate_size"));
+    if (listed) OL_TRY(int_or_list(j, inter, 1, MAX_WIDTH, &c->intermediate, err));
+    else OL_TRY(ol_hf_int(j, inter, 1, MAX_WIDTH, factor * c->hidden, dense, &c->intermediate, err));
     if (!present(j, "head_dim") && c->hidden % c->n_heads != 0)
         return ol_fail(err, OLV_FORMAT, "key 'hidden_size': found %" PRId64 ", expected a multiple of the %" PRId64
                        " heads", c->hidden, c->n_heads);
@@ -133,26 +155,6 @@ static olv_status read_biases(const json_t *j, ol_hf_config *c, olv_error *err) 
     c->qkv_bias = attention || use;
     c->o_bias = use; /* attention_bias covers o in some families only: taken where the file has it */
     return OLV_OK;
-}
-
-/* An integer of one of the keys, or a list in which it is repeated for every layer. */
-static olv_status int_or_list(const json_t *j, const char *const *keys, int64_t min, int64_t max, int64_t *out,
-                              olv_error *err) {
-    for (const char *const *k = keys; *k; k++) {
-        const json_t *list = json_object_get(j, *k);
-        if (!json_is_array(list)) continue;
-        const json_t *first = json_array_get(list, 0);
-        json_int_t v = json_integer_value(first);
-        for (size_t i = 0; i < json_array_size(list); i++)
-            if (!json_equal(first, json_array_get(list, i)))
-                return ol_fail(err, OLV_UNSUPPORTED, "key '%s': entry %zu differs from the first, expected the same for all layers",
-                               *k, i);
-        if (!json_is_integer(first) || v < min || v > max)
-            return ol_fail(err, OLV_FORMAT, "key '%s': expected integers from %" PRId64 " to %" PRId64, *k, min, max);
-        *out = v;
-        return OLV_OK;
-    }
-    return ol_hf_int(j, keys, min, max, 0, true, out, err);
 }
 
 /* mlp_layer_types: "dense" or "sparse" for each layer. */

@@ -59,6 +59,12 @@ typedef struct ol_hf_latent { /* multi-head latent attention; kv_rank 0: not use
     double eps; /* of the norms of the compressed vectors */
 } ol_hf_latent;
 
+typedef struct ol_hf_gemma3n_config { /* gemma3n.c */
+    int64_t streams, active, shared, laurel_rank, per_layer, per_layer_vocab;
+    bool correct_scale;
+    double *sparsity; /* of each layer's gates; NULL: none */
+} ol_hf_gemma3n_config;
+
 /* What a graph is built to give: scores of the next token, or, by encoder.h, one vector per row or per text. */
 typedef enum ol_hf_task { OL_HF_GENERATE, OL_HF_TOKENS, OL_HF_EMBED, OL_HF_CLASSIFY } ol_hf_task;
 
@@ -85,6 +91,7 @@ struct ol_hf_config {
     ol_hf_layer *layers;
     ol_hf_moe moe;
     ol_hf_latent latent;
+    ol_hf_gemma3n_config gemma3n;
     double final_eps;                  /* of the norm before the head; 0: as the others */
     struct ol_hf_recurrent *recurrent; /* recurrent.h; NULL: attention alone */
     bool attn_gate;                    /* q's rows hold, head by head, q and a gate of the result */

@@ -501,6 +501,8 @@ static const ol_hf_family families[] = {
     {.model_type = "gemma3_text", .names = &gemma2, .norm = OL_HF_RMS_PLUS_ONE, .gated = true,
      .act = "gelu_pytorch_tanh", .eps = 1e-6, .window = OL_HF_WINDOW_PATTERN, .theta = 1000000,
      .adjust = gemma3_adjust},
+    {.model_type = "gemma3n_text", .names = &llama, .norm = OL_HF_RMS, .gated = true, .act = "gelu_pytorch_tanh", .eps = 1e-6,
+     .window = OL_HF_WINDOW_PATTERN, .theta = 1000000, .layers = ol_hf_gemma3n, .adjust = ol_hf_adjust_gemma3n},
     {.model_type = "glm", .names = &llama, RMS_GATED, .untied = true, .position = OL_HF_ROPE_INTERLEAVED, .partial = 0.5},
     {.model_type = "glm4", .names = &glm4, RMS_GATED, .untied = true, .position = OL_HF_ROPE_INTERLEAVED,
      .partial = 0.5},

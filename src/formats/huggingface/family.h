@@ -8,6 +8,11 @@
 #include "base/json.h"
 
 typedef struct ol_hf_config ol_hf_config; /* config.h */
+struct ol_hf_build;                       /* build.h */
+struct ol_value;
+
+/* Layers that are not such as names and variations say: from ids and embeddings to what the final norm reads. */
+typedef struct ol_value *ol_hf_layers_fn(struct ol_hf_build *b, struct ol_value *ids, struct ol_value *x);
 struct ol_hf_encoder;
 
 /* Names of the tensors. `layer` and everything below it are relative to `base`, which the file may leave out; names
@@ -109,6 +114,7 @@ typedef struct ol_hf_family {
     bool up_first;              /* the fused gate_up holds up, then gate */
     const struct ol_hf_encoder *encoder; /* encoder.h; NULL: a decoder */
     int64_t ffn_factor;         /* intermediate size in units of the hidden size when config.json has none; 0: required */
+    ol_hf_layers_fn *layers; /* NULL: by names and variations */
     olv_status (*adjust)(ol_hf_config *c, const json_t *j, olv_error *err);
 } ol_hf_family;
 

@@ -216,7 +216,9 @@ static void build_decoder(ol_hf_build *b, bool said) {
     b->positions = ol_hf_add_input(b, "positions", "T");
     ol_value *rows = ol_hf_add_input(b, "output_rows", "R");
     ol_value *x = ol_hf_embed(b, ids);
-    for (b->layer = 0; b->layer < b->c->n_layers && !b->failed; b->layer++) x = ol_hf_layer_of(b, x);
+    if (b->c->family->layers) x = b->c->family->layers(b, ids, x);
+    else
+        for (b->layer = 0; b->layer < b->c->n_layers && !b->failed; b->layer++) x = ol_hf_layer_of(b, x);
     b->layer = -1;
     ol_hf_finish(b, "logits", head(b, x, rows, said));
 }
