@@ -18,7 +18,7 @@ typedef struct ol_lowrank_part {
     int64_t rank;  /* 0: this layer has none */
     int64_t n;     /* outputs of the layer */
     olk_weight a;  /* [rank, k], factors of the adapter folded in; F32 or F16 */
-    const void *b; /* [rank, n], transposed; of the same type */
+    const void *b; /* as olk_lowrank takes it; of the same type */
     const olk_linear *down[OL_LOWRANK_ROWS + 1]; /* by rows; [0] is not used */
 } ol_lowrank_part;
 

@@ -9,6 +9,7 @@
 #include "tensor/constant_view.h"
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define MAX_NAME 512
@@ -233,11 +234,11 @@ static olv_status fill_part(const binder *b, int i, uint8_t **a, uint8_t **bt, f
         const float *row = fb + (m->order ? m->order[c] : m->first + c) * r;
         for (int64_t j = 0; j < r; j++) {
             float v = row[j] * m->module->scale;
-            store(&v, 1, half, *bt, (size_t)(j * x->n + c));
+            store(&v, 1, half, *bt, (size_t)olk_lowrank_at(r, j, c));
         }
     }
     *a += ol_align_up(na * element, 64);
-    *bt += ol_align_up((size_t)(r * x->n) * element, 64);
+    *bt += ol_align_up((size_t)olk_lowrank_size(r, x->n) * element, 64);
     if (r > b->out->max_rank) b->out->max_rank = r;
     return ol_lowrank_choose(part, b->o->cpu, err);
 }
@@ -249,7 +250,7 @@ static bool measure(const binder *b, size_t *bytes, size_t *floats) {
         const site *x = &b->s->sites[i];
         if (!b->matches[i].module) continue;
         size_t r = (size_t)b->matches[i].module->rank, element = as_half(b, i) ? 2 : 4, n;
-        const size_t widths[2] = {(size_t)x->k, (size_t)x->n};
+        const size_t widths[2] = {(size_t)x->k, (size_t)olk_lowrank_size(1, x->n)};
         for (int w = 0; w < 2; w++) {
             if (!ol_mul_size(r, widths[w], &n) || n > SIZE_MAX / 16 || bytes[w] > SIZE_MAX / 4) return false;
             bytes[w] += ol_align_up(n * element, 64);

@@ -59,19 +59,19 @@ bool ol_module_of_weight(const char *weight, char *module, size_t module_size, c
     if (snprintf(name, sizeof name, "%s", *weight == '/' ? weight + 1 : weight) >= (int)sizeof name) return false;
     for (char *p = name; *p; p++)
         if (*p == '/') *p = '.';
-    const char *behind = "";
     size_t n = strlen(name);
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
         const char *at = strstr(name, ends[i]);
-        if (!at || (size_t)(at - name) >= n) continue;
-        n = (size_t)(at - name);
-        behind = at + strlen(ends[i]);
+        if (at && (size_t)(at - name) < n) n = (size_t)(at - name);
     }
-    const char *last = strrchr(behind, '.');
-    last = last ? last + 1 : "";
-    if (!strcmp(last, "weight") || strncmp(last, "weight_", 7) == 0) last = "";
-    return n < module_size && snprintf(module, module_size, "%.*s", (int)n, name) >= 0 &&
-           snprintf(part, part_size, "%s", last) < (int)part_size;
+    if (n >= module_size) return false;
+    snprintf(module, module_size, "%.*s", (int)n, name);
+    snprintf(part, part_size, "%s", "");
+    for (char *rest = NULL, *word = strtok_r(name + n, ".", &rest); word; word = strtok_r(NULL, ".", &rest)) {
+        bool plain = strncmp(word, "weight", 6) == 0 || !strcmp(word, "MatMul") || !strcmp(word, "qweight") || !strcmp(word, "Gemm");
+        if (!plain && snprintf(part, part_size, "%s", word) >= (int)part_size) return false;
+    }
+    return true;
 }
 
 ol_module_role ol_role_fused(ol_module_role r) {

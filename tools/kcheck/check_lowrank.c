@@ -23,31 +23,33 @@ static void check(kc *k, size_t i) {
     bool half = kc_chance(k, 2);
     size_t each = half ? 2 : 4;
     olk_lowrank_args a = {.dtype = half ? OL_F16 : OL_F32};
+    int64_t n = kc_size(k, 32, 300);
     a.m = kc_int(k, 0, 5);
-    a.n = kc_size(k, 64, 300);
     a.rank = kc_size(k, 8, 40);
-    a.ldb = a.n + kc_int(k, 0, 3), a.ldt = a.rank + kc_int(k, 0, 3), a.ldy = a.n + kc_int(k, 0, 3);
-    kc_describe(k, "m %lld n %lld rank %lld %s", (long long)a.m, (long long)a.n, (long long)a.rank, half ? "f16" : "f32");
-    size_t nb = a.rank ? (size_t)((a.rank - 1) * a.ldb + a.n) : 0, nt = a.m ? (size_t)((a.m - 1) * a.ldt + a.rank) : 0;
-    size_t ny = a.m ? (size_t)((a.m - 1) * a.ldy + a.n) : 0;
+    a.n0 = kc_int(k, 0, n), a.n1 = kc_int(k, a.n0, n);
+    int64_t w = a.n1 - a.n0;
+    a.ldt = a.rank + kc_int(k, 0, 3), a.ldy = w + kc_int(k, 0, 3);
+    kc_describe(k, "m %lld n %lld..%lld rank %lld %s", (long long)a.m, (long long)a.n0, (long long)a.n1, (long long)a.rank, half ? "f16" : "f32");
+    size_t nb = (size_t)olk_lowrank_size(a.rank, n), nt = a.m ? (size_t)((a.m - 1) * a.ldt + a.rank) : 0;
+    size_t ny = a.m ? (size_t)((a.m - 1) * a.ldy + w) : 0;
     void *b = kc_alloc(k, nb * each, 64, each * (size_t)kc_int(k, 0, 15));
     float *t = kc_alloc(k, nt * 4, 64, 4 * (size_t)kc_int(k, 0, 15)), *y = kc_alloc(k, ny * 4, 64, 4 * (size_t)kc_int(k, 0, 15));
     kc_fill_typed(k, a.dtype, b, nb, 1);
     kc_fill_f32(k, t, nt, KC_NORMAL);
     kc_fill_f32(k, y, ny, KC_NORMAL);
     a.b = b, a.t = t, a.y = y;
-    double *want = kc_alloc(k, (size_t)(a.m * a.n) * sizeof *want, 64, 0);
-    float *got = kc_alloc(k, (size_t)(a.m * a.n) * 4, 64, 0);
+    double *want = kc_alloc(k, (size_t)(a.m * w) * sizeof *want, 64, 0);
+    float *got = kc_alloc(k, (size_t)(a.m * w) * 4, 64, 0);
     for (int64_t r = 0; r < a.m; r++)
-        for (int64_t c = 0; c < a.n; c++) {
+        for (int64_t c = 0; c < w; c++) {
             double sum = (double)y[r * a.ldy + c];
-            for (int64_t j = 0; j < a.rank; j++) sum += (double)t[r * a.ldt + j] * element(&a, j * a.ldb + c);
-            want[r * a.n + c] = sum;
+            for (int64_t j = 0; j < a.rank; j++) sum += (double)t[r * a.ldt + j] * element(&a, olk_lowrank_at(a.rank, j, a.n0 + c));
+            want[r * w + c] = sum;
         }
     at(i)->add(&a);
     for (int64_t r = 0; r < a.m; r++)
-        for (int64_t c = 0; c < a.n; c++) got[r * a.n + c] = y[r * a.ldy + c];
-    kc_compare_f32(k, "y", got, want, (size_t)(a.m * a.n), 3e-4, 1e-5);
+        for (int64_t c = 0; c < w; c++) got[r * w + c] = y[r * a.ldy + c];
+    kc_compare_f32(k, "y", got, want, (size_t)(a.m * w), 3e-4, 1e-5);
 }
 
 typedef struct work {
@@ -64,7 +66,7 @@ static void bench(kc *k, size_t i) {
     float *x = kc_bench_alloc(k, (N + R) * 4);
     kc_fill_typed(k, OL_F16, b, N * R, 1);
     kc_fill_f32(k, x, N + R, KC_ZERO);
-    work w = {at(i), {.b = b, .dtype = OL_F16, .ldb = N, .t = x + N, .ldt = R, .rank = R, .y = x, .ldy = N, .m = 1, .n = N}};
+    work w = {at(i), {.b = b, .dtype = OL_F16, .rank = R, .t = x + N, .ldt = R, .n1 = N, .y = x, .ldy = N, .m = 1}};
     kc_report(k, kc_time(k, run, &w), N * R * 2.0, 2.0 * N * R, "n %d rank %d f16", N, R);
 }
 

@@ -152,9 +152,7 @@ void ol_cpu_lowrank_add(const ol_cpu_lowrank *lr, const ol_run *r, int layer, in
             const float *t = down_row(lr, r, layer, rows, row) + at;
             at += adapter->max_rank;
             if (!p->rank) continue;
-            size_t element = (size_t)ol_dtype_bits(p->a.dtype) / 8;
-            olk_lowrank_args a = {(const uint8_t *)p->b + (size_t)n0 * element, p->a.dtype, p->n, t,
-                                  r->lowrank_width, p->rank, y + (row - first) * ldy, ldy, next - row, n1 - n0};
+            olk_lowrank_args a = {p->b, p->a.dtype, p->rank, t, r->lowrank_width, n0, n1, y + (row - first) * ldy, ldy, next - row};
             lr->up->add(&a);
         }
     }

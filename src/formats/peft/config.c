@@ -19,6 +19,20 @@ static bool is_set(const json_t *v) {
     return true;
 }
 
+/* Other methods bring their settings in a key of their own; those listed here only say how the factors were begun or
+ * trained. */
+static olv_status refuse_methods(const json_t *j, olv_error *err) {
+    static const char *const harmless[] = {"corda_config", "eva_config", "loftq_config", "lora_ga_config", "megatron_config"};
+    const char *key;
+    const json_t *v;
+    json_object_foreach((json_t *)(uintptr_t)j, key, v) {
+        bool known = !ol_str_ends(ol_str_of(key), "_config") || !is_set(v);
+        for (size_t i = 0; !known && i < sizeof harmless / sizeof harmless[0]; i++) known = strcmp(key, harmless[i]) == 0;
+        if (!known) return ol_fail(err, OLV_UNSUPPORTED, "%.60s: adapters of this method are not supported", key);
+    }
+    return OLV_OK;
+}
+
 static olv_status refuse_kinds(const json_t *j, olv_error *err) {
     static const char *const features[][2] = {
         {"use_dora", "DoRA adapters are not supported"},
@@ -29,9 +43,7 @@ static olv_status refuse_kinds(const json_t *j, olv_error *err) {
         {"trainable_token_indices", "trained tokens are not supported"},
         {"target_parameters", "adapters of bare parameters (experts) are not supported"},
         {"use_qalora", "QA-LoRA adapters are not supported"},
-        {"use_bdlora", "block-diagonal LoRA adapters are not supported"},
-        {"arrow_config", "Arrow routing is not supported"},
-        {"velora_config", "VeLoRA adapters are not supported"}};
+        {"use_bdlora", "block-diagonal LoRA adapters are not supported"}};
     const char *type, *bias;
     OL_TRY(ol_json_string(j, "peft_type", "LORA", &type, err));
     if (strcmp(type, "LORA") != 0)
@@ -39,6 +51,7 @@ static olv_status refuse_kinds(const json_t *j, olv_error *err) {
     for (size_t i = 0; i < sizeof features / sizeof features[0]; i++)
         if (is_set(json_object_get(j, features[i][0])))
             return ol_fail(err, OLV_UNSUPPORTED, "%s: %s", features[i][0], features[i][1]);
+    OL_TRY(refuse_methods(j, err));
     OL_TRY(ol_json_string(j, "bias", "none", &bias, err));
     if (strcmp(bias, "none") != 0)
         return ol_fail(err, OLV_UNSUPPORTED, "bias: found '%.40s', expected none (trained biases are not supported)", bias);

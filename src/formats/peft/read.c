@@ -62,8 +62,9 @@ static ol_peft_module *module_of(const reader *r, ol_str name, olv_error *err) {
 }
 
 static olv_status add_tensor(const reader *r, const ol_st_tensor *t, olv_error *err) {
-    ol_str name;
-    char letter;
+    ol_str name = {NULL, 0};
+    char letter = 0;
+    if (ol_str_ends(t->name, ".base_layer.weight")) return OLV_OK; /* the base model's own, saved along for heads */
     OL_TRY(parse_key(t->name, &name, &letter, err));
     if (t->rank != 2 || ol_dtype_class(t->dtype) != 'f' || ol_dtype_bits(t->dtype) < 16)
         return ol_fail(err, OLV_UNSUPPORTED, "tensor '%.200s': found %s of rank %d, expected a matrix of F32, F16 or BF16", t->name.ptr, t->type_name, t->rank);
@@ -102,6 +103,7 @@ static olv_status read_modules(const reader *r, olv_error *err) {
     p->modules = ol_calloc(n, sizeof *p->modules);
     if (!p->arena || !p->modules) return ol_fail(err, OLV_NOMEM, "out of memory");
     for (size_t i = 0; i < n; i++) OL_TRY(add_tensor(r, ol_safetensors_get(r->st, i), err));
+    if (p->n_modules == 0) return ol_fail(err, OLV_FORMAT, "the adapter adapts no module");
     for (size_t i = 0; i < p->n_modules; i++) OL_TRY(finish_module(r, &p->modules[i], err));
     qsort(p->modules, p->n_modules, sizeof *p->modules, by_name);
     return OLV_OK;
@@ -127,7 +129,7 @@ static olv_status open_weights(const char *dir, ol_safetensors **st, olv_error *
     else if (!ol_file_exists(path) && ol_file_exists(pickle))
         s = ol_fail(err, OLV_UNSUPPORTED, "%s: pickled weights are not read; save the adapter as safetensors", pickle);
     else if (!ol_file_exists(path)) s = ol_fail(err, OLV_NOT_FOUND, "%s: no such file", path);
-    else s = ol_safetensors_open(path, st, err);
+    else if ((s = ol_safetensors_open(path, st, err)) != OLV_OK) ol_error_at(err, "%s", dir);
     ol_free(path);
     ol_free(pickle);
     return s;
