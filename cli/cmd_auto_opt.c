@@ -2,6 +2,7 @@
 /* Olive's auto-opt: the flags are Olive's; those that steer tools that are not needed here are accepted with a notice. */
 #include "jsonl.h"
 #include "model.h"
+#include "fetch.h"
 #include "progress.h"
 #include <math.h>
 #include <olivine/optimize.h>
@@ -127,6 +128,7 @@ static int run(const auto_opt *a, const char *model) {
     olv_optimize_options_init(&o);
     int code = read_settings(a, &o);
     if (code) return code;
+    if ((code = fetch_missing(model))) return code;
     if (olv_optimize_dry_run(model, &o, a->output, &plan, &err) != OLV_OK) return report(&err);
     if ((code = check_goal(a->goal, &plan))) return code;
     if (a->dry_run) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model.h"
+#include "fetch.h"
 #include "jsonl.h"
 #include "progress.h"
 #include <math.h>
@@ -66,6 +67,7 @@ olv_encoder *open_encoder(arg_list *positionals, olv_task task, int *code) {
     olv_encoder *e = NULL;
     olv_error err = {.message = ""};
     *code = name ? pipeline_options(&o) : 2;
+    if (!*code) *code = fetch_missing(name);
     if (*code) return NULL;
     if (olv_encoder_open(name, task, &o, &e, &err) != OLV_OK) *code = report(&err);
     else if (olv_encoder_notice(e) && !common.quiet) fprintf(stderr, "olivine: %s\n", olv_encoder_notice(e));
@@ -74,7 +76,7 @@ olv_encoder *open_encoder(arg_list *positionals, olv_task task, int *code) {
 
 olv_pipeline *open_named_model(const char *name, bool no_tokenizer, int *code) {
     olv_pipeline_options o;
-    if ((*code = pipeline_options(&o))) return NULL;
+    if ((*code = pipeline_options(&o)) || (*code = fetch_missing(name))) return NULL;
     o.no_tokenizer = no_tokenizer;
     olv_error err = {.message = ""};
     olv_pipeline *p;

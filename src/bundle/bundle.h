@@ -67,6 +67,10 @@ OLV_MUST_USE olv_status ol_bundle_source_key(const ol_bundle *b, const ol_graph 
 
 /* Only resolves: the path that MODEL means (ol_free it). */
 OLV_MUST_USE olv_status ol_bundle_resolve(const char *model, const char *revision, char **path, olv_error *err);
+/* The hub cache as the environment names it; false: there is none. */
+bool ol_bundle_hub_cache(char *root, size_t size);
+/* The snapshot folder (ol_free it) of a model in the hub cache (cache_dir NULL: as the environment says). */
+OLV_MUST_USE olv_status ol_bundle_hub_find(const char *id, const char *cache_dir, const char *revision, char **path, olv_error *err);
 /* Kind of what lies at PATH, by content; NONE when it is none of the known. For folders that hold one model file, *file
  * (if not NULL; ol_free it) is that file's path. */
 OLV_MUST_USE olv_status ol_bundle_recognize(const char *path, ol_bundle_kind *kind, char **file, olv_error *err);

@@ -84,12 +84,20 @@ static size_t cache_roots(char roots[4][2048]) {
     return n;
 }
 
-static olv_status resolve_hub(const char *id, const char *rev, char **path, olv_error *err) {
+bool ol_bundle_hub_cache(char *root, size_t size) {
+    char roots[4][2048];
+    return cache_roots(roots) && snprintf(root, size, "%s", roots[0]) < (int)size;
+}
+
+olv_status ol_bundle_hub_find(const char *id, const char *cache_dir, const char *rev, char **path, olv_error *err) {
     char roots[4][2048], repo[4096];
-    size_t n = cache_roots(roots);
+    size_t n = cache_dir ? 1 : cache_roots(roots);
+    if (cache_dir && snprintf(roots[0], sizeof roots[0], "%s", cache_dir) >= (int)sizeof roots[0])
+        return ol_fail(err, OLV_LIMIT, "the cache folder's path is too long");
     const char *slash = strchr(id, '/');
     for (size_t i = 0; i < n; i++) {
-        snprintf(repo, sizeof repo, "%s/models--%.*s--%s", roots[i], (int)(slash - id), id, slash + 1);
+        if (slash) snprintf(repo, sizeof repo, "%s/models--%.*s--%s", roots[i], (int)(slash - id), id, slash + 1);
+        else snprintf(repo, sizeof repo, "%s/models--%s", roots[i], id);
         if (!ol_dir_exists(repo)) continue;
         char *found = find_snapshot(repo, rev);
         if (found) {
@@ -129,7 +137,7 @@ olv_status ol_bundle_resolve(const char *model, const char *revision, char **pat
         *path = found;
         return OLV_OK;
     }
-    if (is_hub_id(model)) return resolve_hub(model, revision ? revision : "main", path, err);
+    if (is_hub_id(model)) return ol_bundle_hub_find(model, NULL, revision ? revision : "main", path, err);
     return ol_fail(err, OLV_NOT_FOUND, "%s: no such file or folder", model);
 }
 
