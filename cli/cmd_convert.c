@@ -1,38 +1,91 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "args.h"
+#include "fetch.h"
 #include "progress.h"
 #include <olivine/convert.h>
+#include <olivine/optimize.h>
 #include <stdio.h>
 #include <string.h>
 
 int cmd_convert(int argc, char **argv);
 
+typedef struct conversion {
+    const char *model, *out, *format, *type;
+    int64_t shard; /* MB */
+    bool force, fp16;
+} conversion;
+
+/* ONNX is the ORT-GenAI folder with its weights left as they are, or in f16. */
+static olv_status to_onnx(const conversion *c, progress *bar, olv_error *err) {
+    olv_optimize_options o;
+    olv_optimize_options_init(&o);
+    olv_weight_spec *specs[] = {&o.compress.weights, &o.compress.embeddings, &o.compress.head};
+    for (int i = 0; i < 3; i++) {
+        specs[i]->type = strcmp(c->type, "f16") ? OLV_WEIGHT_KEEP : OLV_WEIGHT_F16;
+        specs[i]->group_size = -1;
+    }
+    o.force = c->force;
+    return olv_optimize(c->model, &o, c->out, progress_show, bar, NULL, err);
+}
+
+static bool one_of(const char *word, const char *const *words) {
+    for (; *words; words++)
+        if (!strcmp(word, *words)) return true;
+    return false;
+}
+
+/* Type for the format; exit code. */
+static int check_type(conversion *c) {
+    static const char *const gguf[] = {"f32", "f16", "q8_0", "q4_0", NULL}, *const st[] = {"f32", "f16", "bf16", "as-is", NULL}, *const onnx[] = {"f32", "f16", NULL};
+    if (!strcmp(c->format, "hf")) c->format = "safetensors";
+    bool to_gguf = !strcmp(c->format, "gguf"), to_st = !strcmp(c->format, "safetensors");
+    if (!to_gguf && !to_st && strcmp(c->format, "onnx")) return usage_error("--format %s: expected gguf, safetensors or onnx", c->format);
+    if (!c->type) c->type = c->fp16 || to_gguf ? "f16" : to_st ? "as-is" : "f32";
+    if (to_gguf && !one_of(c->type, gguf)) return usage_error("--outtype %s: expected f32, f16, q8_0 or q4_0", c->type);
+    if (to_st && !one_of(c->type, st)) return usage_error("--outtype %s: expected f32, f16, bf16 or as-is", c->type);
+    if (!to_gguf && !to_st && !one_of(c->type, onnx)) return usage_error("--outtype %s: expected f32 or f16", c->type);
+    if (c->shard < 0) return usage_error("--max-shard-mb is %lld, expected a positive number", (long long)c->shard);
+    return 0;
+}
+
+static olv_status convert(const conversion *c, progress *bar, olv_error *err) {
+    if (!strcmp(c->format, "gguf")) return olv_convert_gguf(c->model, c->out, c->type, progress_show, bar, err);
+    if (!strcmp(c->format, "onnx")) return to_onnx(c, bar, err);
+    return olv_convert_safetensors(c->model, c->out, c->type, (uint64_t)c->shard * 1000000u, c->force, progress_show, bar, err);
+}
+
 int cmd_convert(int argc, char **argv) {
     arg_list positionals = {0};
-    const char *out = NULL, *format = "gguf", *type = "f16";
-    const arg_option options[] = {{"output o", ARG_STRING, &out, "FILE", "the file to write", NULL},
+    conversion c = {.format = "gguf"};
+    const arg_option options[] = {{"output o output_path", ARG_STRING, &c.out, "OUT", "the file (gguf) or folder to write", NULL},
                                   {"model model_name_or_path m", ARG_STRING, &common.model, "MODEL", "folder or hub id of the model", NULL},
-                                  {"format", ARG_STRING, &format, "F", "gguf", NULL},
-                                  {"outtype", ARG_STRING, &type, "T", "type of the matrices: f32, f16, q8_0, q4_0", NULL},
+                                  {"format", ARG_STRING, &c.format, "F", "gguf, safetensors, onnx", NULL},
+                                  {"outtype", ARG_STRING, &c.type, "T", "f32, f16; gguf: q8_0, q4_0; safetensors: bf16, as-is", NULL},
+                                  {"compress_to_fp16", ARG_FLAG, &c.fp16, NULL, "the same as --outtype f16", NULL},
+                                  {"max-shard-mb", ARG_INT, &c.shard, "MB", "bytes of a safetensors file at most (5000)", NULL},
+                                  {"force", ARG_FLAG, &c.force, NULL, "replace a folder that is not empty", NULL},
+                                  {"offline", ARG_FLAG, &common.offline, NULL, "fetch nothing", NULL},
                                   {"progress", ARG_STRING, &common.progress, "json|bar|none", "how it tells how far it is", NULL},
                                   {"quiet q", ARG_FLAG, &common.quiet, NULL, "no progress", NULL}};
-    const arg_spec spec = {.usage = "MODEL -o OUT.gguf", .summary = "Writes a model in another file format.",
+    const arg_spec spec = {.usage = "MODEL -o OUT", .summary = "Writes a model in another file format.",
                            .example = "olivine convert models/pebble -o pebble.gguf --outtype q8_0",
                            .options = options, .n_options = sizeof options / sizeof options[0], .positionals = &positionals};
     int code = args_parse("convert", &spec, argc, argv);
     if (code) return code - 1;
-    const char *model = take_model(&positionals);
+    c.model = take_model(&positionals);
     olv_error err = {.message = ""};
-    if (!model) code = 2;
-    else if (!out) code = usage_error("convert: --output is missing");
-    else if (strcmp(format, "gguf")) code = usage_error("--format %s: expected gguf", format);
-    else if (!(code = progress_check())) {
+    if (!c.model) code = 2;
+    else if (!c.out) code = usage_error("convert: --output is missing");
+    else code = check_type(&c);
+    if (!code) code = progress_check();
+    if (!code) code = fetch_missing(c.model);
+    if (!code) {
         progress bar;
         progress_begin(&bar, "convert", PROGRESS_BYTES);
-        olv_status s = olv_convert_gguf(model, out, type, progress_show, &bar, &err);
+        olv_status s = convert(&c, &bar, &err);
         progress_end(&bar);
         if (s != OLV_OK) code = report(&err);
-        else printf("%s\n", out);
+        else printf("%s\n", c.out);
     }
     args_free_list(&positionals);
     return code;

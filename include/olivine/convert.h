@@ -17,6 +17,12 @@ extern "C" {
 OLV_API OLV_MUST_USE olv_status olv_convert_gguf(const char *model, const char *out, const char *out_type,
                                                  olv_progress_fn *progress, void *ctx, olv_error *err);
 
+/* Writes MODEL (a Hugging Face folder of float weights) as such a folder OUT, which appears complete or not at all: config, tokenizer
+ * and other companions, and safetensors in shards of at most shard_bytes (0: 5 GB). out_type: "f32", "f16", "bf16" or "as-is", of
+ * the float tensors. force: replace a folder that is not empty. */
+OLV_API OLV_MUST_USE olv_status olv_convert_safetensors(const char *model, const char *out, const char *out_type, uint64_t shard_bytes,
+                                                        bool force, olv_progress_fn *progress, void *ctx, olv_error *err);
+
 #ifdef __cplusplus
 }
 #endif
