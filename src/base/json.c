@@ -7,7 +7,7 @@
 #include <math.h>
 
 /* Python writes NaN, Infinity and -Infinity, which JSON has not: outside of strings they become numbers that read as the
- * same (or, for NaN, null). Returns NULL when there is nothing to change. */
+ * same (or, for NaN, null). Returns NULL when there is nothing to change, or (*out_len 0) no memory to do it. */
 static char *replace_python_numbers(const char *text, size_t len, size_t *out_len) {
     if (!memmem(text, len, "NaN", 3) && !memmem(text, len, "Infinity", 8)) return NULL;
     ol_buf b = OL_BUF_INIT;
@@ -36,6 +36,7 @@ olv_status ol_json_parse(const char *text, size_t len, const char *name, json_t 
     size_t n = len;
     if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) text += 3, len -= 3, n = len; /* byte order mark */
     char *changed = replace_python_numbers(text, len, &n);
+    if (!changed && n < len) return ol_fail(err, OLV_NOMEM, "no memory to read %s", name);
     json_t *j = json_loadb(changed ? changed : text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
     ol_free(changed);
     if (!j) return ol_fail(err, OLV_FORMAT, "%s:%d:%d: %s", name, e.line, e.column, e.text);

@@ -240,9 +240,6 @@ def main():
         if family not in CONFIG_MAPPING or CONFIG_MAPPING[family] not in AutoModelForCausalLM._model_mapping:
             print(f"SKIP models/differential/{family}: this transformers does not have it", flush=True)
             continue
-        if family in random_configs.RECURRENT:
-            print(f"SKIP models/differential/{family}: make_recurrent.py makes its configurations", flush=True)
-            continue
         results, errors = [], []
         for seed in range(a.seed, a.seed + a.count):
             folder = tempfile.mkdtemp(prefix=f"{family}-{seed}-")

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 
+#include <float.h>
 #include <math.h>
 
 #define MAX_SIZE (1 << 22)
@@ -92,7 +93,8 @@ static olv_status step_limit(const json_t *j, ol_hf_recurrent *r, olv_error *err
     if (!json_is_number(low) || json_array_size(l) != 2)
         return ol_fail(err, OLV_FORMAT, "key 'time_step_limit': expected two numbers");
     r->step_min = json_number_value(low);
-    if (json_is_number(high)) r->step_max = json_number_value(high); /* null stands for infinity */
+    /* Null stands for infinity, and so does what is read for it. */
+    if (json_is_number(high) && json_number_value(high) < FLT_MAX) r->step_max = json_number_value(high);
     if (!(r->step_min >= 0) || !(r->step_max > r->step_min))
         return ol_fail(err, OLV_FORMAT,
                        "key 'time_step_limit': found %g to %g, expected a range above 0",
