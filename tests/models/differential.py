@@ -8,7 +8,7 @@ config.json in the older or newer style), read back by transformers (eager atten
 prompts of 1, 7 and 40 tokens and of a left-padded batch are held against each other (max|d| <= 2e-3), and greedy answers at every step
 where the margin is above that. int8 and int4 weights must run, be finite, and resemble. A failing case is named by its own seed:
 repeat it with --families F --count 1 --seed S. One line PASS or FAIL per family; SKIP for what this transformers does not have."""
-import argparse, json, os, random, shutil, subprocess, sys, tempfile, warnings
+import argparse, glob, json, os, random, shutil, subprocess, sys, tempfile, warnings
 
 BOUND = 2e-3
 NEW_TOKENS = 10
@@ -24,6 +24,7 @@ try:
 except ImportError as e:
     print(f"SKIP models/differential: {e.name} is not installed")
     sys.exit(0)
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, CONFIG_MAPPING
 
 import mxfp4
@@ -73,6 +74,28 @@ def write_folder(family, rng, folder):
         with open(path, "w") as f:
             json.dump(written, f, indent=1)
     return written
+
+
+def nest_folder(folder, family, prefix):
+    """The model as the language model of one that sees images, under either spelling of its tensors' names."""
+    tensors = {}
+    for path in glob.glob(os.path.join(folder, "*.safetensors*")):
+        if path.endswith(".safetensors"):
+            tensors |= load_file(path)
+        os.remove(path)
+    out = {}
+    for name, t in tensors.items():
+        if prefix == "language_model.":
+            name = prefix + name
+        elif name.startswith("model."):
+            name = prefix + name.removeprefix("model.")
+        out[name] = t
+    save_file(out, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
+    path = os.path.join(folder, "config.json")
+    with open(path) as f:
+        config = json.load(f)
+    with open(path, "w") as f:
+        json.dump({"model_type": random_configs.NESTED[family], "text_config": config}, f, indent=1)
 
 
 def load_reference(folder, config):
@@ -174,6 +197,8 @@ def check_case(olivine, family, seed, folder, weights):
     if family == "gpt_oss" and mxfp4.fits(config):
         mxfp4.quantize_folder(folder)
     prompts = prompts_of(rng, config["vocab_size"])
+    if family in random_configs.NESTED and rng.random() < 0.4:
+        nest_folder(folder, family, rng.choice(["model.language_model.", "language_model."]))
     f32 = ("--precision", "f32", "--kv-cache", "f32")
     want = [reference(model, p) for p in prompts]
     items = [{"ids": p} for p in prompts]

@@ -541,6 +541,10 @@ def make(family, rng):
     return {k: v for k, v in c.items() if k in known}
 
 
+# Models that see images, and their language models.
+NESTED = {"gemma3_text": "gemma3", "gemma3n_text": "gemma3n", "llama": "llava", "mistral": "mistral3"}
+
+
 # ---- config.json in the style of transformers 4 ----
 
 def older_style(config):

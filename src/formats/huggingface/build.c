@@ -44,6 +44,12 @@ static bool full_name(const ol_hf_build *b, const char *part, const char *suffix
     return len > 0 && (size_t)len < size;
 }
 
+static const ol_st_tensor *find_below(ol_hf_build *b, const char *prefix, const char *name) {
+    char full[320];
+    int n = snprintf(full, sizeof full, "%s%s", prefix, name);
+    return n > 0 && (size_t)n < sizeof full ? b->source->find(b->source->ctx, full) : NULL;
+}
+
 const ol_st_tensor *ol_hf_find(ol_hf_build *b, const char *part, const char *suffix) {
     char name[256];
     if (!part || b->failed) return NULL;
@@ -51,14 +57,18 @@ const ol_st_tensor *ol_hf_find(ol_hf_build *b, const char *part, const char *suf
     const ol_st_tensor *t = b->source->find(b->source->ctx, name);
     const char *plain = name + strlen(b->c->names->base);
     if (!t) t = b->source->find(b->source->ctx, plain);
-    if (t || !b->c->family->encoder || !b->c->family->encoder->other_base) return t;
     char other[256];
+    if (!t && b->c->nested) t = find_below(b, "model.language_model.", plain);
+    if (!t && b->c->nested) t = find_below(b, "language_model.", name);
+    if (t || !b->c->family->encoder || !b->c->family->encoder->other_base) return t;
     int n = snprintf(other, sizeof other, "%s%s", b->c->family->encoder->other_base, plain);
     return n > 0 && (size_t)n < sizeof other ? b->source->find(b->source->ctx, other) : NULL;
 }
 
 const ol_st_tensor *ol_hf_find_root(ol_hf_build *b, const char *name) {
-    return b->failed || !name ? NULL : b->source->find(b->source->ctx, name);
+    if (b->failed || !name) return NULL;
+    const ol_st_tensor *t = b->source->find(b->source->ctx, name);
+    return t || !b->c->nested ? t : find_below(b, "language_model.", name);
 }
 
 bool ol_hf_has(ol_hf_build *b, const char *part) {

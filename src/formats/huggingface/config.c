@@ -319,8 +319,16 @@ olv_status ol_hf_config_read(const json_t *j, ol_arena *arena, ol_hf_config *c, 
     OL_TRY(ol_json_string(j, "model_type", NULL, &type, err));
     if (!type) return ol_fail(err, OLV_FORMAT, "key 'model_type': missing, expected the name of a model family");
     const char *arch = json_string_value(json_array_get(json_object_get(j, "architectures"), 0));
+    const json_t *text = json_object_get(j, "text_config"), *all = j;
+    const char *inner = json_string_value(json_object_get(text, "model_type"));
+    if (inner && !ol_hf_family_find(type) && ol_hf_family_find(inner)) { /* sees images, too: the language model alone is read */
+        c->nested = true;
+        type = inner;
+        j = text;
+    }
     OL_TRY(find_family(type, &c->family, err));
     strncpy(c->model_type, type, sizeof c->model_type - 1);
     if (arch) strncpy(c->architecture, arch, sizeof c->architecture - 1);
-    return read_all(j, c, err);
+    OL_TRY(read_all(j, c, err));
+    return c->nested && !present(j, "tie_word_embeddings") ? ol_json_bool(all, "tie_word_embeddings", c->tied, &c->tied, err) : OLV_OK;
 }

@@ -73,6 +73,7 @@ struct ol_hf_config {
     const ol_hf_family *family;
     const ol_hf_names *names;
     char model_type[64], architecture[96];
+    bool nested; /* the language model of a larger one */
     int64_t vocab, hidden, intermediate, n_layers, n_heads, n_kv_heads, head_dim, v_dim, context;
     double eps;
     ol_hf_act act;
