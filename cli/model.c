@@ -61,6 +61,11 @@ static int pipeline_options(olv_pipeline_options *options) {
     return code ? code : progress_check();
 }
 
+static bool go_on(void *ctx, size_t done, size_t total) {
+    (void)ctx, (void)done, (void)total;
+    return !interrupted;
+}
+
 olv_encoder *open_encoder(arg_list *positionals, olv_task task, int *code) {
     const char *name = take_model(positionals);
     olv_pipeline_options o;
@@ -70,7 +75,8 @@ olv_encoder *open_encoder(arg_list *positionals, olv_task task, int *code) {
     if (!*code) *code = fetch_missing(name);
     if (*code) return NULL;
     if (olv_encoder_open(name, task, &o, &e, &err) != OLV_OK) *code = report(&err);
-    else if (olv_encoder_notice(e) && !common.quiet) fprintf(stderr, "olivine: %s\n", olv_encoder_notice(e));
+    if (e) olv_encoder_on_progress(e, go_on, NULL);
+    if (e && olv_encoder_notice(e) && !common.quiet) fprintf(stderr, "olivine: %s\n", olv_encoder_notice(e));
     return e;
 }
 

@@ -43,6 +43,10 @@ OLV_API size_t olv_encoder_max_tokens(const olv_encoder *e);
 /* Something that the user should know, in one line: how rows are pooled when the folder does not say. NULL: nothing. */
 OLV_API const char *olv_encoder_notice(const olv_encoder *e);
 
+/* Called during a call over many texts with how many of them are done; false ends it with OLV_CANCELLED. */
+typedef bool olv_texts_done_fn(void *ctx, size_t done, size_t total);
+OLV_API void olv_encoder_on_progress(olv_encoder *e, olv_texts_done_fn *fn, void *ctx); /* NULL: none */
+
 /* UTF-8; `pair` NULL: a single text. */
 typedef struct olv_text {
     const char *text;

@@ -86,6 +86,11 @@ olv_status olv_encoder_profile_text(olv_encoder *e, char **text, olv_error *err)
     return olv_pipeline_profile_text(e->p, text, err);
 }
 
+void olv_encoder_on_progress(olv_encoder *e, olv_texts_done_fn *fn, void *ctx) {
+    e->progress = fn;
+    e->progress_ctx = ctx;
+}
+
 const char *olv_encoder_label(const olv_encoder *e, size_t i) {
     return e->labels && i < (size_t)e->width ? e->labels[i] : NULL;
 }
@@ -99,7 +104,7 @@ const char *olv_encoder_prompt_name(const olv_encoder *e, size_t i) {
 typedef struct group {
     ol_encoded texts[GROUP_TEXTS];
     ol_run_text items[GROUP_TEXTS];
-    size_t n, first;
+    size_t n, first, total; /* first: texts done */
     int64_t rows;
 } group;
 
@@ -113,12 +118,12 @@ static void empty(group *g) {
 static olv_status run_group(olv_encoder *e, group *g, int64_t pool_from, ol_encoder_take *take, void *ctx, olv_error *err) {
     const float *rows;
     int64_t width;
-    if (e->p->cancel) return ol_fail(err, OLV_CANCELLED, "cancelled");
     for (size_t i = 0; i < g->n; i++)
         g->items[i] = (ol_run_text){g->texts[i].ids, (int64_t)g->texts[i].count, g->texts[i].types, pool_from};
     OL_TRY(ol_session_run_texts(e->p->session, g->items, (int)g->n, &rows, &width, err));
     for (size_t i = 0; i < g->n; i++) take(ctx, g->first + i, rows + (int64_t)i * width);
     empty(g);
+    if (e->progress && !e->progress(e->progress_ctx, g->first, g->total)) return ol_fail(err, OLV_CANCELLED, "cancelled");
     return OLV_OK;
 }
 
@@ -127,6 +132,7 @@ olv_status ol_encoder_run(olv_encoder *e, const char *prompt, const olv_text *te
     group *g = ol_calloc(1, sizeof *g);
     size_t most = batch_size && batch_size < GROUP_TEXTS ? batch_size : GROUP_TEXTS;
     olv_status s = g ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory for %zu texts", n);
+    if (g) g->total = n;
     for (size_t i = 0; s == OLV_OK && i < n; i++) {
         ol_encoded t;
         s = ol_encode_text(e, prompt, &texts[i], &t, err);

@@ -14,6 +14,8 @@ struct olv_encoder {
     ol_hf_use use;
     int64_t width, max_tokens;
     const char *notice;
+    olv_texts_done_fn *progress;
+    void *progress_ctx;
     const char **labels;
     olv_score_kind score, rerank_score; /* what AUTO means */
 };

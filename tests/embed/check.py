@@ -4,7 +4,7 @@
     check.py OLIVINE FIXTURES TMP PEBBLE
 
 FIXTURES: the unpacked embed.tar.xz (make_fixtures.py); PEBBLE: a language model."""
-import json, math, os, random, shutil, subprocess, sys
+import json, math, os, random, shutil, signal, subprocess, sys, time
 
 OLIVINE, FIXTURES, TMP, PEBBLE = (os.path.abspath(a) for a in sys.argv[1:5])
 failed = 0
@@ -193,6 +193,21 @@ def requests():
     fails(2, "no text", args=("embed", "embed-bert"))
 
 
+def interrupt():
+    """Ctrl-C ends a long call after the texts that are being computed."""
+    line = " ".join(["w5"] * 18) + "\n"
+    path = os.path.join(TMP, "many.txt")
+    with open(path, "w") as f:
+        f.write(line * 400000)
+    with open(path) as f:
+        p = subprocess.Popen([OLIVINE, "embed", "embed-bert", "--threads", "1"], stdin=f, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=FIXTURES)
+        time.sleep(1.5)
+        expect(p.poll() is None, "400,000 texts are done in 1.5 s: the test needs more of them")
+        p.send_signal(signal.SIGINT)
+        err = p.communicate(timeout=30)[1].decode()
+    expect(p.returncode == 130 and "interrupted" in err, f"exit {p.returncode}: {err}")
+
+
 def mutations():
     """Configs with values changed at random: an answer or one line of error, never a crash."""
     rng = random.Random(11)
@@ -218,7 +233,7 @@ def mutations():
 
 
 for name, check in (("golden", golden), ("company", company), ("options", options), ("folders", folders), ("tasks", tasks),
-                    ("requests", requests), ("mutations", mutations)):
+                    ("requests", requests), ("interrupt", interrupt), ("mutations", mutations)):
     try:
         check()
         print(f"PASS embed-{name}", flush=True)
