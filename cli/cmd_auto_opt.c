@@ -51,8 +51,9 @@ static int read_settings(const auto_opt *a, olv_optimize_options *o) {
     }
     if (p < 0) return usage_error("--provider %s: expected CPUExecutionProvider, CUDAExecutionProvider, DmlExecutionProvider or WebGpuExecutionProvider", a->provider);
     if (r < 0) return usage_error("--rounding %s: expected search, nncf or ort", a->rounding);
-    if (strcasecmp(a->format, "ort-genai")) {
-        fprintf(stderr, "olivine: error: --format %s is not written yet; use ort-genai\n", a->format);
+    if (!strcasecmp(a->format, "hf")) o->format = OLV_OUTPUT_HF;
+    else if (strcasecmp(a->format, "ort-genai")) {
+        fprintf(stderr, "olivine: error: --format %s is not written yet; use ort-genai or hf\n", a->format);
         return 3;
     }
     if (a->sym && a->asym) return usage_error("--sym and --asym exclude each other");
@@ -102,7 +103,7 @@ static void print_plan(const auto_opt *a, const olv_optimize_plan *p) {
     }
     printf("1. read        %s: %.1f M parameters, %.1f MB\n", common.model, (double)p->parameters / 1e6, (double)p->source_bytes / 1e6);
     printf("2. compress    %zu of %zu tables to %s, %.2f bit per weight\n", p->compressed, p->tensors, a->precision, p->bits_per_weight);
-    printf("3. write       ORT-GenAI folder '%s', about %.1f MB (%.1f MB free)\n", a->output, (double)p->output_bytes / 1e6, (double)p->disk_free / 1e6);
+    printf("3. write       %s folder '%s', about %.1f MB (%.1f MB free)\n", !strcasecmp(a->format, "hf") ? "Hugging Face" : "ORT-GenAI", a->output, (double)p->output_bytes / 1e6, (double)p->disk_free / 1e6);
     printf("memory         about %.0f MB; time about %.0f s\n", (double)p->memory_bytes / 1e6, ceil((double)p->parameters * 3e-9));
 }
 
@@ -161,7 +162,7 @@ int cmd_auto_opt(int argc, char **argv) {
         {"provider", ARG_STRING, &a.provider, "EP", "CPUExecutionProvider, CUDAExecutionProvider, DmlExecutionProvider", NULL},
         {"device", ARG_STRING, &common.device, "D", "cpu, gpu", NULL},
         {"model model_name_or_path m", ARG_STRING, &common.model, "MODEL", "folder or hub id of the model", NULL},
-        {"format", ARG_STRING, &a.format, "F", "ort-genai", NULL},
+        {"format", ARG_STRING, &a.format, "F", "ort-genai, hf", NULL},
         {"group-size block-size", ARG_INT, &a.group_size, "N", "weights that share a scale: 16 to 256, -1: a row", NULL},
         {"sym", ARG_FLAG, &a.sym, NULL, "symmetric codes (the default)", NULL},
         {"asym", ARG_FLAG, &a.asym, NULL, "codes with zero points", NULL},

@@ -55,9 +55,14 @@ typedef struct olv_compress_params {
     olv_weight_spec embeddings; /* tables that rows are looked up in */
     olv_weight_spec head;       /* the linear layer that gives the logits; a table shared with it becomes this too */
     int64_t min_elements;       /* smaller matrices are kept */
+    double ratio;               /* share of the linear layers' weights that become `weights`; the others become `backup` */
+    olv_weight_spec backup;
+    const char *const *ignored; /* borrowed: names of tables that are kept, or "re:" and a regular expression that a part matches */
+    size_t n_ignored;
 } olv_compress_params;
 
-/* Linear layers int4_sym in groups of 32, embeddings and head int8_sym per row, searched, f16 scales. */
+/* Linear layers int4_sym in groups of 32, embeddings and head int8_sym per row, searched, f16 scales; ratio 1, backup
+ * int8_asym per row, nothing ignored. */
 OLV_API void olv_compress_params_init(olv_compress_params *p);
 /* Type named `name` ("int4_sym"; "int4" and "int8" mean the symmetric ones); OLV_ARG says which names there are. */
 OLV_API OLV_MUST_USE olv_status olv_weight_type_parse(const char *name, olv_weight_type *out, olv_error *err);

@@ -19,8 +19,13 @@ extern "C" {
 
 typedef enum olv_target { OLV_TARGET_CPU, OLV_TARGET_CUDA, OLV_TARGET_DML, OLV_TARGET_WEBGPU } olv_target;
 
+/* What is written: a folder of onnxruntime-genai, or a Hugging Face folder whose linear layers are quantized in the form of
+ * compressed-tensors (tables and scales of other types stay as they are). */
+typedef enum olv_output_format { OLV_OUTPUT_ORT_GENAI, OLV_OUTPUT_HF } olv_output_format;
+
 typedef struct olv_optimize_options {
     size_t struct_size;
+    olv_output_format format;
     olv_compress_params compress;
     olv_target target;   /* what the ORT-GenAI folder is for: CPU has f32 inputs and outputs, the others f16 */
     int accuracy_level;  /* of MatMulNBits; -1: 4 on CPU */
@@ -42,7 +47,7 @@ typedef struct olv_optimize_plan {
 OLV_API OLV_MUST_USE olv_status olv_optimize_dry_run(const char *model, const olv_optimize_options *opt, const char *out_dir,
                                                      olv_optimize_plan *plan, olv_error *err);
 
-/* Writes the ORT-GenAI folder OUT_DIR for MODEL. progress (may be NULL) hears of bytes; cancelled work can be continued.
+/* Writes the folder OUT_DIR for MODEL. progress (may be NULL) hears of bytes; cancelled work can be continued.
  * *report_json (may be NULL; olv_free it): per-tensor report. */
 OLV_API OLV_MUST_USE olv_status olv_optimize(const char *model, const olv_optimize_options *opt, const char *out_dir,
                                              olv_progress_fn *progress, void *ctx, char **report_json, olv_error *err);

@@ -36,6 +36,11 @@ void ol_compress_report_deinit(ol_compress_report *r);
 /* The report as JSON; errors and signal-to-noise ratios of those tables whose rows were all produced. */
 void ol_compress_report_json(const ol_compress_report *r, ol_buf *out);
 
+/* Mixed precision: of the compressed linear layers (no head, no table) as many as have less than the share `ratio` of the
+ * weights stay as they are, those with the largest 8-bit error first; the others become `backup`. */
+OLV_MUST_USE olv_status ol_compress_mix(ol_graph *g, ol_compress_report *r, double ratio, const olv_weight_spec *backup, uint64_t cpu,
+                                        ol_executor *e, olv_error *err);
+
 typedef struct ol_produce_progress {
     olv_progress_fn *fn; /* of weights; NULL: nobody listens */
     void *ctx;

@@ -194,6 +194,21 @@ bool ol_compress_const_stats(const ol_const *c, ol_compress_stats *out) {
     return true;
 }
 
+ol_const *ol_compress_const_source(const ol_const *c) {
+    const ol_lazy_quant *lazy = ol_const_lazy(c);
+    return lazy && lazy->fill == fill ? ((const producer *)lazy->ctx)->src : NULL;
+}
+
+double ol_compress_const_worst(const ol_const *c) {
+    const ol_lazy_quant *lazy = ol_const_lazy(c);
+    if (!lazy || lazy->fill != fill) return 0;
+    const producer *p = lazy->ctx;
+    double worst = 0;
+    for (int64_t r = 0; r < p->form.rows; r++)
+        if (p->stats[r].done && (double)p->stats[r].error > worst) worst = (double)p->stats[r].error;
+    return p->form.k ? worst / (double)p->form.k : 0;
+}
+
 void ol_compress_stats_note(const ol_const *c, char *text, size_t size) {
     ol_compress_stats s;
     *text = 0;

@@ -17,6 +17,10 @@ typedef struct ol_compress_stats {
 ol_const *ol_compress_const(ol_const *src, const olv_weight_spec *spec, uint64_t cpu, olv_error *err);
 /* Statistics of a constant made above; false when it is of another kind. */
 bool ol_compress_const_stats(const ol_const *c, ol_compress_stats *out);
+/* What a constant made above is computed from, borrowed; NULL when it is of another kind. */
+ol_const *ol_compress_const_source(const ol_const *c);
+/* The largest mean square of the errors of a row among those done; 0 for constants of another kind. */
+double ol_compress_const_worst(const ol_const *c);
 /* Sums of all rows as one line of text (of at most `size` bytes, "" when some rows were not done), and back into a constant
  * whose rows an earlier run produced. Other texts and constants are passed over. */
 void ol_compress_stats_note(const ol_const *c, char *text, size_t size);

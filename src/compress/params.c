@@ -17,6 +17,8 @@ void olv_compress_params_init(olv_compress_params *p) {
         .embeddings = int8,
         .head = int8,
         .min_elements = 1024,
+        .ratio = 1,
+        .backup = {OLV_WEIGHT_INT8_ASYM, -1, OLV_ROUND_SEARCH, OLV_SCALE_F16},
     };
 }
 

@@ -137,8 +137,14 @@ olv_status ol_manifest_write(void *ctx, const char *folder, ol_buf *out, olv_err
     put_spec(out, "embeddings", &p->embeddings);
     ol_buf_puts(out, ", ");
     put_spec(out, "head", &p->head);
-    ol_buf_printf(out, "]},\n    {\"step\": \"write\", \"format\": \"ort-genai\", \"target\": \"%s\", \"accuracy_level\": %d}\n  ],\n  \"tensors\": ",
-                  targets[m->options->target], m->options->accuracy_level);
+    if (p->ratio < 1) {
+        ol_buf_puts(out, ", ");
+        put_spec(out, "backup", &p->backup);
+    }
+    ol_buf_printf(out, "], \"ratio\": %.9g},\n    {\"step\": \"write\", \"format\": \"%s\"", p->ratio, m->format);
+    if (m->options->format == OLV_OUTPUT_ORT_GENAI)
+        ol_buf_printf(out, ", \"target\": \"%s\", \"accuracy_level\": %d", targets[m->options->target], m->options->accuracy_level);
+    ol_buf_puts(out, "}\n  ],\n  \"tensors\": ");
     ol_compress_report_json(m->report, out);
     ol_buf_puts(out, ",\n  \"files\": {");
     OL_TRY(put_files(folder, out, err));

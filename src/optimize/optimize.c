@@ -7,6 +7,7 @@
 #include "bundle/bundle.h"
 #include "compress/compress.h"
 #include "formats/ortgenai/ortgenai.h"
+#include "optimize/hf_folder.h"
 #include "optimize/manifest.h"
 #include <olivine/optimize.h>
 #include <stdio.h>
@@ -55,8 +56,9 @@ static void close_job(job *j) {
 /* ONNX Runtime's MatMulNBits takes scales of the graph's float type. */
 static olv_compress_params params_for(const olv_optimize_options *o) {
     olv_compress_params p = o->compress;
-    olv_weight_spec *specs[] = {&p.weights, &p.embeddings, &p.head};
-    for (int i = 0; i < 3; i++) specs[i]->scale = o->target == OLV_TARGET_CPU ? OLV_SCALE_F32 : OLV_SCALE_F16;
+    olv_weight_spec *specs[] = {&p.weights, &p.embeddings, &p.head, &p.backup};
+    bool wide = o->format == OLV_OUTPUT_ORT_GENAI && o->target == OLV_TARGET_CPU;
+    for (int i = 0; i < 4; i++) specs[i]->scale = wide ? OLV_SCALE_F32 : OLV_SCALE_F16;
     return p;
 }
 
@@ -67,10 +69,14 @@ static olv_status open_job(job *j, const char *model, const olv_optimize_options
     OL_TRY(ol_bundle_open(model, NULL, &j->bundle, err));
     j->graph = ol_bundle_take_graph(j->bundle);
     if (!j->graph || !ol_graph_find_value(j->graph, "input_ids"))
-        return ol_fail(err, OLV_UNSUPPORTED, "'%s' is no language model that can be written as an ORT-GenAI folder", model);
+        return ol_fail(err, OLV_UNSUPPORTED, "'%s' is no language model", model);
+    if (o->format == OLV_OUTPUT_HF && j->bundle->kind != OL_BUNDLE_HF)
+        return ol_fail(err, OLV_UNSUPPORTED, "'%s' is a model of kind %s; a Hugging Face folder is written from a Hugging Face folder", model,
+                       ol_bundle_kind_name(j->bundle->kind));
     j->source_bytes = weight_bytes(j->graph, &elements);
     olv_compress_params p = params_for(o);
-    return ol_compress_graph(j->graph, &p, ol_cpu_probe(), &j->report, err);
+    OL_TRY(ol_compress_graph(j->graph, &p, ol_cpu_probe(), &j->report, err));
+    return ol_compress_mix(j->graph, &j->report, p.ratio, &p.backup, ol_cpu_probe(), j->executor, err);
 }
 
 olv_status olv_optimize_dry_run(const char *model, const olv_optimize_options *opt, const char *out_dir,
@@ -100,12 +106,14 @@ olv_status olv_optimize_dry_run(const char *model, const olv_optimize_options *o
 /* Names the work: the same source and settings continue it. */
 static void make_key(const char *hash, const olv_optimize_options *o, char out[24]) {
     const olv_compress_params *c = &o->compress;
-    char text[256];
-    int n = snprintf(text, sizeof text, "%s %d %d", hash, o->target, o->accuracy_level);
-    const olv_weight_spec *specs[] = {&c->weights, &c->embeddings, &c->head};
-    for (int i = 0; i < 3; i++)
+    char text[384];
+    int n = snprintf(text, sizeof text, "%s %d %d %d %a", hash, o->format, o->target, o->accuracy_level, c->ratio);
+    const olv_weight_spec *specs[] = {&c->weights, &c->embeddings, &c->head, &c->backup};
+    uint64_t ignored = 0;
+    for (size_t i = 0; i < c->n_ignored; i++) ignored = ol_hash64(c->ignored[i], strlen(c->ignored[i]), ignored + 1);
+    for (int i = 0; i < 4; i++)
         n += snprintf(text + n, sizeof text - (size_t)n, " %d %d %d %d", specs[i]->type, specs[i]->group_size, specs[i]->rounding, specs[i]->scale);
-    snprintf(out, 24, "%016llx", (unsigned long long)ol_hash64(text, (size_t)n, 0));
+    snprintf(out, 24, "%016llx", (unsigned long long)ol_hash64(text, (size_t)n, ignored));
 }
 
 /* The sums of errors of a finished table, for the manifest of a continued run. */
@@ -124,13 +132,31 @@ static void renew_stats(void *ctx, size_t i, const char *text) {
     m->noted[i] = true;
 }
 
+/* The report becomes that of the tensors of the folder. */
+static olv_status write_hf(job *j, const ol_manifest *manifest, const char *key, const olv_optimize_options *o, const char *out_dir,
+                           olv_progress_fn *progress, void *ctx, olv_error *err) {
+    ol_compress_report written;
+    ol_manifest m = *manifest;
+    m.report = &written;
+    ol_hf_output w = {key, o->force, o->fresh, j->executor, ol_manifest_write, &m};
+    olv_status s = ol_hf_folder_write(j->bundle->folder, &j->report, &w, out_dir, &written, progress, ctx, err);
+    ol_compress_report_deinit(&j->report);
+    j->report = written;
+    return s;
+}
+
 static olv_status write_job(job *j, const olv_optimize_options *o, const char *out_dir, olv_progress_fn *progress, void *ctx,
                             olv_error *err) {
     char hash[65], key[24];
     OL_TRY(ol_manifest_source_hash(j->bundle->path, j->executor, hash, err));
     make_key(hash, o, key);
-    ol_manifest manifest = {j->bundle->name, hash, o, &j->report, ol_calloc(j->report.n + 1, sizeof(bool))};
+    ol_manifest manifest = {j->bundle->name, hash, o->format == OLV_OUTPUT_HF ? "hf" : "ort-genai", o, &j->report,
+                            ol_calloc(j->report.n + 1, sizeof(bool))};
     if (!manifest.noted) return ol_fail(err, OLV_NOMEM, "no memory for %zu tables", j->report.n);
+    if (o->format == OLV_OUTPUT_HF) {
+        ol_free(manifest.noted);
+        return write_hf(j, &manifest, key, o, out_dir, progress, ctx, err);
+    }
     ol_ortgenai_options w;
     ol_ortgenai_options_init(&w);
     w.target = (ol_ortgenai_target)o->target;

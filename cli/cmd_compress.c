@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Weight compression without data, with NNCF's names and defaults. What needs data is refused. */
+#include "args.h"
+#include "progress.h"
+#include <jansson.h>
+#include <olivine/convert.h>
+#include <olivine/optimize.h>
+#include <olivine/pipeline.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+int cmd_compress(int argc, char **argv);
+
+typedef struct compress_args {
+    const char *output, *mode, *backup, *rounding, *head, *format, *metric, *provider;
+    int64_t group_size;
+    double ratio;
+    arg_list ignored;
+    bool all_layers, given_group, given_ratio, force, fresh, dry_run;
+    /* What is not there yet. */
+    const char *dataset, *profile, *budget, *bits;
+    bool awq, scale_estimation, gptq, lora;
+} compress_args;
+
+static int unsupported(const char *what, const char *remedy) {
+    fprintf(stderr, "olivine: error: %s; %s\n", what, remedy);
+    return 3;
+}
+
+static int refuse_data(const compress_args *a) {
+    const char *no_data = "leave it out to compress without data";
+    if (a->dataset) return unsupported("--dataset: compression with data is not there yet", no_data);
+    if (a->awq) return unsupported("--awq is not there yet", no_data);
+    if (a->scale_estimation) return unsupported("--scale-estimation is not there yet", no_data);
+    if (a->gptq) return unsupported("--gptq is not there yet", no_data);
+    if (a->lora) return unsupported("--lora-correction is not there yet", no_data);
+    if (a->profile || a->budget || a->bits) return unsupported("--profile, --budget and --bits are not there yet", "use --ratio");
+    if (a->metric && strcasecmp(a->metric, "weight_quantization_error"))
+        return unsupported("--sensitivity-metric: only weight_quantization_error works without data", no_data);
+    return 0;
+}
+
+/* Names of NNCF and OpenVINO in any case, and ours. */
+static int parse_mode(const char *option, const char *name, olv_weight_type *type) {
+    static const struct {
+        const char *name;
+        olv_weight_type type;
+    } known[] = {{"int8", OLV_WEIGHT_INT8_ASYM}, {"int8_sym", OLV_WEIGHT_INT8_SYM}, {"int8_asym", OLV_WEIGHT_INT8_ASYM},
+                 {"int4", OLV_WEIGHT_INT4_SYM}, {"int4_sym", OLV_WEIGHT_INT4_SYM}, {"int4_asym", OLV_WEIGHT_INT4_ASYM},
+                 {"nf4", OLV_WEIGHT_NF4}, {"none", OLV_WEIGHT_KEEP}, {"f16", OLV_WEIGHT_F16}, {"bf16", OLV_WEIGHT_BF16}};
+    static const char *const later[] = {"mxfp4", "mxfp8_e4m3", "fp8_e4m3", "fp4", "nvfp4", "e2m1", "codebook", "cb4_f8e4m3", "adaptive_codebook"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (!strcasecmp(name, known[i].name)) return *type = known[i].type, 0;
+    for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
+        if (!strcasecmp(name, later[i])) {
+            fprintf(stderr, "olivine: error: %s %s is not there yet; use int8_asym, int8_sym, int4_sym or int4_asym\n", option, name);
+            return 3;
+        }
+    return usage_error("%s %s: expected int8_asym, int8_sym, int4_sym, int4_asym or nf4", option, name);
+}
+
+static bool is_eight(olv_weight_type t) { return t == OLV_WEIGHT_INT8_SYM || t == OLV_WEIGHT_INT8_ASYM; }
+
+static int read_rounding(const char *name, olv_rounding *r) {
+    static const char *const names[] = {"search", "nncf", "ort"};
+    for (int i = 0; i < 3; i++)
+        if (!strcasecmp(name, names[i])) return *r = (olv_rounding)i, 0;
+    return usage_error("--rounding %s: expected search, nncf or ort", name);
+}
+
+/* Embeddings and the head get the backup form, unless all layers are asked for; INT8 means all of them. */
+static int read_settings(const compress_args *a, olv_optimize_options *o) {
+    olv_compress_params *c = &o->compress;
+    olv_weight_type mode, backup, head;
+    olv_rounding rounding;
+    int code = refuse_data(a);
+    if (!code) code = parse_mode("--mode", a->mode, &mode);
+    if (!code) code = parse_mode("--backup-mode", a->backup, &backup);
+    if (!code) code = read_rounding(a->rounding, &rounding);
+    if (code) return code;
+    bool eight = is_eight(mode);
+    if (backup != OLV_WEIGHT_KEEP && !is_eight(backup)) return usage_error("--backup-mode %s: expected none, int8_sym or int8_asym", a->backup);
+    if (eight && (a->given_ratio || a->given_group || a->all_layers))
+        return usage_error("--mode %s compresses every layer by rows: --ratio, --group-size and --all-layers do not go with it", a->mode);
+    if (!(a->ratio >= 0 && a->ratio <= 1)) return usage_error("--ratio %g: expected 0 to 1", a->ratio);
+    c->weights = (olv_weight_spec){mode, eight ? -1 : (int32_t)a->group_size, rounding, OLV_SCALE_F16};
+    c->backup = (olv_weight_spec){backup, -1, rounding, OLV_SCALE_F16};
+    c->embeddings = c->head = eight || a->all_layers ? c->weights : c->backup;
+    if (a->head) {
+        if ((code = parse_mode("--head", a->head, &head))) return code;
+        c->head = (olv_weight_spec){head, is_eight(head) ? -1 : (int32_t)a->group_size, rounding, OLV_SCALE_F16};
+    }
+    c->ratio = a->ratio;
+    c->ignored = a->ignored.items;
+    c->n_ignored = a->ignored.count;
+    o->threads = (int)common.threads;
+    o->force = a->force;
+    o->fresh = a->fresh;
+    return 0;
+}
+
+/* The format of the input: what lies at the path says it. */
+static const char *own_format(const char *model) {
+    char path[4096];
+    struct stat st;
+    size_t n = strlen(model);
+    if (n > 5 && !strcasecmp(model + n - 5, ".gguf")) return "gguf";
+    snprintf(path, sizeof path, "%s/genai_config.json", model);
+    if (stat(path, &st) == 0) return "ort-genai";
+    snprintf(path, sizeof path, "%s/openvino_model.xml", model);
+    return stat(path, &st) == 0 ? "openvino" : "hf";
+}
+
+static int write_gguf(const compress_args *a, const olv_optimize_options *o, const char *model) {
+    olv_weight_type t = o->compress.weights.type;
+    olv_error err = {.message = ""};
+    if (!strcmp(own_format(model), "gguf")) return unsupported("GGUF files are not compressed again yet", "use --format ort-genai, or the float model's folder");
+    if ((t != OLV_WEIGHT_INT8_SYM && t != OLV_WEIGHT_INT4_SYM) || (a->given_group && a->group_size != 32) || a->given_ratio)
+        return unsupported("--format gguf has int8_sym (q8_0) and int4_sym (q4_0), in groups of 32, for all layers", "leave out the other options");
+    progress bar;
+    progress_begin(&bar, "compress", PROGRESS_BYTES);
+    olv_status s = olv_convert_gguf(model, a->output, t == OLV_WEIGHT_INT8_SYM ? "q8_0" : "q4_0", progress_show, &bar, &err);
+    progress_end(&bar);
+    if (s != OLV_OK) return report(&err);
+    printf("%s\n", a->output);
+    return 0;
+}
+
+static void print_result(const compress_args *a, const char *text, double seconds) {
+    json_t *r = json_loads(text, 0, NULL), *t;
+    size_t i, done = 0;
+    json_array_foreach(json_object_get(r, "tensors"), i, t) done += json_object_get(t, "kept") == NULL;
+    if (common.json) {
+        json_t *o = json_pack("{s:s,s:f,s:O}", "output", a->output, "seconds", seconds, "report", r);
+        json_dumpf(o, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(o);
+    } else {
+        printf("%s: %zu of %zu tables compressed, %.2f bit per weight (was %.2f), %.1f s\n", a->output, done,
+               json_array_size(json_object_get(r, "tensors")), json_number_value(json_object_get(r, "bits")),
+               json_number_value(json_object_get(r, "bits_before")), seconds);
+    }
+    json_decref(r);
+}
+
+static int run(const compress_args *a, const char *model) {
+    olv_optimize_options o;
+    olv_error err = {.message = ""};
+    olv_optimize_options_init(&o);
+    int code = read_settings(a, &o);
+    const char *format = a->format ? a->format : own_format(model);
+    if (code) return code;
+    if (!strcasecmp(format, "gguf")) return write_gguf(a, &o, model);
+    if (!strcasecmp(format, "hf")) o.format = OLV_OUTPUT_HF;
+    else if (strcasecmp(format, "ort-genai")) {
+        fprintf(stderr, "olivine: error: --format %s is not written yet; use hf, ort-genai or gguf\n", format);
+        return 3;
+    }
+    if (a->dry_run) {
+        olv_optimize_plan plan;
+        if (olv_optimize_dry_run(model, &o, a->output, &plan, &err) != OLV_OK) return report(&err);
+        printf("%zu of %zu tables, %.2f bit per weight, about %.1f MB (was %.1f MB; %.1f MB free)\n", plan.compressed, plan.tensors,
+               plan.bits_per_weight, (double)plan.output_bytes / 1e6, (double)plan.source_bytes / 1e6, (double)plan.disk_free / 1e6);
+        return 0;
+    }
+    char *text = NULL;
+    progress bar;
+    progress_begin(&bar, "compress", PROGRESS_BYTES);
+    olv_status s = olv_optimize(model, &o, a->output, progress_show, &bar, &text, &err);
+    double seconds = progress_end(&bar);
+    if (s != OLV_OK && interrupted) return fprintf(stderr, "olivine: interrupted; the same command continues the work\n"), 130;
+    if (s != OLV_OK) return report(&err);
+    print_result(a, text, seconds);
+    if (o.format == OLV_OUTPUT_HF && !common.quiet && strstr(text, "_asym\""))
+        fprintf(stderr, "olivine: note: zero points are stored as compressed-tensors packs them; its loader in transformers (0.20) takes "
+                        "folders without (int8_sym, int4_sym with --backup-mode int8_sym)\n");
+    olv_free(text);
+    return 0;
+}
+
+int cmd_compress(int argc, char **argv) {
+    arg_list positionals = {0};
+    compress_args a = {.mode = "int8_asym", .backup = "int8_asym", .rounding = "search", .group_size = 128, .ratio = 1};
+    const arg_option options[] = {
+        {"output output_path o", ARG_STRING, &a.output, "OUT", "folder or file to write", NULL},
+        {"model model_name_or_path m", ARG_STRING, &common.model, "MODEL", "folder, file or hub id of the model", NULL},
+        {"mode weight-format", ARG_STRING, &a.mode, "MODE", "int8_asym (INT8), int8_sym, int4_sym, int4_asym, nf4", NULL},
+        {"ratio", ARG_REAL, &a.ratio, "R", "share of the layers' weights in this mode; the others get the backup mode", &a.given_ratio},
+        {"group-size", ARG_INT, &a.group_size, "N", "weights that share a scale: 16 to 256, -1: a row (128)", &a.given_group},
+        {"all-layers", ARG_FLAG, &a.all_layers, NULL, "embeddings and head in this mode too", NULL},
+        {"backup-mode backup-precision", ARG_STRING, &a.backup, "MODE", "of embeddings, head and the rest: int8_asym, int8_sym, none", NULL},
+        {"ignored-scope", ARG_LIST, &a.ignored, "NAME", "a layer to keep, or re:PATTERN (repeatable)", NULL},
+        {"rounding", ARG_STRING, &a.rounding, "R", "search, nncf, ort", NULL},
+        {"head", ARG_STRING, &a.head, "MODE", "mode of the head", NULL},
+        {"format", ARG_STRING, &a.format, "F", "hf, ort-genai, gguf (default: that of the model)", NULL},
+        {"sensitivity-metric", ARG_STRING, &a.metric, "M", "weight_quantization_error", NULL},
+        {"dry-run", ARG_FLAG, &a.dry_run, NULL, "say what would be written, do nothing", NULL},
+        {"force", ARG_FLAG, &a.force, NULL, "replace an output folder that holds something else", NULL},
+        {"fresh", ARG_FLAG, &a.fresh, NULL, "discard unfinished work", NULL},
+        {"threads", ARG_INT, &common.threads, "N", "processors to use", NULL},
+        {"progress", ARG_STRING, &common.progress, "json|bar|none", "how it tells how far it is", NULL},
+        {"json", ARG_FLAG, &common.json, NULL, "results as JSON", NULL},
+        {"quiet q", ARG_FLAG, &common.quiet, NULL, "no progress", NULL},
+        {"verbose v", ARG_FLAG, &common.verbose, NULL, "say more", NULL},
+        {"offline", ARG_FLAG, &common.offline, NULL, "fetch nothing", NULL},
+        /* What is not there yet is known by name. */
+        {"dataset", ARG_STRING, &a.dataset, NULL, NULL, NULL}, {"awq", ARG_FLAG, &a.awq, NULL, NULL, NULL},
+        {"scale-estimation", ARG_FLAG, &a.scale_estimation, NULL, NULL, NULL}, {"gptq", ARG_FLAG, &a.gptq, NULL, NULL, NULL},
+        {"lora-correction", ARG_FLAG, &a.lora, NULL, NULL, NULL}, {"profile", ARG_STRING, &a.profile, NULL, NULL, NULL},
+        {"budget", ARG_STRING, &a.budget, NULL, NULL, NULL}, {"bits", ARG_STRING, &a.bits, NULL, NULL, NULL}};
+    const arg_spec spec = {.usage = "MODEL -o OUT", .summary = "Compresses the weights of a model, without data.",
+                           .example = "olivine compress models/pebble -o pebble-int4 --mode int4_sym --group-size 32 --ratio 0.8",
+                           .options = options, .n_options = sizeof options / sizeof options[0], .positionals = &positionals};
+    int code = args_parse("compress", &spec, argc, argv);
+    if (code) return code - 1;
+    const char *model = take_model(&positionals);
+    if (!model) code = 2;
+    else if (!a.output) code = usage_error("compress: --output is missing");
+    else if (!(code = progress_check())) code = run(&a, model);
+    args_free_list(&positionals);
+    args_free_list(&a.ignored);
+    return code;
+}
