@@ -177,10 +177,12 @@ typedef struct tile_ctx {
 
 static void compute(const tile_ctx *t, const part *p, float *y, int64_t ldy) {
     olk_linear_args la = {&p->w, t->act, t->m, y, ldy};
+    bool added = t->a->lowrank && t->r->lowrank_width;
+    int i = (int)(p - t->a->parts);
+    if (added) ol_cpu_lowrank_prefetch(t->a->lowrank, t->r, i, t->m0, t->n0, t->n1);
     kernel_of(t->a, p, t->m)->run(&la, 0, t->m, t->n0, t->n1, t->kernel_scratch);
     float *tile = y + t->n0;
-    if (t->a->lowrank && t->r->lowrank_width)
-        ol_cpu_lowrank_add(t->a->lowrank, t->r, (int)(p - t->a->parts), t->m0, t->m, t->n0, t->n1, tile, ldy);
+    if (added) ol_cpu_lowrank_add(t->a->lowrank, t->r, i, t->m0, t->m, t->n0, t->n1, tile, ldy);
     if (!p->bias) return;
     t->a->elementwise->rows_right(OLK_ADD, tile, ldy, p->bias + t->n0, tile, ldy, t->m, t->n1 - t->n0);
 }

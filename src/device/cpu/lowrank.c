@@ -3,7 +3,8 @@
 #include "base/checked.h"
 #include <string.h>
 
-#define RANKS 8 /* ranks of a tile where rows are few */
+#define MAX_PREFETCH ((size_t)8192) /* bytes: more than that would not stay in the nearest cache */
+#define RANKS 16 /* ranks of a tile where rows are few: a tile packs the rows for itself */
 
 /* Rows brought down lie as [layer][row][width of the run]; the additions of a span follow one another in a row. */
 static float *down_row(const ol_cpu_lowrank *lr, const ol_run *r, int layer, int64_t rows, int64_t row) {
@@ -138,6 +139,16 @@ bool ol_cpu_lower_lowrank(ol_lowering *l, ol_cpu_lowrank *lr, const char *name) 
 }
 
 /* ---- up ---- */
+
+void ol_cpu_lowrank_prefetch(const ol_cpu_lowrank *lr, const ol_run *r, int layer, int64_t row, int64_t n0, int64_t n1) {
+    const ol_row_span *span = span_of(lr, r, row);
+    for (int u = 0; u < span->n_lowrank; u++) {
+        const ol_lowrank_part *p = &span->lowrank[u].adapter->parts[lr->nodes[layer]];
+        size_t element = (size_t)ol_dtype_bits(p->a.dtype) / 8;
+        size_t at = (size_t)olk_lowrank_size(p->rank, n0) * element, end = (size_t)olk_lowrank_size(p->rank, n1) * element;
+        for (end = end - at > MAX_PREFETCH ? at + MAX_PREFETCH : end; at < end; at += 64) __builtin_prefetch((const char *)p->b + at);
+    }
+}
 
 void ol_cpu_lowrank_add(const ol_cpu_lowrank *lr, const ol_run *r, int layer, int64_t row, int64_t m, int64_t n0, int64_t n1,
                         float *y, int64_t ldy) {

@@ -24,6 +24,8 @@ typedef struct ol_cpu_lowrank {
 /* Appends the step that brings rows down. lr (of the plan) has all but the last three set; they are set here. False, and
  * nothing is appended, when the rows are no rows of sequences, so that they carry no additions. */
 bool ol_cpu_lower_lowrank(ol_lowering *l, ol_cpu_lowrank *lr, const char *name);
+/* Asks for what the next call of ol_cpu_lowrank_add will read for these columns, while other work is done. */
+void ol_cpu_lowrank_prefetch(const ol_cpu_lowrank *lr, const ol_run *r, int i, int64_t row, int64_t n0, int64_t n1);
 /* Adds to the tile y[m, n1 - n0] of layer `i`, rows [row, row + m) of the run and columns [n0, n1); y is the tile's first
  * value. */
 void ol_cpu_lowrank_add(const ol_cpu_lowrank *lr, const ol_run *r, int i, int64_t row, int64_t m, int64_t n0, int64_t n1,
