@@ -139,7 +139,8 @@ bool ol_og_put_experts(ol_og_writer *w, const ol_node *n, ol_const *gate_up, ol_
     const ol_qconst *q[2] = {ol_const_quant_form(gate_up), ol_const_quant_form(down)};
     const char *first = ol_og_text(w, "%s.gate_up_proj", base), *second = ol_og_text(w, "%s.down_proj", base);
     int64_t block = 0;
-    for (int i = 0; i < 2 && (q[0] || q[1]); i++) {
+    bool other = q[0] && q[1] && !code_bits(q[0]->code) && !code_bits(q[1]->code); /* 4-bit floats: written as what they are worth */
+    for (int i = 0; i < 2 && !other && (q[0] || q[1]); i++) {
         const char *why = !q[0] || !q[1] ? "floats in one product and codes in the other" : why_not(q[i]);
         if (!why && (code_bits(q[i]->code) < 4 || code_bits(q[i]->code) != code_bits(q[0]->code))) why = "other codes than 4 or 8 bits in both products";
         int64_t fits = why ? 0 : block_for(q[i], true);
