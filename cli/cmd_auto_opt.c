@@ -16,7 +16,7 @@ int cmd_auto_opt(int argc, char **argv);
 typedef struct auto_opt {
     const char *output, *precision, *provider, *format, *rounding, *head, *embeddings, *goal, *max_memory, *task;
     int64_t group_size, accuracy_level;
-    bool sym, asym, given_sym, given_asym, given_level, dry_run, force, fresh, use_ort_genai;
+    bool sym, asym, given_sym, given_asym, given_level, dry_run, force, fresh, use_ort_genai, qdq;
 } auto_opt;
 
 /* ---- options to library settings --------------------------------------------------------------------- */
@@ -74,6 +74,7 @@ static int read_settings(const auto_opt *a, olv_optimize_options *o) {
     if (a->given_level) o->accuracy_level = (int)a->accuracy_level;
     if (o->accuracy_level < -1 || o->accuracy_level > 4) code = usage_error("--int4-accuracy-level %d: expected 0 to 4", o->accuracy_level);
     o->threads = (int)common.threads;
+    o->qdq = a->qdq;
     o->force = a->force;
     o->fresh = a->fresh;
     return code;
@@ -170,6 +171,7 @@ int cmd_auto_opt(int argc, char **argv) {
         {"head", ARG_STRING, &a.head, "P", "precision of the head", NULL},
         {"embeddings", ARG_STRING, &a.embeddings, "P", "precision of the embeddings", NULL},
         {"int4-accuracy-level accuracy-level", ARG_INT, &a.accuracy_level, "N", "of MatMulNBits: 0 to 4", &a.given_level},
+        {"qdq use-qdq-encoding", ARG_FLAG, &a.qdq, NULL, "layers as DequantizeLinear and MatMul, not MatMulNBits", NULL},
         {"goal", ARG_STRING, &a.goal, "GOAL", "size<2GB: fail with 4 when missed", NULL},
         {"dry-run", ARG_FLAG, &a.dry_run, NULL, "print the plan, do nothing", NULL},
         {"force", ARG_FLAG, &a.force, NULL, "replace an output folder that holds something else", NULL},
@@ -186,7 +188,7 @@ int cmd_auto_opt(int argc, char **argv) {
         {"offline", ARG_FLAG, &common.offline, NULL, "fetch nothing", NULL},
         /* Olive's flags that have nothing to steer here. */
         {"trust-remote-code", ARG_FLAG, &flag, NULL, NULL, NULL}, {"use-model-builder", ARG_FLAG, &flag, NULL, NULL, NULL},
-        {"use-dynamo-exporter", ARG_FLAG, &flag, NULL, NULL, NULL}, {"use-qdq-encoding", ARG_FLAG, &flag, NULL, NULL, NULL},
+        {"use-dynamo-exporter", ARG_FLAG, &flag, NULL, NULL, NULL},
         {"save-config-file", ARG_FLAG, &flag, NULL, NULL, NULL}, {"disable-telemetry", ARG_FLAG, &flag, NULL, NULL, NULL},
         {"adapter_path a", ARG_IGNORED, &ignored, NULL, NULL, NULL}, {"model-script", ARG_IGNORED, &ignored, NULL, NULL, NULL},
         {"script-dir", ARG_IGNORED, &ignored, NULL, NULL, NULL}, {"data-name d", ARG_IGNORED, &ignored, NULL, NULL, NULL},

@@ -29,6 +29,7 @@ typedef struct olv_optimize_options {
     olv_compress_params compress;
     olv_target target;   /* what the ORT-GenAI folder is for: CPU has f32 inputs and outputs, the others f16 */
     int accuracy_level;  /* of MatMulNBits; -1: 4 on CPU */
+    bool qdq;            /* layers as DequantizeLinear and MatMul instead of MatMulNBits (larger in memory, and slower there) */
     int threads;         /* 0: all usable processors */
     bool force, fresh;   /* replace a foreign or non-empty OUT; discard unfinished work */
 } olv_optimize_options;

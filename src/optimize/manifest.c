@@ -144,6 +144,7 @@ olv_status ol_manifest_write(void *ctx, const char *folder, ol_buf *out, olv_err
     ol_buf_printf(out, "], \"ratio\": %.9g},\n    {\"step\": \"write\", \"format\": \"%s\"", p->ratio, m->format);
     if (m->options->format == OLV_OUTPUT_ORT_GENAI)
         ol_buf_printf(out, ", \"target\": \"%s\", \"accuracy_level\": %d", targets[m->options->target], m->options->accuracy_level);
+    if (m->options->qdq) ol_buf_puts(out, ", \"qdq\": true");
     ol_buf_puts(out, "}\n  ],\n  \"tensors\": ");
     ol_compress_report_json(m->report, out);
     ol_buf_puts(out, ",\n  \"files\": {");

@@ -107,7 +107,7 @@ olv_status olv_optimize_dry_run(const char *model, const olv_optimize_options *o
 static void make_key(const char *hash, const olv_optimize_options *o, char out[24]) {
     const olv_compress_params *c = &o->compress;
     char text[384];
-    int n = snprintf(text, sizeof text, "%s %d %d %d %a", hash, o->format, o->target, o->accuracy_level, c->ratio);
+    int n = snprintf(text, sizeof text, "%s %d %d %d %d %a", hash, o->format, o->target, o->accuracy_level, o->qdq, c->ratio);
     const olv_weight_spec *specs[] = {&c->weights, &c->embeddings, &c->head, &c->backup};
     uint64_t ignored = 0;
     for (size_t i = 0; i < c->n_ignored; i++) ignored = ol_hash64(c->ignored[i], strlen(c->ignored[i]), ignored + 1);
@@ -161,6 +161,7 @@ static olv_status write_job(job *j, const olv_optimize_options *o, const char *o
     ol_ortgenai_options_init(&w);
     w.target = (ol_ortgenai_target)o->target;
     w.accuracy_level = o->accuracy_level;
+    w.qdq = o->qdq;
     w.force = o->force;
     w.fresh = o->fresh;
     w.key = key;

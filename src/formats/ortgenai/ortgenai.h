@@ -45,6 +45,7 @@ typedef struct ol_ortgenai_info {
 typedef struct ol_ortgenai_options {
     ol_ortgenai_target target;
     int accuracy_level;  /* of MatMulNBits: 0 leaves it out; -1: 4 on CPU, else left out */
+    bool qdq;            /* layers as DequantizeLinear and MatMul instead of MatMulNBits; tables stay in blocks */
     bool force;          /* replace OUT even if it is not one of ours or not empty */
     bool fresh;          /* discard unfinished work */
     const char *key;     /* names the work: same key, same result; part of the folder of unfinished work */

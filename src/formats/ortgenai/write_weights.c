@@ -164,13 +164,20 @@ static const char *nbits_product(ol_og_writer *w, const ol_node *n, const char *
     return out;
 }
 
-/* Weights that MatMulNBits cannot take (odd groups): DequantizeLinear of [N, K] along its rows,
+/* Rows of codes, and of zero points, must fill bytes. */
+static bool fits_dequantize(const ol_qconst *q) {
+    int bits = code_bits(q->code);
+    bool zeros = q->zero_dtype != OL_DTYPE_NONE;
+    return bits >= 4 && q->k % q->group == 0 && (bits == 8 || (q->k % 2 == 0 && !(zeros && q->n_groups % 2)));
+}
+
+/* Weights that MatMulNBits cannot take (odd groups), or is not to take: DequantizeLinear of [N, K] along its rows,
  * transposed. Codes without zero points are written signed. */
 static const char *dequantized(ol_og_writer *w, const ol_node *n, ol_const *c, const char *base) {
     const ol_qconst *q = ol_const_quant_form(c);
     int bits = code_bits(q->code);
     bool zeros = q->zero_dtype != OL_DTYPE_NONE, is_signed = q->code == OL_Q_I4 || q->code == OL_Q_I8;
-    if (bits < 4 || (bits == 4 && (q->k % 2 || (zeros && q->n_groups % 2))) || q->k % q->group) {
+    if (!fits_dequantize(q)) {
         ol_og_fail(w, n, OLV_UNSUPPORTED, "%d-bit weights in groups of %lld over rows of %lld%s", bits, (long long)q->group,
                    (long long)q->k, zeros ? " with zero points" : "");
         return NULL;
@@ -231,7 +238,7 @@ static ol_og_weight *put_weight(ol_og_writer *w, const ol_node *n, ol_const *wei
         ol_og_fail(w, n, OLV_UNSUPPORTED, "weight '%s' has %s", base, why);
         return NULL;
     }
-    int64_t block = q ? block_for(q, false) : 0;
+    int64_t block = q && !(w->opt->qdq && fits_dequantize(q)) ? block_for(q, false) : 0;
     return block ? put_nbits(w, weight, base, block) : put_matrix(w, n, weight, base);
 }
 
