@@ -2,6 +2,7 @@
 /* Looks for what would make the program slow or fail on this machine, and says what helps. Exit code 1 when something fails. */
 #include "model.h"
 #include <olivine/core.h>
+#include <olivine/hub.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,13 @@ static void check_hub_cache(findings *f) {
     find(f, "hub cache", "ok", there ? path : "none yet: models are named by folder or file", "");
 }
 
+static void check_network(findings *f) {
+    const char *client = olv_hub_client();
+    char text[160];
+    snprintf(text, sizeof text, "%.120s", client ? client : "built without libcurl");
+    find(f, "network", client ? "ok" : "warn", text, client ? "" : "models must lie in a folder or in the hub cache already");
+}
+
 int cmd_doctor(int argc, char **argv) {
     const arg_option options[] = {{"json", ARG_FLAG, &common.json, NULL, "results as JSON", NULL}};
     const arg_spec spec = {.usage = "", .summary = "What is missing on this machine.", .example = "olivine doctor", .options = options, .n_options = 1};
@@ -92,6 +100,7 @@ int cmd_doctor(int argc, char **argv) {
     check_memory(&f);
     check_huge_pages(&f);
     check_hub_cache(&f);
+    check_network(&f);
     if (common.json) {
         json_dumpf(f.list, stdout, JSON_COMPACT);
         putchar('\n');

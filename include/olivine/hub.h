@@ -40,6 +40,8 @@ OLV_API void olv_hub_options_init(olv_hub_options *o);
 
 /* Fetches what is missing of the model ID ("org/name", or "name"). *path: the folder that holds the files (olv_free it). */
 OLV_API OLV_MUST_USE olv_status olv_hub_pull(const char *id, const olv_hub_options *o, char **path, olv_error *err);
+/* The library that fetches, with its version; NULL when this build has none. */
+OLV_API const char *olv_hub_client(void);
 /* Has the form of a hub id. */
 OLV_API bool olv_hub_is_id(const char *id);
 

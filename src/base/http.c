@@ -143,6 +143,8 @@ static bool set_up(ol_http *h) {
     return s == CURLE_OK;
 }
 
+const char *ol_http_library(void) { return curl_version(); }
+
 olv_status ol_http_create(const ol_http_options *o, ol_http **out, olv_error *err) {
     pthread_once(&once, start_curl);
     ol_http *h = ol_calloc(1, sizeof *h);

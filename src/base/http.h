@@ -43,6 +43,8 @@ OLV_MUST_USE olv_status ol_http_get(ol_http *h, const char *url, size_t max, ol_
 typedef bool ol_http_sink(void *ctx, const ol_http_answer *a, const void *data, size_t n);
 OLV_MUST_USE olv_status ol_http_get_from(ol_http *h, const char *url, uint64_t offset, ol_http_sink *sink, void *ctx,
                                          ol_http_answer *a, olv_error *err);
+/* "libcurl/7.88.1 ..."; NULL in builds without it. */
+const char *ol_http_library(void);
 /* `text` with all but unreserved characters and '/' escaped, appended to out. */
 void ol_http_escape(ol_buf *out, const char *text);
 

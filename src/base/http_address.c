@@ -12,6 +12,7 @@ void ol_http_escape(ol_buf *out, const char *text) {
 }
 
 #ifndef OLIVINE_HTTP
+const char *ol_http_library(void) { return NULL; }
 olv_status ol_http_create(const ol_http_options *o, ol_http **out, olv_error *err) {
     (void)o, (void)out;
     return ol_fail(err, OLV_UNSUPPORTED, "this program was built without libcurl and fetches nothing");

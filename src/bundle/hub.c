@@ -41,6 +41,8 @@ typedef struct pull {
 
 void olv_hub_options_init(olv_hub_options *o) { *o = (olv_hub_options){.struct_size = sizeof *o}; }
 
+const char *olv_hub_client(void) { return ol_http_library(); }
+
 bool olv_hub_is_id(const char *s) {
     int slashes = 0;
     if (!isalnum((unsigned char)*s) || strlen(s) > 200) return false;
