@@ -69,6 +69,8 @@ OLV_MUST_USE olv_status ol_hf_qfloats(const ol_hf_qread *q, const char *stem, co
 /* A block of h; NULL when out of memory (err is filled). */
 void *ol_hf_qblock(ol_hf_qheld *h, int64_t count, size_t each, olv_error *err);
 
+/* Greatest common divisor: the largest group that neither blocks nor rows cut. */
+int64_t ol_hf_qgcd(int64_t a, int64_t b);
 /* Scales of blocks of block_n x block_k elements of an [n, k] matrix (rows of ceil(k / block_k) numbers in `s`), as a
  * planar form has them: sets group, n_groups and f32 scales of qc. Groups that would be cut by the end of a row become
  * smaller ones. */

@@ -117,15 +117,6 @@ static void scale_row(const ol_hf_qrelay *r, int64_t row, void *out) {
     }
 }
 
-static int64_t gcd(int64_t a, int64_t b) {
-    while (b) {
-        int64_t r = a % b;
-        a = b;
-        b = r;
-    }
-    return a;
-}
-
 /* The values of nested codes, then the nested scales, in one block. */
 static olv_status nested_scales(ol_hf_qread *q, const char *stem, const state *s, int64_t blocks, ol_hf_qrelay *r,
                                 olv_error *err) {
@@ -164,7 +155,7 @@ static olv_status fill_relay(ol_hf_qread *q, const char *stem, ol_hf_qrelay *r, 
     r->bits = 4;
     r->table = table;
     int64_t dims[2] = {s.rows, s.k};
-    ol_hf_qrelay_form(r, dims, gcd(s.k, s.block), false, OL_F32);
+    ol_hf_qrelay_form(r, dims, ol_hf_qgcd(s.k, s.block), false, OL_F32);
     bool nf4 = memcmp(table, ol_nf4_table, sizeof ol_nf4_table) == 0;
     r->form.code = nf4 ? OL_Q_NF4 : OL_Q_TABLE4;
     r->form.table = nf4 ? NULL : table;

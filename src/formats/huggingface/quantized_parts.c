@@ -105,7 +105,7 @@ olv_status ol_hf_qfloats(const ol_hf_qread *q, const char *stem, const char *suf
     return OLV_OK;
 }
 
-static int64_t gcd(int64_t a, int64_t b) {
+int64_t ol_hf_qgcd(int64_t a, int64_t b) {
     while (b) {
         int64_t r = a % b;
         a = b;
@@ -117,7 +117,7 @@ static int64_t gcd(int64_t a, int64_t b) {
 olv_status ol_hf_qspread(ol_qconst *qc, const float *s, int64_t block_n, int64_t block_k, ol_hf_qheld *h,
                          olv_error *err) {
     int64_t across = (qc->k + block_k - 1) / block_k, count;
-    qc->group = block_k >= qc->k ? qc->k : qc->k % block_k ? gcd(qc->k, block_k) : block_k;
+    qc->group = block_k >= qc->k ? qc->k : qc->k % block_k ? ol_hf_qgcd(qc->k, block_k) : block_k;
     qc->n_groups = qc->k / qc->group;
     if (!ol_mul_i64(qc->rows, qc->n_groups, &count)) return ol_fail(err, OLV_LIMIT, "too many scales");
     float *f = ol_hf_qblock(h, count, sizeof *f, err);
