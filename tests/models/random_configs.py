@@ -309,6 +309,11 @@ def _(rng, c):
     c.pop("max_window_layers", None)
 
 
+@special("biogpt")
+def _(rng, c):
+    c["scale_embedding"] = half(rng)
+
+
 @special("bloom")
 def _(rng, c):
     c["apply_residual_connection_post_layernorm"] = half(rng)
@@ -409,6 +414,12 @@ def _(rng, c):
 def _(rng, c):
     SPECIAL["deepseek_v3"](rng, c)
     c["pad_token_id"] = None  # transformers clears the row of this token after loading
+
+
+@special("minicpm3")
+def _(rng, c):
+    SPECIAL["deepseek_v3"](rng, c)
+    c |= {"scale_emb": rng.choice([1, 12]), "scale_depth": rng.choice([None, 1.4]), "dim_model_base": rng.choice([None, 16])}
 
 
 @special("deepseek_v3", "glm4_moe_lite", "sarvam_mla")

@@ -154,6 +154,10 @@ static const ol_hf_names opt = {.base = "model.decoder.", .embed = "embed_tokens
                                 .final_norm = "final_layer_norm", .layer = "layers.%d.", .head = "lm_head",
                                 .attn_norm = "self_attn_layer_norm", .mlp_norm = "final_layer_norm", LLAMA_QKV,
                                 .o = "self_attn.out_proj", .up = "fc1", .down = "fc2"};
+static const ol_hf_names biogpt = {.base = "biogpt.", .embed = "embed_tokens", .positions = "embed_positions",
+                                   .final_norm = "layer_norm", .layer = "layers.%d.", .head = "output_projection",
+                                   .attn_norm = "self_attn_layer_norm", .mlp_norm = "final_layer_norm", LLAMA_QKV,
+                                   .o = "self_attn.out_proj", .up = "fc1", .down = "fc2"};
 static const ol_hf_names bloom = {.base = "transformer.", .embed = "word_embeddings",
                                   .embed_norm = "word_embeddings_layernorm", .final_norm = "ln_f", .layer = "h.%d.",
                                   .head = "lm_head", LLAMA_NORMS, .qkv = "self_attention.query_key_value",
@@ -226,6 +230,20 @@ static olv_status minicpm_adjust(ol_hf_config *c, const json_t *j, olv_error *er
     OL_TRY(ol_hf_real(j, "dim_model_base", 1e-9, 1e9, (double)c->hidden, &base, err));
     c->residual_scale = depth / sqrt((double)c->n_layers);
     c->logit_scale = base / (double)c->hidden;
+    return OLV_OK;
+}
+
+static olv_status minicpm3_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
+    OL_TRY(ol_hf_adjust_deepseek(c, j, err));
+    c->position = OL_HF_ROPE;
+    return minicpm_adjust(c, j, err);
+}
+
+static olv_status biogpt_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
+    bool scaled;
+    OL_TRY(ol_json_bool(j, "scale_embedding", true, &scaled, err));
+    if (scaled) c->embed_scale = sqrt((double)c->hidden);
+    c->eps = 1e-5; /* whatever layer_norm_eps says */
     return OLV_OK;
 }
 
@@ -420,6 +438,8 @@ static const ol_hf_family families[] = {
     {.model_type = "arcee", .names = &llama, .norm = OL_HF_RMS, .act = "relu2", .eps = 1e-5, .untied = true},
     {.model_type = "bamba", .names = &falcon_h1, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5, .untied = true,
      .partial = 0.5, .adjust = ol_hf_bamba_adjust},
+    {.model_type = "biogpt", .names = &biogpt, .norm = OL_HF_LAYER, .eps = 1e-12, .position = OL_HF_LEARNED,
+     .position_offset = 2, .act = "gelu", .adjust = biogpt_adjust},
     {.model_type = "bloom", .names = &bloom, LAYER_PLAIN_MLP, .adjust = bloom_adjust, .qkv = OL_HF_QKV_GROUPS, .position = OL_HF_ALIBI,
      .act = "gelu_pytorch_tanh", .ffn_factor = 4},
     {.model_type = "cohere", .names = &cohere, .norm = OL_HF_LAYER, .gated = true, .act = "silu", .eps = 1e-5,
@@ -535,6 +555,8 @@ static const ol_hf_family families[] = {
     {.model_type = "mamba2", .names = &mamba, .norm = OL_HF_RMS, .position = OL_HF_NO_POSITION, .act = "silu", .eps = 1e-5,
      .untied = true, .ffn_factor = 2, .adjust = ol_hf_mamba2_adjust},
     {.model_type = "minicpm", .names = &llama, RMS_GATED, .adjust = minicpm_adjust},
+    {.model_type = "minicpm3", .names = &youtu, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-6,
+     .adjust = minicpm3_adjust},
     {.model_type = "ministral", .names = &llama, RMS_GATED, .untied = true, .window = OL_HF_WINDOW_PATTERN},
     {.model_type = "mistral", .names = &llama, RMS_GATED, .untied = true, .window = OL_HF_WINDOW_ALL},
     {.model_type = "mixtral", .names = &mixtral, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5,
