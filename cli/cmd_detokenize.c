@@ -2,7 +2,7 @@
 /* detokenize: token ids to text, at once or piece by piece as a generation streams it. */
 #include "args.h"
 #include "jsonl.h"
-#include <olivine/tokenizer.h>
+#include "tokenizer.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,7 +112,6 @@ static int detokenize_arguments(const detokenize_ctx *c, const arg_list *positio
 int cmd_detokenize(int argc, char **argv) {
     arg_list positionals = {0};
     detokenize_ctx ctx = {0};
-    olv_error err;
     const arg_option options[] = {
         {"skip-special", ARG_FLAG, &ctx.skip_special, NULL, "leave special tokens out", NULL},
         {"stream", ARG_FLAG, &ctx.stream, NULL,
@@ -128,16 +127,10 @@ int cmd_detokenize(int argc, char **argv) {
                            .positionals = &positionals};
     int code = args_parse("detokenize", &spec, argc, argv);
     if (code) return code - 1;
-    const char *model = take_model(&positionals);
-    if (!model) {
-        args_free_list(&positionals);
-        return 2;
-    }
-    if (olv_tokenizer_open(model, &ctx.t, &err) != OLV_OK)
-        code = report(&err);
-    else if (!common.jsonl && ctx.stream)
+    ctx.t = open_tokenizer(&positionals, &code);
+    if (ctx.t && !common.jsonl && ctx.stream)
         code = usage_error("--stream works on JSON lines: add --jsonl");
-    else
+    else if (ctx.t)
         code = common.jsonl ? jsonl_run(answer, &ctx) : detokenize_arguments(&ctx, &positionals);
     olv_tokenizer_close(ctx.t);
     args_free_list(&positionals);

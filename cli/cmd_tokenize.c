@@ -2,7 +2,7 @@
 /* tokenize: text to token ids. */
 #include "args.h"
 #include "jsonl.h"
-#include <olivine/tokenizer.h>
+#include "tokenizer.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +105,6 @@ static int tokenize_text(const tokenize_ctx *c, const arg_list *positionals) {
 int cmd_tokenize(int argc, char **argv) {
     arg_list positionals = {0};
     tokenize_ctx ctx = {0};
-    olv_error err;
     const arg_option options[] = {{"no-special", ARG_FLAG, &ctx.no_special, NULL,
                                    "do not add the special tokens of the template", NULL},
                                   {"type-ids", ARG_FLAG, &ctx.type_ids, NULL,
@@ -122,14 +121,7 @@ int cmd_tokenize(int argc, char **argv) {
                            .positionals = &positionals};
     int code = args_parse("tokenize", &spec, argc, argv);
     if (code) return code - 1;
-    const char *model = take_model(&positionals);
-    if (!model) {
-        args_free_list(&positionals);
-        return 2;
-    }
-    if (olv_tokenizer_open(model, &ctx.t, &err) != OLV_OK)
-        code = report(&err);
-    else
+    if ((ctx.t = open_tokenizer(&positionals, &code)))
         code = common.jsonl ? jsonl_run(answer, &ctx) : tokenize_text(&ctx, &positionals);
     olv_tokenizer_close(ctx.t);
     args_free_list(&positionals);

@@ -10,10 +10,10 @@ static olv_status no_memory(olv_error *err) { return ol_fail(err, OLV_NOMEM, "no
 
 #define RECIPE 1 /* raised when the same source and settings come to give other bits, or other items */
 
-/* All that decides about the bits of what is made. The instruction set does not. */
+/* All that decides about the bits of what is made: codes are the same on every instruction set, layouts for kernels are not. */
 static olv_status put_key(const olv_pipeline *p, const ol_graph *g, const olv_pipeline_options *o, ol_buf *key, olv_error *err) {
-    ol_buf_printf(key, "olivine %s recipe %d\nweights %s\ndevice %s\n", olv_version(), RECIPE, o->weights ? o->weights : "as-is",
-                  o->device ? o->device : "CPU");
+    ol_buf_printf(key, "olivine %s recipe %d\nweights %s\ndevice %s %llx precision %d\n", olv_version(), RECIPE,
+                  o->weights ? o->weights : "as-is", o->device ? o->device : "CPU", (unsigned long long)p->cpu, (int)p->precision);
     return ol_bundle_source_key(p->bundle, g, key, err);
 }
 
