@@ -83,7 +83,7 @@ static olv_status ask_model(ol_draft *d, const ol_loop *l, int64_t most, int64_t
     for (;;) {
         int64_t token = ol_sampler_sample(d->sampler, scores);
         guesses[(*n)++] = token;
-        if (*n == most || (d->least > 0 && ol_scores_probability(scores, width, token) < d->least)) return OLV_OK;
+        if (*n == most || (d->least > 0 && ol_scores_probability(scores, d->p->vocab_size, token) < d->least)) return OLV_OK;
         const ol_run_item it = {.sequence = d->seq, .ids = &token, .count = 1, .n_outputs = 1};
         OL_TRY(ol_session_run(d->p->session, OL_ENTRY_DECODE, &it, 1, &scores, &width, err));
         ol_buf_append(&d->fed, &token, sizeof token);

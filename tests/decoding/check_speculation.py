@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Speculative decoding with models/pebble: the tokens are the same as without, greedy, sampled with a seed, under a
-constraint and with a length limit; guesses are accepted. Prints the speed of each."""
+"""Speculative decoding with models/pebble: the tokens are the same as without, greedy (50 prompts), sampled with a seed, under
+a constraint and with a length limit; guesses are accepted. Prints the speed of each."""
 import json
 import subprocess
 import sys
@@ -13,6 +13,8 @@ schema = {"type": "object", "properties": {"answer": {"type": "string", "maxLeng
                                            "n": {"type": "integer", "minimum": 0, "maximum": 999}},
           "required": ["answer", "n"], "additionalProperties": False}
 STORY = "One day a fox found a red ball. The fox liked the red ball. One day a fox found"
+words = open(root + "/models/pebble/stories.txt", encoding="utf-8").read().split()
+STARTS = [" ".join(words[i * 397:i * 397 + 4 + i * 2]) for i in range(28)]
 MODES = {
     "greedy": {"do_sample": False},
     "sampled": {"do_sample": True, "temperature": 0.9, "top_k": 40, "repetition_penalty": 1.1},
@@ -24,7 +26,7 @@ MODES = {
 
 def run(mode, options, extra):
     lines = [{"ids": g["prompt_ids"], "seed": i, **MODES[mode], **extra} for i, g in enumerate(golden)]
-    for text in (STORY, "One day"):
+    for text in (STORY, "One day", *(STARTS if mode == "greedy" else [])):
         lines.append({"prompt": text, "max_new_tokens": 100, "seed": 7, **MODES[mode], **extra})
     p = subprocess.run([olivine, "generate", root + "/models/pebble", "--jsonl", *options],
                        input="".join(json.dumps(l) + "\n" for l in lines).encode(), capture_output=True)
@@ -44,6 +46,7 @@ for mode in MODES:
     base = run(mode, [], {})
     kinds = {"lookup": ([], {"prompt_lookup_num_tokens": 8}), "draft": (DRAFT, {}),
              "draft of 15": (DRAFT, {"num_assistant_tokens": 15}),
+             "draft while sure": (DRAFT, {"num_assistant_tokens": 12, "assistant_confidence_threshold": 0.5}),
              "both": (DRAFT, {"prompt_lookup_num_tokens": 4, "max_ngram_size": 3})}
     for name, (options, extra) in kinds.items():
         out = run(mode, options, extra)
