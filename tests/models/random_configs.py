@@ -309,6 +309,11 @@ def _(rng, c):
     c.pop("max_window_layers", None)
 
 
+@special("afmoe")
+def _(rng, c):
+    c |= {"num_dense_layers": rng.choice([0, 1]), "route_scale": rng.choice([1.0, 1.7]), "num_shared_experts": rng.choice([1, 2]), "mup_enabled": half(rng)}
+
+
 @special("biogpt")
 def _(rng, c):
     c["scale_embedding"] = half(rng)

@@ -107,6 +107,20 @@ olv_status ol_hf_adjust_exaone_moe(ol_hf_config *c, const json_t *j, olv_error *
     return ol_hf_adjust_exaone(c, j, err);
 }
 
+olv_status ol_hf_adjust_afmoe(ol_hf_config *c, const json_t *j, olv_error *err) {
+    static const char *const dense_keys[] = {"num_dense_layers", NULL};
+    int64_t dense;
+    bool scaled;
+    OL_TRY(ol_hf_adjust_experts(c, j, err));
+    OL_TRY(ol_hf_int(j, dense_keys, 0, INT32_MAX, 1, false, &dense, err));
+    OL_TRY(ol_hf_real(j, "route_scale", 1e-9, 1e9, 1, &c->moe.scale, err));
+    OL_TRY(ol_json_bool(j, "mup_enabled", false, &scaled, err));
+    if (scaled) c->embed_scale = sqrt((double)c->hidden);
+    c->moe.normalize = true;
+    for (int64_t i = 0; i < c->n_layers; i++) c->layers[i].experts = c->moe.n_experts && i >= dense;
+    return OLV_OK;
+}
+
 olv_status ol_hf_adjust_minimax(ol_hf_config *c, const json_t *j, olv_error *err) {
     (void)j;
     (void)err;

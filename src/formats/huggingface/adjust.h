@@ -23,6 +23,7 @@ ol_hf_adjust_fn ol_hf_adjust_exaone; /* rotation in sliding layers only, where t
 ol_hf_adjust_fn ol_hf_adjust_exaone_moe;
 ol_hf_adjust_fn ol_hf_adjust_olmo;   /* clip_qkv */
 ol_hf_adjust_fn ol_hf_adjust_flex_olmo;
+ol_hf_adjust_fn ol_hf_adjust_afmoe;
 /* gemma3n.c */
 ol_hf_adjust_fn ol_hf_adjust_gemma3n;
 ol_hf_layers_fn ol_hf_gemma3n;

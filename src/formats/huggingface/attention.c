@@ -292,6 +292,7 @@ ol_value *ol_hf_self_attention(ol_hf_build *b, ol_value *h) {
     k = qk_norm(b, k, n->k_norm, c->n_kv_heads, true);
     if (c->query_growth > 0) q = ol_hf_op2(b, "Mul", q, query_growth(b));
     ol_value *a = ol_hf_attend(b, q, k, clip(b, x[2]));
+    if (n->attn_gate) gate = ol_hf_linear(b, h, n->attn_gate, nq, c->hidden, false);
     if (gate) a = ol_hf_op2(b, "Mul", ol_hf_op1(b, "Sigmoid", gate), a);
     return ol_hf_linear(b, a, n->o, c->hidden, nq, c->o_bias);
 }

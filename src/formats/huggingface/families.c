@@ -19,8 +19,9 @@
 #define LLAMA_UP_DOWN .up = "mlp.up_proj", .down = "mlp.down_proj"
 #define LLAMA_MLP .gate = "mlp.gate_proj", LLAMA_UP_DOWN
 #define LLAMA_FUSED .qkv = "self_attn.qkv_proj", .gate_up = "mlp.gate_up_proj"
-#define QWEN_EXPERTS                                                                               \
-    .router = "mlp.gate", .e_gate = "mlp.experts.%d.gate_proj", .e_up = "mlp.experts.%d.up_proj",  \
+#define QWEN_EXPERTS QWEN_EXPERTS_AT("mlp.gate")
+#define QWEN_EXPERTS_AT(router_name)                                                               \
+    .router = router_name, .e_gate = "mlp.experts.%d.gate_proj", .e_up = "mlp.experts.%d.up_proj",  \
     .e_down = "mlp.experts.%d.down_proj", .e_all_gate_up = "mlp.experts.gate_up_proj",             \
     .e_all_down = "mlp.experts.down_proj"
 #define MIXTRAL_EXPERTS                                                                            \
@@ -68,6 +69,10 @@ static const ol_hf_names deepseek = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, LLAMA_
 #define LLAMA_SHARED                                                                               \
     .shared_gate = "mlp.shared_experts.gate_proj", .shared_up = "mlp.shared_experts.up_proj",      \
     .shared_down = "mlp.shared_experts.down_proj"
+static const ol_hf_names afmoe = {LLAMA_ROOT, .attn_norm = "input_layernorm", .post_attn_norm = "post_attention_layernorm",
+                                  .mlp_norm = "pre_mlp_layernorm", .post_mlp_norm = "post_mlp_layernorm", LLAMA_ATTN,
+                                  LLAMA_QK_NORM, .attn_gate = "self_attn.gate_proj", LLAMA_MLP, QWEN_EXPERTS_AT("mlp.router.gate"),
+                                  LLAMA_SHARED, .router_bias = "mlp.expert_bias"};
 static const ol_hf_names apertus = {LLAMA_ROOT, .attn_norm = "attention_layernorm", .mlp_norm = "feedforward_layernorm",
                                     LLAMA_ATTN, LLAMA_UP_DOWN, LLAMA_QK_NORM};
 static const ol_hf_names ernie_moe = {LLAMA_ROOT, LLAMA_NORMS, LLAMA_ATTN, LLAMA_MLP, QWEN_EXPERTS, LLAMA_SHARED,
@@ -433,6 +438,9 @@ static olv_status mixtral_adjust(ol_hf_config *c, const json_t *j, olv_error *er
 #define RMS_GATED .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-6
 #define LAYER_PLAIN_MLP .norm = OL_HF_LAYER, .eps = 1e-5
 static const ol_hf_family families[] = {
+    {.model_type = "afmoe", .names = &afmoe, .norm = OL_HF_RMS, .gated = true, .act = "silu", .eps = 1e-5, .untied = true,
+     .qk_norm = OL_HF_QK_HEAD, .window = OL_HF_WINDOW_PATTERN, .rope_window_only = true, .router = OL_HF_ROUTE_SIGMOID,
+     .adjust = ol_hf_adjust_afmoe},
     {.model_type = "apertus", .names = &apertus, .norm = OL_HF_RMS, .act = "xielu", .eps = 1e-5, .theta = 12000000,
      .untied = true, .qk_norm = OL_HF_QK_HEAD},
     {.model_type = "arcee", .names = &llama, .norm = OL_HF_RMS, .act = "relu2", .eps = 1e-5, .untied = true},

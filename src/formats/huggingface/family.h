@@ -29,6 +29,7 @@ typedef struct ol_hf_names {
     const char *shared_gate, *shared_up, *shared_down, *shared_router, *router_bias /* full name */;
     const char *mixer; /* start of the names in a recurrent layer (recurrent.h) */
     const char *shared_gate_up; /* of the shared expert, one below the other */
+    const char *attn_gate; /* the sigmoid of this product of h multiplies what attention gives */
     const char *sinks; /* one score per head that takes its share of attention and gives nothing (no ".weight") */
     const char *q_a, *q_a_norm, *q_b, *kv_a, *kv_a_norm, *kv_b; /* latent attention */
 } ol_hf_names;
