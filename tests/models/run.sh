@@ -26,7 +26,7 @@ if ! has_transformers "$python" && [ "${OLIVINE_FULL:-0}" = 1 ]; then
 fi
 if has_transformers "$python"; then
     count=1
-    [ "${OLIVINE_FULL:-0}" = 1 ] && count=20
+    [ "${OLIVINE_FULL:-0}" = 1 ] && count=12
     "$python" "$root/tests/models/differential.py" "$BUILD/olivine" --count "${COUNT:-$count}" --seed "${SEED:-1}" || code=1
 else
     echo "SKIP models/differential: no Python here has torch and transformers"
