@@ -305,8 +305,12 @@ static olv_status find_family(const char *type, const ol_hf_family **out, olv_er
     if (*out) return OLV_OK;
     ol_buf list = OL_BUF_INIT;
     ol_hf_family_list(&list);
-    olv_status s = ol_fail(err, OLV_UNSUPPORTED, "model_type '%.60s' is not supported; known are: %s", type,
-                           list.failed ? "" : list.data);
+    const char *names = list.failed ? "" : list.data;
+    int room = 880, len = (int)strlen(names); /* of a message; cut behind a whole name */
+    bool cut = len > room;
+    if (cut) for (len = room; len > 0 && names[len] != ','; len--) {}
+    olv_status s = ol_fail(err, OLV_UNSUPPORTED, "model_type '%.60s' is not supported; known are: %.*s%s", type, len, names,
+                           cut ? " and more" : "");
     ol_buf_deinit(&list);
     return s;
 }
