@@ -7,11 +7,31 @@
 
 #define MAX_PROPERTIES 64
 
-/* "name[1,3,?,8]": a question mark or -1 leaves a size open; commas may separate several shapes. */
+/* "3", "?" or "-1" (any size), "1..10", "1.." or "..10"; the place behind it, NULL when it is none of these. */
+static const char *parse_range(const char *p, olv_range *out) {
+    char *end = (char *)(uintptr_t)p + 1;
+    *out = (olv_range){0, -1};
+    if (*p == '?') return end;
+    if (p[0] != '.') {
+        out->least = strtoll(p, &end, 10);
+        if (end == p || out->least < -1) return NULL;
+        out->most = out->least;
+        if (out->least < 0) out->least = 0;
+    }
+    p = p[0] == '.' ? p : end;
+    if (p[0] != '.' || p[1] != '.') return p;
+    out->most = -1;
+    p += 2;
+    if (*p < '0' || *p > '9') return p;
+    out->most = strtoll(p, &end, 10);
+    return end;
+}
+
+/* "name[1,3,?,1..8]"; commas may separate several shapes. */
 olv_status reshape_graph_model(olv_model *m, const char *text, olv_error *err) {
     while (*text) {
         const char *open = strchr(text, '['), *close = open ? strchr(open, ']') : NULL;
-        int64_t dims[OLV_MAX_RANK];
+        olv_range sizes[OLV_MAX_RANK];
         int rank = 0;
         char name[512];
         if (!close || (size_t)(open - text) >= sizeof name) return cli_fail(err, OLV_ARG, "--shape %.200s: name[1,2,3] expected", text);
@@ -23,15 +43,11 @@ olv_status reshape_graph_model(olv_model *m, const char *text, olv_error *err) {
             snprintf(name, sizeof name, "%s", port.name);
         }
         for (const char *p = open + 1; p < close;) {
-            char *end;
-            int64_t v = *p == '?' ? -1 : strtoll(p, &end, 10);
-            if (*p == '?') end = (char *)(uintptr_t)p + 1;
-            if (end == p || rank == OLV_MAX_RANK || v < -1) return cli_fail(err, OLV_ARG, "--shape %.200s: sizes expected in [...]", text);
-            dims[rank++] = v;
-            p = end;
-            while (p < close && (*p == ',' || *p == ' ')) p++;
+            const char *end = rank < OLV_MAX_RANK ? parse_range(p, &sizes[rank++]) : NULL;
+            if (!end || (end < close && !strchr(", ", *end))) return cli_fail(err, OLV_ARG, "--shape %.200s: sizes like 3, ? or 1..8 expected in [...]", text);
+            p = end + strspn(end, ", ");
         }
-        olv_status s = olv_model_reshape(m, name, rank, dims, err);
+        olv_status s = olv_model_reshape_ranges(m, name, rank, sizes, err);
         if (s != OLV_OK) return s;
         text = close + 1;
         while (*text == ',' || *text == ' ') text++;

@@ -49,9 +49,12 @@ OLV_API size_t olv_model_n_inputs(const olv_model *m);
 OLV_API size_t olv_model_n_outputs(const olv_model *m);
 OLV_API void olv_model_get_input(const olv_model *m, size_t i, olv_port *out);
 OLV_API void olv_model_get_output(const olv_model *m, size_t i, olv_port *out);
-/* Fixes sizes of an input (-1 leaves one open); everything behind it is inferred again. Inputs that share a symbol with it
- * are to be reshaped too. The model is as before on failure. */
+/* Fixes sizes of an input (-1 opens one); everything behind it is inferred again. Inputs that share a symbol with it are to
+ * be reshaped too. The model is as before on failure. */
 OLV_API OLV_MUST_USE olv_status olv_model_reshape(olv_model *m, const char *input, int rank, const int64_t *dims, olv_error *err);
+/* The same with open sizes in bounds: a range of one size fixes it, others open it, and what a request gives is held
+ * against them ({1, 10}; {0, -1}: any size). */
+OLV_API OLV_MUST_USE olv_status olv_model_reshape_ranges(olv_model *m, const char *input, int rank, const olv_range *sizes, olv_error *err);
 /* Writes the model as ONNX (opset 0: the newest that all its operators have). */
 OLV_API OLV_MUST_USE olv_status olv_model_save(const olv_model *m, const char *path, int64_t opset, olv_error *err);
 /* JSON: name, producer, opset, inputs, outputs, operators with their numbers, weights by type, parameters. olv_free it. */

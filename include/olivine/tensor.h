@@ -58,6 +58,11 @@ OLV_API bool olv_tensor_is_present(const olv_tensor *t);
 OLV_API size_t olv_tensor_n_items(const olv_tensor *t);
 OLV_API const olv_tensor *olv_tensor_get_item(const olv_tensor *t, size_t i);
 
+/* Sizes from `least` to `most`; most -1: without end. */
+typedef struct olv_range {
+    int64_t least, most;
+} olv_range;
+
 /* What an input or output of a model is. dims: -1 where a size is not fixed; rank -1: not known. */
 typedef struct olv_port {
     const char *name; /* lives as long as the model */
@@ -66,6 +71,7 @@ typedef struct olv_port {
     int rank;
     int64_t dims[OLV_MAX_RANK];
     bool has_default; /* may be left out */
+    olv_range ranges[OLV_MAX_RANK]; /* of inputs: sizes that it takes */
 } olv_port;
 
 /* Reads a value from a file, by its content: .npy; a serialized TensorProto, SequenceProto or OptionalProto; a PNG or JPEG

@@ -209,6 +209,7 @@ static olv_status lower_entry(ol_plan *p, ol_entry entry, olv_error *err) {
     if (s == OLV_OK && entry == OL_ENTRY_WHOLE) s = prepare_whole(&l, err);
     if (s == OLV_OK) s = lower_nodes(p, &l, err);
     if (s == OLV_OK) s = finish_entry(p, &l, &p->entries[entry], err);
+    if (s == OLV_OK && ol_dim_starved(p->graph->dims)) s = ol_fail(err, OLV_NOMEM, "no memory for the plan");
     ol_free(l.done), ol_free(l.buffer_of), ol_free(l.buffers), ol_free(l.steps);
     ol_free(l.known), ol_free(l.slot_of), ol_free(l.slots), ol_free(l.segment_ends);
     return s;

@@ -70,6 +70,14 @@ static olv_status make_plan(olv_compiled *c, const char *device, ol_graph *g, ol
     return ol_properties_tell(&c->properties, OL_PROPERTY_EXECUTION_DEVICES, d->name, err);
 }
 
+static olv_status copy_ranges(olv_compiled *c, const olv_model *model, olv_error *err) {
+    size_t n = (size_t)model->graph->n_inputs;
+    c->ranges = ol_calloc(n + 1, sizeof *c->ranges);
+    if (!c->ranges) return ol_fail(err, OLV_NOMEM, "no memory for a compiled model");
+    memcpy(c->ranges, model->ranges, n * sizeof *c->ranges);
+    return OLV_OK;
+}
+
 olv_status olv_compile(olv_core *core, const olv_model *model, const char *device, const char *const *properties, size_t n_properties,
                        olv_compiled **out, olv_error *err) {
     ol_graph *g;
@@ -81,6 +89,7 @@ olv_status olv_compile(olv_core *core, const olv_model *model, const char *devic
     olv_status s = read_properties(c, properties, n_properties, err);
     if (s == OLV_OK) s = make_streams(c, err);
     if (s == OLV_OK) s = ol_properties_tell(&c->properties, OL_PROPERTY_NETWORK_NAME, model->graph->name, err);
+    if (s == OLV_OK) s = copy_ranges(c, model, err);
     if (s == OLV_OK) s = ol_graph_clone(model->graph, NULL, &g, err);
     if (s == OLV_OK) s = make_plan(c, device, g, err);
     if (s == OLV_OK) *out = c;
@@ -97,6 +106,7 @@ void olv_compiled_destroy(olv_compiled *c) {
     if (!c || atomic_fetch_sub(&c->refs, 1) != 1) return;
     ol_plan_destroy(c->plan);
     ol_graph_destroy(c->reference);
+    ol_free(c->ranges);
     for (int i = c->borrows_executor ? 1 : 0; i < c->n_streams; i++) ol_executor_destroy(c->streams[i]);
     ol_properties_deinit(&c->properties);
     pthread_mutex_destroy(&c->lock);
@@ -106,8 +116,8 @@ void olv_compiled_destroy(olv_compiled *c) {
 
 size_t olv_compiled_n_inputs(const olv_compiled *c) { return (size_t)c->graph->n_inputs; }
 size_t olv_compiled_n_outputs(const olv_compiled *c) { return (size_t)c->graph->n_outputs; }
-void olv_compiled_get_input(const olv_compiled *c, size_t i, olv_port *out) { ol_port_of(c->graph->inputs[i], out); }
-void olv_compiled_get_output(const olv_compiled *c, size_t i, olv_port *out) { ol_port_of(c->graph->outputs[i], out); }
+void olv_compiled_get_input(const olv_compiled *c, size_t i, olv_port *out) { ol_port_of(c->graph->inputs[i], c->ranges[i], out); }
+void olv_compiled_get_output(const olv_compiled *c, size_t i, olv_port *out) { ol_port_of(c->graph->outputs[i], NULL, out); }
 
 olv_status olv_compiled_get_property(olv_compiled *c, const char *name, const char **value, olv_error *err) {
     ol_property i;

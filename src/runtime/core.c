@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "device/device.h"
+#include <stdio.h>
 
 static olv_status tell_fixed(olv_core *c, olv_error *err) {
     ol_buf names = OL_BUF_INIT;
@@ -56,10 +57,12 @@ olv_status olv_core_set_property(olv_core *c, const char *name, const char *valu
 }
 
 olv_status olv_core_get_property(olv_core *c, const char *name, const char **value, olv_error *err) {
+    static _Thread_local char text[4096]; /* another thread may set the property anew */
     ol_property i;
     OL_TRY(ol_property_find(name, &i, err));
     pthread_mutex_lock(&c->lock);
-    *value = ol_properties_get(&c->properties, i);
+    snprintf(text, sizeof text, "%s", ol_properties_get(&c->properties, i));
     pthread_mutex_unlock(&c->lock);
+    *value = text;
     return OLV_OK;
 }

@@ -17,8 +17,12 @@ struct olv_core {
     ol_executor *executor; /* on all usable processors */
 };
 
+/* Sizes that inputs take: OL_MAX_RANK ranges for each. */
+typedef olv_range ol_input_ranges[OLV_MAX_RANK];
+
 struct olv_model {
     ol_graph *graph; /* as read, or reshaped: no pass has run */
+    ol_input_ranges *ranges; /* by input */
 };
 
 /* Takes the graph. */
@@ -34,12 +38,15 @@ struct olv_compiled {
     const ol_graph *graph; /* the plan's, or `reference` */
     ol_plan *plan;         /* NULL on the reference device */
     ol_graph *reference;   /* the graph when there is no plan */
+    ol_input_ranges *ranges; /* by input */
     ol_executor *streams[OL_MAX_STREAMS]; /* the first may be the core's */
     int n_streams;
     bool borrows_executor;
     atomic_uint next_stream;
 };
 
+/* OLV_ARG, with the names of the inputs that there are. */
+olv_status ol_no_such_input(const ol_graph *g, const char *name, olv_error *err);
 olv_core *ol_core_retain(olv_core *c);
 olv_compiled *ol_compiled_retain(olv_compiled *c);
 

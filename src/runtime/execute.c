@@ -78,12 +78,15 @@ static uint64_t now_ns(void) {
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static bool is_cancelled(const ol_bound *b) { return b->cancel && atomic_load_explicit(b->cancel, memory_order_relaxed); }
+
 static int next_step(const job *j, int i) {
     while (i < j->end && j->b->tiles[i] == 0) i++;
     return i;
 }
 
-/* Every lane walks the whole list. Lane 0 prepares the tile counters of the step to come before the barrier. */
+/* Every lane walks the whole list, also when the run was cancelled: then it takes no tiles, and the lanes still meet. Lane 0
+ * prepares the tile counters of the step to come before the barrier. */
 static void run_lane(void *ctx, ol_lane *lane) {
     const job *j = ctx;
     ol_bound *b = j->b;
@@ -96,7 +99,7 @@ static void run_lane(void *ctx, ol_lane *lane) {
         int following = next_step(j, i + 1);
         if (lane->index == 0 && following < j->end) ol_tiles_reset(&tiles[turn ^ 1], b->tiles[following], lane->count);
         bool begun = false;
-        for (int64_t t; (t = ol_tiles_next(&tiles[turn], lane)) >= 0;) {
+        for (int64_t t; !is_cancelled(b) && (t = ol_tiles_next(&tiles[turn], lane)) >= 0;) {
             if (!begun && st->cls->begin) st->cls->begin(st, j->run, scratch);
             begun = true;
             st->cls->run(st, j->run, (unsigned)t, scratch);

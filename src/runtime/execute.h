@@ -6,6 +6,7 @@
 
 #include "base/executor.h"
 #include "plan/plan.h"
+#include <stdatomic.h>
 
 /* What one entry needs in one session or request. */
 typedef struct ol_bound {
@@ -16,6 +17,7 @@ typedef struct ol_bound {
     uint64_t *ns; /* profile, by step */
     uint64_t runs;
     bool profile;
+    const atomic_bool *cancel; /* when set there, the steps that are left end without work; may be NULL */
 } ol_bound;
 
 /* Scratch memory of all lanes. */

@@ -16,7 +16,7 @@ struct olv_request {
     const ol_datum **given; /* by input */
     olv_tensor *outputs;  /* on the CPU: views */
     bool has_run;
-    volatile bool cancel;
+    atomic_bool cancel;
     /* the run in flight */
     pthread_mutex_t lock;
     pthread_cond_t ended;
@@ -78,10 +78,22 @@ static bool is_running(olv_request *r) {
     return running;
 }
 
+static olv_status check_ranges(const ol_value *v, const olv_range *ranges, const ol_datum *d, olv_error *err) {
+    for (int i = 0; d->kind == OL_VALUE_TENSOR && i < d->tensor.rank; i++) {
+        int64_t size = d->tensor.dims[i];
+        olv_range r = ranges[i];
+        if (size < r.least || (r.most >= 0 && size > r.most))
+            return ol_fail(err, OLV_SHAPE, "input '%s' has size %lld in dimension %d, %lld to %lld expected", v->name, (long long)size, i,
+                           (long long)r.least, (long long)r.most);
+    }
+    return OLV_OK;
+}
+
 olv_status olv_request_set_input_at(olv_request *r, size_t i, const olv_tensor *t, olv_error *err) {
     const ol_graph *g = r->compiled->graph;
     if (is_running(r)) return ol_fail(err, OLV_STATE, "the request is running");
     if (i >= (size_t)g->n_inputs) return ol_fail(err, OLV_ARG, "input %zu of a model with %d inputs", i, g->n_inputs);
+    if (t) OL_TRY(check_ranges(g->inputs[i], r->compiled->ranges[i], &t->datum, err));
     if (r->request) OL_TRY(ol_request_set_input(r->request, (int)i, t ? &t->datum : NULL, err));
     r->given[i] = t ? &t->datum : NULL;
     return OLV_OK;
@@ -91,11 +103,7 @@ olv_status olv_request_set_input(olv_request *r, const char *name, const olv_ten
     const ol_graph *g = r->compiled->graph;
     for (int i = 0; i < g->n_inputs; i++)
         if (!strcmp(g->inputs[i]->name, name)) return olv_request_set_input_at(r, (size_t)i, t, err);
-    ol_buf names = OL_BUF_INIT;
-    for (int i = 0; i < g->n_inputs && i < 12; i++) ol_buf_printf(&names, "%s'%s'", i ? ", " : "", g->inputs[i]->name);
-    olv_status s = ol_fail(err, OLV_ARG, "the model has no input '%.100s'; its inputs: %.600s", name, names.data ? names.data : "none");
-    ol_buf_deinit(&names);
-    return s;
+    return ol_no_such_input(g, name, err);
 }
 
 const olv_tensor *olv_request_get_output(const olv_request *r, size_t i) {

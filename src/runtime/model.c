@@ -17,6 +17,13 @@ olv_status ol_model_create(ol_graph *graph, olv_model **out, olv_error *err) {
         return ol_fail(err, OLV_NOMEM, "no memory for a model");
     }
     m->graph = graph;
+    m->ranges = ol_calloc((size_t)graph->n_inputs + 1, sizeof *m->ranges);
+    if (!m->ranges) {
+        olv_model_destroy(m);
+        return ol_fail(err, OLV_NOMEM, "no memory for a model");
+    }
+    for (int i = 0; i < graph->n_inputs; i++)
+        for (int d = 0; d < OL_MAX_RANK; d++) m->ranges[i][d] = (olv_range){0, -1};
     *out = m;
     return OLV_OK;
 }
@@ -67,28 +74,42 @@ olv_status olv_model_read_bytes(const void *data, size_t bytes, const char *fold
 void olv_model_destroy(olv_model *m) {
     if (!m) return;
     ol_graph_destroy(m->graph);
+    ol_free(m->ranges);
     ol_free(m);
 }
 
 size_t olv_model_n_inputs(const olv_model *m) { return (size_t)m->graph->n_inputs; }
 size_t olv_model_n_outputs(const olv_model *m) { return (size_t)m->graph->n_outputs; }
-void olv_model_get_input(const olv_model *m, size_t i, olv_port *out) { ol_port_of(m->graph->inputs[i], out); }
-void olv_model_get_output(const olv_model *m, size_t i, olv_port *out) { ol_port_of(m->graph->outputs[i], out); }
+void olv_model_get_input(const olv_model *m, size_t i, olv_port *out) { ol_port_of(m->graph->inputs[i], m->ranges[i], out); }
+void olv_model_get_output(const olv_model *m, size_t i, olv_port *out) { ol_port_of(m->graph->outputs[i], NULL, out); }
 
-static olv_status fix_sizes(ol_type *t, const char *input, int rank, const int64_t *dims, olv_error *err) {
+olv_status ol_no_such_input(const ol_graph *g, const char *name, olv_error *err) {
+    ol_buf names = OL_BUF_INIT;
+    for (int i = 0; i < g->n_inputs && i < 12; i++) ol_buf_printf(&names, "%s'%s'", i ? ", " : "", g->inputs[i]->name);
+    olv_status s = ol_fail(err, OLV_ARG, "the model has no input '%.100s'; its inputs: %.600s", name, names.data ? names.data : "none");
+    ol_buf_deinit(&names);
+    return s;
+}
+
+/* The type that an input has with these sizes; `dims` is the table of its graph. */
+static olv_status set_sizes(ol_type *t, ol_dim_table *dims, const char *input, int rank, const olv_range *sizes, olv_error *err) {
     if (t->kind != OL_VALUE_TENSOR) return ol_fail(err, OLV_ARG, "input '%.200s' is no tensor", input);
     if (rank < 0 || rank > OL_MAX_RANK || (t->rank >= 0 && t->rank != rank))
         return ol_fail(err, OLV_SHAPE, "input '%.200s' has rank %d, not %d", input, t->rank, rank);
-    if (t->rank < 0)
-        for (int i = 0; i < rank; i++)
-            if (dims[i] < 0) return ol_fail(err, OLV_ARG, "input '%.200s' has no known rank: all its sizes must be given", input);
+    bool fresh = t->rank < 0;
     t->rank = rank;
-    for (int i = 0; i < rank; i++)
-        if (dims[i] >= 0) t->dims[i] = dims[i];
+    for (int i = 0; i < rank; i++) {
+        olv_range r = sizes[i];
+        if (r.least < 0 || (r.most >= 0 && r.most < r.least) || r.most < -1)
+            return ol_fail(err, OLV_ARG, "input '%.200s': %lld to %lld is no range of sizes", input, (long long)r.least, (long long)r.most);
+        if (r.least == r.most) t->dims[i] = r.least;
+        else if (fresh || ol_dim_known(t->dims[i])) t->dims[i] = ol_dim_fresh(dims, "size");
+        if (t->dims[i] == OL_DIM_NONE) return ol_fail(err, OLV_NOMEM, "no memory to reshape a model");
+    }
     return OLV_OK;
 }
 
-olv_status olv_model_reshape(olv_model *m, const char *input, int rank, const int64_t *dims, olv_error *err) {
+olv_status olv_model_reshape_ranges(olv_model *m, const char *input, int rank, const olv_range *sizes, olv_error *err) {
     const ol_graph *g = m->graph;
     ol_type *types = ol_calloc((size_t)g->n_inputs + 1, sizeof *types);
     if (!types) return ol_fail(err, OLV_NOMEM, "no memory to reshape a model");
@@ -98,14 +119,24 @@ olv_status olv_model_reshape(olv_model *m, const char *input, int rank, const in
         if (!strcmp(g->inputs[i]->name, input)) found = i;
     }
     ol_graph *fresh;
-    olv_status s = found < 0 ? ol_fail(err, OLV_ARG, "the model has no input '%.200s'", input)
-                             : fix_sizes(&types[found], input, rank, dims, err);
+    olv_status s = found < 0 ? ol_no_such_input(g, input, err) : set_sizes(&types[found], g->dims, input, rank, sizes, err);
     if (s == OLV_OK) s = ol_graph_clone(g, types, &fresh, err);
     ol_free(types);
     if (s != OLV_OK) return s;
     ol_graph_destroy(m->graph);
     m->graph = fresh;
+    memcpy(m->ranges[found], sizes, (size_t)rank * sizeof *sizes);
     return OLV_OK;
+}
+
+olv_status olv_model_reshape(olv_model *m, const char *input, int rank, const int64_t *dims, olv_error *err) {
+    olv_range sizes[OLV_MAX_RANK];
+    if (rank > OLV_MAX_RANK) return ol_fail(err, OLV_SHAPE, "rank %d, %d at most", rank, OLV_MAX_RANK);
+    for (int i = 0; i < rank; i++) {
+        if (dims[i] < -1) return ol_fail(err, OLV_ARG, "input '%.200s': size %lld in dimension %d", input, (long long)dims[i], i);
+        sizes[i] = dims[i] < 0 ? (olv_range){0, -1} : (olv_range){dims[i], dims[i]};
+    }
+    return olv_model_reshape_ranges(m, input, rank, sizes, err);
 }
 
 olv_status olv_model_save(const olv_model *m, const char *path, int64_t opset, olv_error *err) {

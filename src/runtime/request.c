@@ -296,6 +296,7 @@ static olv_status run_segment(ol_request *r, int segment, ol_run *run, olv_error
     OL_TRY(place_segment(r, segment, run, err));
     run->failure = &failure;
     ol_execute_steps(&r->bound, ol_plan_segment_begin(e, segment), e->segment_ends[segment], run, &r->scratch, r->executor);
+    if (r->bound.cancel && *r->bound.cancel) return ol_fail(err, OLV_CANCELLED, "cancelled");
     if (failure.error.status != OLV_OK) {
         if (err) *err = failure.error;
         return failure.error.status;
@@ -303,16 +304,14 @@ static olv_status run_segment(ol_request *r, int segment, ol_run *run, olv_error
     return settle(r, segment, err);
 }
 
-olv_status ol_request_run(ol_request *r, const volatile bool *cancel, olv_error *err) {
+olv_status ol_request_run(ol_request *r, const atomic_bool *cancel, olv_error *err) {
     OL_TRY(require_inputs(r, err));
     OL_TRY(bind_symbols(r, err));
     OL_TRY(bind_fixed(r, err));
     empty_slots(r);
     ol_run run = {.buffers = r->bound.buffers, .symbols = r->symbols, .dims = r->graph->dims, .given = r->given, .slots = r->slots};
-    for (int i = 0; i < r->bound.entry->n_segments; i++) {
-        if (cancel && *cancel) return ol_fail(err, OLV_CANCELLED, "cancelled");
-        OL_TRY(run_segment(r, i, &run, err));
-    }
+    r->bound.cancel = cancel;
+    for (int i = 0; i < r->bound.entry->n_segments; i++) OL_TRY(run_segment(r, i, &run, err));
     r->bound.runs++;
     return find_outputs(r, err);
 }

@@ -7,6 +7,7 @@
 
 #include "base/executor.h"
 #include "plan/plan.h"
+#include <stdatomic.h>
 
 typedef struct ol_request ol_request;
 
@@ -17,8 +18,8 @@ void ol_request_destroy(ol_request *r);
 /* Gives the data of a graph input, borrowed until the next run is over or another is given; NULL takes it away. Checked
  * against the declared kind, element type, rank and known sizes. Inputs with a default are constants of the plan. */
 OLV_MUST_USE olv_status ol_request_set_input(ol_request *r, int input, const ol_datum *d, olv_error *err);
-/* Runs the graph. `cancel`, if not NULL, is polled between segments. */
-OLV_MUST_USE olv_status ol_request_run(ol_request *r, const volatile bool *cancel, olv_error *err);
+/* Runs the graph. `cancel`, if not NULL, is polled before every tile. */
+OLV_MUST_USE olv_status ol_request_run(ol_request *r, const atomic_bool *cancel, olv_error *err);
 /* An output of the last run, valid until the next run or the end of the request. */
 const ol_datum *ol_request_output(const ol_request *r, int output);
 

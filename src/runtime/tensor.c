@@ -111,10 +111,14 @@ const olv_tensor *olv_tensor_get_item(const olv_tensor *t, size_t i) {
     return i < t->datum.n_items ? (const olv_tensor *)&t->datum.items[i] : NULL;
 }
 
-void ol_port_of(const ol_value *v, olv_port *out) {
+void ol_port_of(const ol_value *v, const olv_range *ranges, olv_port *out) {
     *out = (olv_port){.name = v->name, .kind = (olv_kind)v->type.kind, .rank = v->type.rank, .has_default = v->is_input && v->constant};
     if (v->type.dtype != OL_DTYPE_NONE) out->dtype = (olv_dtype)ol_dtype_onnx(v->type.dtype);
-    for (int i = 0; i < v->type.rank; i++) out->dims[i] = ol_dim_known(v->type.dims[i]) ? v->type.dims[i] : -1;
+    for (int i = 0; i < v->type.rank; i++) {
+        bool known = ol_dim_known(v->type.dims[i]);
+        out->dims[i] = known ? v->type.dims[i] : -1;
+        out->ranges[i] = known ? (olv_range){v->type.dims[i], v->type.dims[i]} : ranges ? ranges[i] : (olv_range){0, -1};
+    }
 }
 
 ol_type ol_type_of_port(const olv_port *p) {

@@ -10,7 +10,8 @@ struct olv_tensor {
     ol_datum datum; /* alone: the items of a sequence are seen as olv_tensor too */
 };
 
-void ol_port_of(const ol_value *v, olv_port *out);
+/* ranges: what an input takes; NULL: whatever its type says. */
+void ol_port_of(const ol_value *v, const olv_range *ranges, olv_port *out);
 /* The type that a port describes, without symbols. */
 ol_type ol_type_of_port(const olv_port *p);
 
