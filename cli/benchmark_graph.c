@@ -292,6 +292,31 @@ static olv_status measure(const graph_model *m, const graph_benchmark *g, olv_re
     return s;
 }
 
+static double cpu_ms(void) {
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e3 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e3;
+}
+
+/* A line of standard input is a number of runs, answered by their times: another program interleaves several measured ones. */
+static olv_status serve_slices(const graph_model *m, const inputs *in, olv_error *err) {
+    olv_request *r = NULL;
+    char line[64];
+    olv_status s = olv_request_create(m->compiled, &r, err);
+    if (s == OLV_OK) s = set_inputs(r, in, err);
+    if (s == OLV_OK) s = olv_request_run(r, err);
+    if (s == OLV_OK) printf("ready\n");
+    while (s == OLV_OK && !fflush(stdout) && !interrupted && fgets(line, sizeof line, stdin)) {
+        long runs = strtol(line, NULL, 10);
+        double wall = now_ms(), cpu = cpu_ms();
+        for (long i = 0; s == OLV_OK && i < runs; i++) s = olv_request_run(r, err);
+        double n = runs > 0 ? (double)runs : 1;
+        printf("{\"wall_ms\":%.4f,\"cpu_ms\":%.4f}\n", (now_ms() - wall) / n, (cpu_ms() - cpu) / n);
+    }
+    olv_request_destroy(r);
+    return s;
+}
+
 int benchmark_graph(arg_list *positionals, graph_benchmark *g) {
     graph_model m = {0};
     inputs in = {0};
@@ -302,14 +327,12 @@ int benchmark_graph(arg_list *positionals, graph_benchmark *g) {
     double *ms = malloc(MAX_ITERATIONS * sizeof *ms);
     olv_status s = ms ? open_model(positionals, g, &m, &f, &err) : cli_fail(&err, OLV_NOMEM, "out of memory");
     if (s == OLV_OK) s = make_inputs(&m, g, &in, &err);
-    if (s == OLV_OK) s = measure(&m, g, r, &in, &f, ms, &err);
-    int code = 0;
+    if (s == OLV_OK) s = g->slices ? serve_slices(&m, &in, &err) : measure(&m, g, r, &in, &f, ms, &err);
+    int code = s != OLV_OK ? report(&err) : g->slices || f.count > 0 ? 0 : 130;
     if (s == OLV_OK && f.count > 0) {
         summarize(&f, ms, g);
         print(&f, g);
         code = write_reports(g, &m, r[0], &f);
-    } else {
-        code = s == OLV_OK ? 130 : report(&err);
     }
     for (int i = 0; i < MAX_REQUESTS; i++) olv_request_destroy(r[i]);
     for (size_t i = 0; in.items && i < in.n; i++) olv_tensor_destroy(in.items[i]);

@@ -10,7 +10,7 @@ typedef struct graph_benchmark {
     const char *hint, *streams, *api, *precision, *report_type, *report_folder, *json_path, *plan_path;
     int64_t iterations, requests, threads, percentile, batch;
     double seconds;
-    bool counters, no_warmup;
+    bool counters, no_warmup, slices;
 } graph_benchmark;
 #define GRAPH_BENCHMARK_DEFAULTS {.hint = "latency", .api = "sync", .percentile = 50}
 

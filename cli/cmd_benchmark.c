@@ -107,6 +107,7 @@ int cmd_benchmark(int argc, char **argv) {
     if (is_graph_file(common.model ? common.model : positionals.count ? positionals.items[0] : NULL)) {
         graph.iterations = runs_given ? runs : 0;
         graph.counters |= profile;
+        graph.slices = slices;
         code = benchmark_graph(&positionals, &graph);
         args_free_list(&positionals);
         graph_benchmark_free(&graph);
