@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* DepthToSpace, SpaceToDepth, Dropout, TensorScatter, Einsum. */
+/* DepthToSpace, SpaceToDepth, TensorScatter, Einsum. */
 #include "ops/ops.h"
 #include "ops/window.h"
 
@@ -42,26 +42,6 @@ static olv_status infer_space(ol_infer *c, olv_error *err) {
     for (int i = 2; i < 4; i++) d[i] = to_depth ? ol_dim_div_floor(t, x->dims[i], b) : ol_dim_mul(t, x->dims[i], b);
     for (int i = 0; i < 4; i++)
         if (d[i] != OL_DIM_NONE) c->out[0].dims[i] = d[i];
-    return OLV_OK;
-}
-
-/* Inference only: training mode needs a random stream that no file says. A ratio of 0 drops nothing. */
-static olv_status eval_dropout(ol_eval *c, olv_error *err) {
-    const ol_tensor *x, *ratio = ol_eval_in(c, 1), *training = ol_eval_in(c, 2);
-    ol_tensor *mask;
-    OL_TRY(ol_eval_need(c, 0, &x, err));
-    bool on = training && ol_tensor_count(training) == 1 && ol_tensor_i64(training, 0) && !(ratio && ol_tensor_get(ratio, 0) == 0);
-    if (on) return ol_fail(err, OLV_UNSUPPORTED, "Dropout in training mode");
-    if (c->node->n_outputs > 1) {
-        OL_TRY(ol_eval_out(c, 1, OL_BOOL, x->rank, x->dims, &mask, err));
-        memset(mask->data, 1, mask->bytes);
-    }
-    return ol_datum_copy(&c->out[0], c->in[0], err);
-}
-
-static olv_status infer_dropout(ol_infer *c, olv_error *err) {
-    OL_TRY(ol_infer_same(c, err));
-    if (c->node->n_outputs > 1) c->out[1].dtype = OL_BOOL;
     return OLV_OK;
 }
 
@@ -242,12 +222,10 @@ static olv_status eval_einsum(ol_eval *c, olv_error *err) {
 }
 
 static const ol_attr_spec space_attrs[] = {{"blocksize", OL_ATTR_INT, true}, {"mode", OL_ATTR_STRING, false}};
-static const ol_attr_spec dropout_attrs[] = {{"seed", OL_ATTR_INT, false}};
 static const ol_attr_spec scatter_attrs[] = {{"axis", OL_ATTR_INT, false}, {"mode", OL_ATTR_STRING, false}};
 static const ol_attr_spec einsum_attrs[] = {{"equation", OL_ATTR_STRING, true}};
-extern const ol_op ol_op_DepthToSpace, ol_op_SpaceToDepth, ol_op_Dropout, ol_op_TensorScatter, ol_op_Einsum;
+extern const ol_op ol_op_DepthToSpace, ol_op_SpaceToDepth, ol_op_TensorScatter, ol_op_Einsum;
 const ol_op ol_op_DepthToSpace = {"", "DepthToSpace", "channels into blocks of pixels", 1, 1, 1, 1, space_attrs, 2, infer_space, eval_to_space, NULL, false, false};
 const ol_op ol_op_SpaceToDepth = {"", "SpaceToDepth", "blocks of pixels into channels", 1, 1, 1, 1, space_attrs, 2, infer_space, eval_to_depth, NULL, false, false};
-const ol_op ol_op_Dropout = {"", "Dropout", "the input itself (inference)", 1, 3, 1, 2, dropout_attrs, 1, infer_dropout, eval_dropout, NULL, false, false};
 const ol_op ol_op_TensorScatter = {"", "TensorScatter", "writes new entries into a cache", 2, 3, 1, 1, scatter_attrs, 2, ol_infer_same, eval_tensor_scatter, NULL, false, false};
 const ol_op ol_op_Einsum = {"", "Einsum", "sum of products by labels", 1, -1, 1, 1, einsum_attrs, 1, infer_einsum, eval_einsum, NULL, false, false};

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sequences and optionals: SequenceConstruct, Empty, Length, At, Insert, Erase, ConcatFromSequence, SplitToSequence,
  * Optional, OptionalHasElement, OptionalGetElement. */
-#include "ops/ops.h"
+#include "ops/sequence.h"
 
-static olv_status append(ol_datum *seq, const ol_datum *item, olv_error *err) {
+olv_status ol_sequence_append(ol_datum *seq, const ol_datum *item, olv_error *err) {
     if (seq->n_items == seq->cap_items) {
         size_t cap = seq->cap_items ? seq->cap_items * 2 : 4;
         ol_datum *p = ol_realloc(seq->items, cap * sizeof *p);
@@ -24,21 +24,19 @@ static olv_status sequence_in(const ol_eval *c, int i, const ol_datum **out, olv
     return OLV_OK;
 }
 
-static void start(ol_datum *out) { *out = (ol_datum){.kind = OL_VALUE_SEQUENCE, .present = true}; }
-
 static olv_status eval_construct(ol_eval *c, olv_error *err) {
-    start(&c->out[0]);
+    ol_sequence_start(&c->out[0]);
     for (int i = 0; i < c->node->n_inputs; i++) {
         const ol_tensor *t;
         OL_TRY(ol_eval_need(c, i, &t, err));
-        OL_TRY(append(&c->out[0], c->in[i], err));
+        OL_TRY(ol_sequence_append(&c->out[0], c->in[i], err));
     }
     return OLV_OK;
 }
 
 static olv_status eval_empty(ol_eval *c, olv_error *err) {
     (void)err;
-    start(&c->out[0]);
+    ol_sequence_start(&c->out[0]);
     return OLV_OK;
 }
 
@@ -63,7 +61,7 @@ static olv_status place(ol_eval *c, int i, const ol_datum *s, bool past, int64_t
 
 static olv_status eval_at(ol_eval *c, olv_error *err) {
     const ol_datum *s;
-    int64_t k;
+    int64_t k = 0;
     OL_TRY(sequence_in(c, 0, &s, err));
     OL_TRY(place(c, 1, s, false, 0, &k, err));
     return ol_datum_copy(&c->out[0], &s->items[k], err);
@@ -72,26 +70,26 @@ static olv_status eval_at(ol_eval *c, olv_error *err) {
 static olv_status eval_insert(ol_eval *c, olv_error *err) {
     const ol_datum *s;
     const ol_tensor *t;
-    int64_t k;
+    int64_t k = 0;
     OL_TRY(sequence_in(c, 0, &s, err));
     OL_TRY(ol_eval_need(c, 1, &t, err));
     OL_TRY(place(c, 2, s, true, (int64_t)s->n_items, &k, err));
-    start(&c->out[0]);
+    ol_sequence_start(&c->out[0]);
     for (int64_t i = 0; i <= (int64_t)s->n_items; i++) {
-        if (i == k) OL_TRY(append(&c->out[0], c->in[1], err));
-        if (i < (int64_t)s->n_items) OL_TRY(append(&c->out[0], &s->items[i], err));
+        if (i == k) OL_TRY(ol_sequence_append(&c->out[0], c->in[1], err));
+        if (i < (int64_t)s->n_items) OL_TRY(ol_sequence_append(&c->out[0], &s->items[i], err));
     }
     return OLV_OK;
 }
 
 static olv_status eval_erase(ol_eval *c, olv_error *err) {
     const ol_datum *s;
-    int64_t k;
+    int64_t k = 0;
     OL_TRY(sequence_in(c, 0, &s, err));
     OL_TRY(place(c, 1, s, false, (int64_t)s->n_items - 1, &k, err));
-    start(&c->out[0]);
+    ol_sequence_start(&c->out[0]);
     for (int64_t i = 0; i < (int64_t)s->n_items; i++)
-        if (i != k) OL_TRY(append(&c->out[0], &s->items[i], err));
+        if (i != k) OL_TRY(ol_sequence_append(&c->out[0], &s->items[i], err));
     return OLV_OK;
 }
 
@@ -130,7 +128,7 @@ static olv_status eval_split(ol_eval *c, olv_error *err) {
     OL_TRY(ol_axis(ol_node_int(c->node, "axis", 0), x->rank, false, &axis, err));
     bool drop = !split && ol_node_int(c->node, "keepdims", 1) == 0;
     int64_t size = x->dims[axis], inner = ol_dims_count(x->dims, axis + 1, x->rank), outer = ol_dims_count(x->dims, 0, axis), at = 0;
-    start(&c->out[0]);
+    ol_sequence_start(&c->out[0]);
     bool list = split && split->rank == 1;
     for (int64_t i = 0; list ? i < ol_tensor_count(split) : at < size; i++) {
         int64_t n = !split ? 1 : list ? ol_tensor_i64(split, i) : ol_tensor_i64(split, 0);
@@ -143,7 +141,7 @@ static olv_status eval_split(ol_eval *c, olv_error *err) {
             if (k != axis || !drop) dims[rank++] = k == axis ? n : x->dims[k];
         OL_TRY(ol_tensor_init(&d.tensor, x->dtype, rank, dims, err));
         for (int64_t o = 0; o < outer; o++) ol_elems_copy(&d.tensor, o * n * inner, x, (o * size + at) * inner, n * inner);
-        olv_status s = append(&c->out[0], &d, err);
+        olv_status s = ol_sequence_append(&c->out[0], &d, err);
         ol_datum_deinit(&d);
         OL_TRY(s);
         at += n;
