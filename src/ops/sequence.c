@@ -3,7 +3,7 @@
  * Optional, OptionalHasElement, OptionalGetElement. */
 #include "ops/sequence.h"
 
-olv_status ol_sequence_append(ol_datum *seq, const ol_datum *item, olv_error *err) {
+olv_status ol_datum_append(ol_datum *seq, const ol_datum *item, olv_error *err) {
     if (seq->n_items == seq->cap_items) {
         size_t cap = seq->cap_items ? seq->cap_items * 2 : 4;
         ol_datum *p = ol_realloc(seq->items, cap * sizeof *p);
@@ -29,7 +29,7 @@ static olv_status eval_construct(ol_eval *c, olv_error *err) {
     for (int i = 0; i < c->node->n_inputs; i++) {
         const ol_tensor *t;
         OL_TRY(ol_eval_need(c, i, &t, err));
-        OL_TRY(ol_sequence_append(&c->out[0], c->in[i], err));
+        OL_TRY(ol_datum_append(&c->out[0], c->in[i], err));
     }
     return OLV_OK;
 }
@@ -76,8 +76,8 @@ static olv_status eval_insert(ol_eval *c, olv_error *err) {
     OL_TRY(place(c, 2, s, true, (int64_t)s->n_items, &k, err));
     ol_sequence_start(&c->out[0]);
     for (int64_t i = 0; i <= (int64_t)s->n_items; i++) {
-        if (i == k) OL_TRY(ol_sequence_append(&c->out[0], c->in[1], err));
-        if (i < (int64_t)s->n_items) OL_TRY(ol_sequence_append(&c->out[0], &s->items[i], err));
+        if (i == k) OL_TRY(ol_datum_append(&c->out[0], c->in[1], err));
+        if (i < (int64_t)s->n_items) OL_TRY(ol_datum_append(&c->out[0], &s->items[i], err));
     }
     return OLV_OK;
 }
@@ -89,7 +89,7 @@ static olv_status eval_erase(ol_eval *c, olv_error *err) {
     OL_TRY(place(c, 1, s, false, (int64_t)s->n_items - 1, &k, err));
     ol_sequence_start(&c->out[0]);
     for (int64_t i = 0; i < (int64_t)s->n_items; i++)
-        if (i != k) OL_TRY(ol_sequence_append(&c->out[0], &s->items[i], err));
+        if (i != k) OL_TRY(ol_datum_append(&c->out[0], &s->items[i], err));
     return OLV_OK;
 }
 
@@ -141,7 +141,7 @@ static olv_status eval_split(ol_eval *c, olv_error *err) {
             if (k != axis || !drop) dims[rank++] = k == axis ? n : x->dims[k];
         OL_TRY(ol_tensor_init(&d.tensor, x->dtype, rank, dims, err));
         for (int64_t o = 0; o < outer; o++) ol_elems_copy(&d.tensor, o * n * inner, x, (o * size + at) * inner, n * inner);
-        olv_status s = ol_sequence_append(&c->out[0], &d, err);
+        olv_status s = ol_datum_append(&c->out[0], &d, err);
         ol_datum_deinit(&d);
         OL_TRY(s);
         at += n;

@@ -10,6 +10,6 @@ static inline void ol_sequence_start(ol_datum *out) {
     *out = (ol_datum){.kind = OL_VALUE_SEQUENCE, .present = true};
 }
 /* Appends a copy of a tensor. */
-OLV_MUST_USE olv_status ol_sequence_append(ol_datum *seq, const ol_datum *item, olv_error *err);
+OLV_MUST_USE olv_status ol_datum_append(ol_datum *seq, const ol_datum *item, olv_error *err);
 
 #endif

@@ -12,7 +12,7 @@ static olv_status one_item(ol_eval *c, ol_graph *body, size_t i, const ol_datum 
     OL_TRY(c->run_graph(c, body, in, c->node->n_inputs, out, body->n_outputs, err));
     olv_status s = OLV_OK;
     for (int k = 0; k < body->n_outputs; k++) {
-        if (s == OLV_OK && k < c->node->n_outputs) s = ol_sequence_append(&c->out[k], &out[k], err);
+        if (s == OLV_OK && k < c->node->n_outputs) s = ol_datum_append(&c->out[k], &out[k], err);
         ol_datum_deinit(&out[k]);
     }
     return s;
