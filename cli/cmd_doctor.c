@@ -3,6 +3,7 @@
 #include "model.h"
 #include <olivine/core.h>
 #include <olivine/hub.h>
+#include <olivine/tensor.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,12 @@ static void check_network(findings *f) {
     find(f, "network", client ? "ok" : "warn", text, client ? "" : "models must lie in a folder or in the hub cache already");
 }
 
+static void check_pictures(findings *f) {
+    const char *libraries = olv_picture_libraries();
+    find(f, "pictures", libraries ? "ok" : "warn", libraries ? libraries : "built without libpng and libjpeg",
+         libraries ? "" : "inputs are .npy, .pb or .json files");
+}
+
 int cmd_doctor(int argc, char **argv) {
     const arg_option options[] = {{"json", ARG_FLAG, &common.json, NULL, "results as JSON", NULL}};
     const arg_spec spec = {.usage = "", .summary = "What is missing on this machine.", .example = "olivine doctor", .options = options, .n_options = 1};
@@ -101,6 +108,7 @@ int cmd_doctor(int argc, char **argv) {
     check_huge_pages(&f);
     check_hub_cache(&f);
     check_network(&f);
+    check_pictures(&f);
     if (common.json) {
         json_dumpf(f.list, stdout, JSON_COMPACT);
         putchar('\n');

@@ -128,7 +128,7 @@ static int infer_once(infer_ctx *c, const arg_list *inputs) {
 int cmd_infer(int argc, char **argv) {
     arg_list positionals = {0}, inputs = {0}, shapes = {0};
     infer_ctx c = {.dir = ".", .format = "npy"};
-    const arg_option options[] = {{"input i", ARG_LIST, &inputs, "NAME=FILE", ".npy, .pb or .json file of an input", NULL},
+    const arg_option options[] = {{"input i", ARG_LIST, &inputs, "NAME=FILE", ".npy, .pb, .json, .png or .jpg file of an input", NULL},
                                   {"output-dir o", ARG_STRING, &c.dir, "DIR", "where the outputs go", NULL},
                                   {"output-format", ARG_STRING, &c.format, "F", "npy, pb, json", NULL},
                                   {"shape", ARG_LIST, &shapes, "NAME[1,3,224,224]", "fixes the shape of an input", NULL},

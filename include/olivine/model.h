@@ -61,6 +61,12 @@ OLV_API OLV_MUST_USE olv_status olv_model_save(const olv_model *m, const char *p
 OLV_API OLV_MUST_USE olv_status olv_model_describe(const olv_model *m, char **json, olv_error *err);
 /* The graph as text (docs/graph-text.md), after the pass of that name and those before it (NULL: as read). olv_free it. */
 OLV_API OLV_MUST_USE olv_status olv_model_graph_text(const olv_model *m, const char *after_pass, char **text, olv_error *err);
+/* The same as JSON: {"name", "inputs": [names], "outputs": [names], "values": [{"name", "kind", "type", "shape", "constant"?,
+ * "default"?}], "nodes": [{"name", "op", "domain"?, "inputs", "outputs", "attributes"}]}; "" stands for an input left out,
+ * tensors in attributes are their types, subgraphs are objects of the same form. olv_free it. */
+OLV_API OLV_MUST_USE olv_status olv_model_graph_json(const olv_model *m, const char *after_pass, char **json, olv_error *err);
+/* Makes a value inside the model an output too, behind those that there are, so that it can be looked at. */
+OLV_API OLV_MUST_USE olv_status olv_model_add_output(olv_model *m, const char *value, olv_error *err);
 
 /* ---- compiled models ---- */
 

@@ -78,6 +78,8 @@ typedef struct olv_port {
  * picture; JSON (nested arrays). `like` (may be NULL, but for protobuf of sequences) says what is expected: pictures are
  * brought to its shape [..,C,H,W] or [..,H,W,C] and type (0..255 for integers, 0..1 for floats), JSON numbers to its type. */
 OLV_API OLV_MUST_USE olv_status olv_tensor_read(const char *path, const olv_port *like, olv_tensor **out, olv_error *err);
+/* Names and versions of the libraries that read pictures; NULL: built without. */
+OLV_API const char *olv_picture_libraries(void);
 /* Writes a file that appears complete or not at all. format: "npy" (tensors alone; what NumPy has no type for as f32),
  * "pb" or "json". */
 OLV_API OLV_MUST_USE olv_status olv_tensor_write(const olv_tensor *t, const char *path, const char *format, olv_error *err);

@@ -6,8 +6,8 @@
 #include "formats/onnx/onnx.h"
 #include "passes/passes.h"
 #include "runtime/core.h"
+#include "runtime/model_json.h"
 #include "runtime/tensor.h"
-#include <stdlib.h>
 #include <string.h>
 
 olv_status ol_model_create(ol_graph *graph, olv_model **out, olv_error *err) {
@@ -144,9 +144,9 @@ olv_status olv_model_save(const olv_model *m, const char *path, int64_t opset, o
     return ol_onnx_write(m->graph, path, &o, err);
 }
 
-olv_status olv_model_graph_text(const olv_model *m, const char *after_pass, char **text, olv_error *err) {
+/* A copy after the pass of that name and those before it; NULL: as read. */
+static olv_status copy_after(const olv_model *m, const char *after_pass, ol_graph **out, olv_error *err) {
     ol_graph *g;
-    ol_buf b = OL_BUF_INIT;
     OL_TRY(ol_graph_clone(m->graph, NULL, &g, err));
     size_t n;
     const ol_pass *const *all = ol_pass_all(&n);
@@ -164,109 +164,36 @@ olv_status olv_model_graph_text(const olv_model *m, const char *after_pass, char
         s = ol_fail(err, OLV_ARG, "there is no pass '%.60s'; known: %s", after_pass, names.data ? names.data : "");
         ol_buf_deinit(&names);
     }
-    if (s == OLV_OK) {
-        ol_graph_dump(g, &b);
-        if (!(*text = ol_buf_take(&b, NULL))) s = ol_fail(err, OLV_NOMEM, "no memory for the text of a graph");
-    }
-    ol_buf_deinit(&b);
-    ol_graph_destroy(g);
+    if (s == OLV_OK) *out = g;
+    else ol_graph_destroy(g);
     return s;
 }
 
-/* ---- description ---- */
-
-static void put_port(ol_buf *b, const ol_graph *g, const ol_value *v) {
-    static const char *const kinds[] = {"tensor", "sequence", "optional"};
-    ol_buf_puts(b, "{\"name\": ");
-    ol_buf_json_string(b, v->name, strlen(v->name));
-    ol_buf_printf(b, ", \"kind\": \"%s\", \"type\": \"%s\"", kinds[v->type.kind], ol_dtype_name(v->type.dtype));
-    if (v->type.rank >= 0) {
-        ol_buf_puts(b, ", \"shape\": [");
-        for (int i = 0; i < v->type.rank; i++) {
-            char d[96];
-            ol_dim_format(g->dims, v->type.dims[i], d, sizeof d);
-            if (i) ol_buf_puts(b, ", ");
-            if (ol_dim_known(v->type.dims[i])) ol_buf_puts(b, d);
-            else ol_buf_json_string(b, d, strlen(d));
-        }
-        ol_buf_putc(b, ']');
-    }
-    ol_buf_puts(b, v->is_input && v->constant ? ", \"default\": true}" : "}");
-}
-
-static void put_ports(ol_buf *b, const char *key, const ol_graph *g, ol_value *const *v, int n) {
-    ol_buf_printf(b, "\"%s\": [", key);
-    for (int i = 0; i < n; i++) {
-        if (i) ol_buf_puts(b, ", ");
-        put_port(b, g, v[i]);
-    }
-    ol_buf_puts(b, "],\n ");
-}
-
-static int by_domain_and_name(const void *a, const void *b) {
-    const ol_op *x = *(const ol_op *const *)a, *y = *(const ol_op *const *)b;
-    int d = strcmp(x->domain, y->domain);
-    return d ? d : strcmp(x->name, y->name);
-}
-
-static bool put_operators(ol_buf *b, const ol_graph *g) {
-    const ol_op **ops = ol_calloc((size_t)g->n_nodes + 1, sizeof *ops);
-    int n = 0;
-    if (!ops) return false;
-    for (const ol_node *m = g->first; m; m = m->next) ops[n++] = m->op;
-    qsort(ops, (size_t)n, sizeof *ops, by_domain_and_name);
-    ol_buf_puts(b, "\"operators\": {");
-    for (int i = 0, k; i < n; i = k) {
-        for (k = i; k < n && ops[k] == ops[i];) k++;
-        ol_buf_printf(b, "%s\"%s%s%s\": %d", i ? ", " : "", ops[i]->domain, *ops[i]->domain ? "." : "", ops[i]->name, k - i);
-    }
-    ol_buf_puts(b, "},\n ");
-    ol_free(ops);
-    return true;
-}
-
-static void put_weights(ol_buf *b, const ol_graph *g) {
-    uint64_t elements[OL_N_DTYPES] = {0}, bytes[OL_N_DTYPES] = {0}, all = 0;
-    for (int i = 0; i < g->n_values; i++) {
-        const ol_const *c = g->values[i]->constant;
-        size_t size;
-        if (!c) continue;
-        ol_dtype t = ol_const_dtype(c);
-        uint64_t n = (uint64_t)ol_const_rows(c) * (uint64_t)ol_const_width(c);
-        elements[t] += n;
-        if (ol_dtype_bytes(t, n, &size)) bytes[t] += size;
-        all += n;
-    }
-    ol_buf_puts(b, "\"weights\": {");
-    bool first = true;
-    for (int t = 1; t < OL_N_DTYPES; t++) {
-        if (!elements[t]) continue;
-        ol_buf_printf(b, "%s\"%s\": {\"elements\": %llu, \"bytes\": %llu}", first ? "" : ", ", ol_dtype_name((ol_dtype)t),
-                      (unsigned long long)elements[t], (unsigned long long)bytes[t]);
-        first = false;
-    }
-    ol_buf_printf(b, "},\n \"parameters\": %llu}\n", (unsigned long long)all);
-}
-
-olv_status olv_model_describe(const olv_model *m, char **json, olv_error *err) {
-    const ol_graph *g = m->graph;
+static olv_status write_graph(const olv_model *m, const char *after_pass, void (*write)(const ol_graph *, ol_buf *), char **text, olv_error *err) {
+    ol_graph *g;
     ol_buf b = OL_BUF_INIT;
-    ol_buf_puts(&b, "{\"name\": ");
-    ol_buf_json_string(&b, g->name, strlen(g->name));
-    ol_buf_puts(&b, ",\n \"metadata\": {");
-    for (int i = 0; i < g->n_meta; i++) {
-        if (i) ol_buf_puts(&b, ", ");
-        ol_buf_json_string(&b, g->meta_keys[i], strlen(g->meta_keys[i]));
-        ol_buf_puts(&b, ": ");
-        ol_buf_json_string(&b, g->meta_values[i], strlen(g->meta_values[i]));
-    }
-    ol_buf_puts(&b, "},\n ");
-    put_ports(&b, "inputs", g, g->inputs, g->n_inputs);
-    put_ports(&b, "outputs", g, g->outputs, g->n_outputs);
-    ol_buf_printf(&b, "\"nodes\": %d,\n ", g->n_nodes);
-    b.failed |= !put_operators(&b, g);
-    put_weights(&b, g);
-    *json = ol_buf_take(&b, NULL);
+    b.max = SIZE_MAX / 2;
+    OL_TRY(copy_after(m, after_pass, &g, err));
+    write(g, &b);
+    *text = ol_buf_take(&b, NULL);
     ol_buf_deinit(&b);
-    return *json ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory to describe a model");
+    ol_graph_destroy(g);
+    return *text ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory for the text of a graph");
+}
+
+olv_status olv_model_graph_text(const olv_model *m, const char *after_pass, char **text, olv_error *err) {
+    return write_graph(m, after_pass, ol_graph_dump, text, err);
+}
+
+olv_status olv_model_graph_json(const olv_model *m, const char *after_pass, char **json, olv_error *err) {
+    return write_graph(m, after_pass, ol_graph_write_json, json, err);
+}
+
+olv_status olv_model_add_output(olv_model *m, const char *value, olv_error *err) {
+    ol_graph *g = m->graph;
+    ol_value *v = ol_graph_find_value(g, value);
+    if (!v) return ol_fail(err, OLV_ARG, "the model has no value '%.200s'", value);
+    for (int i = 0; i < g->n_outputs; i++)
+        if (g->outputs[i] == v) return OLV_OK;
+    return ol_graph_add_output(g, v, err);
 }

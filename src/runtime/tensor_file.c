@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values in files: .npy, protobuf and JSON, told apart by their first bytes. */
+/* Values in files: .npy, protobuf, pictures and JSON, told apart by their first bytes. */
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "formats/npy/npy.h"
 #include "formats/onnx/onnx.h"
+#include "runtime/picture.h"
 #include "runtime/tensor.h"
 #include <string.h>
 
@@ -133,6 +134,7 @@ static bool begins_json(const char *p, size_t n) {
 }
 
 static olv_status read_value(const char *data, size_t len, const char *path, const olv_port *like, olv_tensor **out, olv_error *err) {
+    if (ol_picture_is(data, len)) return ol_picture_to_tensor(data, len, like, out, err);
     if (begins_json(data, len)) return read_json(data, len, path, like, out, err);
     olv_tensor *t = ol_calloc(1, sizeof *t);
     if (!t) return ol_fail(err, OLV_NOMEM, "no memory for a tensor");
@@ -158,6 +160,8 @@ olv_status olv_tensor_read(const char *path, const olv_port *like, olv_tensor **
     ol_free(data);
     return s == OLV_OK ? s : ol_error_at(err, "%.300s", path);
 }
+
+const char *olv_picture_libraries(void) { return ol_picture_libraries(); }
 
 olv_status olv_tensor_write(const olv_tensor *t, const char *path, const char *format, olv_error *err) {
     ol_buf b = OL_BUF_INIT;

@@ -13,7 +13,7 @@ check() {
     else echo "PASS $1"; fi
 }
 cd "$TEST_TMP" || exit 1
-for name in generate compress tokenize search; do
+for name in generate compress tokenize search classify; do
     [ -x "$BUILD/examples/$name" ] || { echo "SKIP $name: not built"; exit 0; }
 done
 "$BUILD/examples/generate" "$model" "One day a fox" >gen.txt 2>&1
@@ -32,6 +32,8 @@ check template 0 'prompt: .*user' tok.txt
 mkdir -p enc && tar -xJf "$root/tests/data/embed.tar.xz" -C enc
 "$BUILD/examples/search" enc/embed-bert "w5 w6" "w7 w8 w9" "w5 w6" >search.txt 2>&1
 check search $? '^ 1.000  w5 w6$' search.txt
+"$BUILD/examples/classify" "$root/tests/data/digits/digits.onnx" "$root/tests/data/pictures/digit3.png" >classify.txt 2>&1
+check classify $? '^ 9[0-9].* 3$' classify.txt
 "$BUILD/examples/generate" nowhere x >missing.txt 2>&1
 if [ $? -eq 1 ] && grep -q nowhere missing.txt; then echo "PASS missing-model"
 else echo "FAIL missing-model: $(cat missing.txt)"; failed=1; fi
