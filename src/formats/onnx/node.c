@@ -2,6 +2,7 @@
 /* NodeProto: attributes, subgraphs, inlined functions, and the order of nodes. */
 #include "base/alloc.h"
 #include "base/error.h"
+#include "formats/onnx/contrib.h"
 #include "formats/onnx/reader.h"
 #include <stdio.h>
 
@@ -425,8 +426,10 @@ static olv_status convert(ol_onnx_reader *r, const node_text *n, ol_graph *g, ol
     if (++r->n_nodes > OL_ONNX_MAX_NODES) return ol_fail(err, OLV_LIMIT, "more than %d nodes", OL_ONNX_MAX_NODES);
     const ol_onnx_function *fn = find_function(r, n);
     if (fn) return inline_call(r, fn, n, g, scope, d, err);
+    bool translated;
     OL_TRY(ol_onnx_upgrade(d, err));
-    OL_TRY(ol_onnx_add_draft(d, err));
+    OL_TRY(ol_onnx_translate(d, &translated, err));
+    if (!translated) OL_TRY(ol_onnx_add_draft(d, err));
     for (int i = 0; i < n->n_out; i++)
         if (n->out[i].len && d->results[i]) OL_TRY(ol_onnx_define(scope, n->out[i], d->results[i], err));
     return OLV_OK;
