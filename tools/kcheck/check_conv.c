@@ -47,12 +47,12 @@ static float seen(const olk_conv_form *f, const float *plane, int64_t oy, int64_
 
 static void check_pack(kc *k, const olk_conv *v) {
     olk_conv_form f = draw_form(k);
-    int nb = kc_chance(k, 2) ? 32 : kc_chance(k, 2) ? 16 : 8;
+    int nb = kc_chance(k, 2) ? 32 : 16;
     int64_t size = f.kernel_h * f.kernel_w, all = f.channels * size, columns = f.out_height * f.out_width;
     int64_t k0 = kc_int(k, 0, all), kn = kc_int(k, 0, all - k0 < 40 ? all - k0 : 40);
     int64_t n0 = kc_int(k, 0, columns - 1) / nb * nb, n = columns - n0 < nb ? columns - n0 : nb;
     size_t nx = (size_t)(f.channels * f.height * f.width);
-    float *x = kc_alloc(k, nx * 4, 64, 4 * (size_t)kc_int(k, 0, 15)), *panel = kc_alloc(k, (size_t)(kn * nb + OLK_CONV_SLACK) * 4, 64, 0);
+    float *x = kc_alloc(k, nx * 4, 64, 4 * (size_t)kc_int(k, 0, 15)), *panel = kc_alloc(k, (size_t)(kn * nb) * 4, 64, 0);
     kc_fill_f32(k, x, nx, kc_any_values(k));
     kc_protect(k, x);
     v->pack(&f, x, k0, kn, n0, n, nb, panel);

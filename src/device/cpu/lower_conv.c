@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Convolutions of one and two spatial dims with constant weights. Each group is a matrix product: the weights, packed once
- * per plan, times the image laid out in panels as they are needed (kernels/conv), so nothing of the size of the unfolded
- * image is ever stored. Depthwise ones have a kernel of their own. What follows in the graph is done while a tile is in the
+ * per plan, times the image laid out in panels (kernels/conv). Where a tile has all outputs of its columns, it lays them out
+ * for itself, and nothing of the size of the unfolded image is ever stored; small images with many channels are laid out
+ * once, by a step of its own, and tiles share that. Depthwise ones have a kernel of their own. What follows in the graph is done while a tile is in the
  * cache: normalization by constants (into weights and bias), the sum with another value, an activation. */
 #include "base/alloc.h"
 #include "base/error.h"
@@ -14,19 +15,29 @@
 #include <math.h>
 #include <string.h>
 
-#define KC 384             /* rows of a panel at a time: two panels of B and one of A stay in the caches */
+#define KC 384             /* rows of a panel at a time: a panel of A stays in the first cache, those of B in the second */
 #define TILE_PANELS 4      /* B panels of a tile */
 #define LEAST_TILES 16     /* of an image, if its channels allow that */
+#define UNFOLD_ROWS 1024   /* panel rows of a tile of the step that lays out */
 #define PLANE_TILE 8192    /* outputs of a depthwise tile */
 #define FORM_PANELS 101    /* prepared forms */
+
+typedef struct sizes {
+    olk_conv_form form;
+    int64_t batch, columns, k;
+    int64_t column_tile, row_tile, column_tiles, row_tiles; /* products */
+    int64_t panels, unfold_parts;                           /* of an image, when it is laid out by its own step; else 0 */
+    int64_t plane_rows, row_blocks;                         /* depthwise */
+} sizes;
 
 typedef struct conv_args {
     olk_conv_form form; /* sizes are filled in at each run */
     int n_spatial;
     ol_window window;   /* of the node: strides, pads; sizes unknown */
     const ol_node *node;
-    int x, y, residual;
+    int x, y, residual, unfolded;
     ol_dim batch, in[2];
+    sizes known; /* valid when all dims are: batch not 0 */
     int64_t groups, channels, outputs; /* of a group */
     const float *weights, *bias;       /* packed panels by group, or windows by channel; bias of all outputs */
     int mr;
@@ -40,14 +51,7 @@ typedef struct conv_args {
 
 /* ---- sizes of a run ---- */
 
-typedef struct sizes {
-    olk_conv_form form;
-    int64_t batch, columns, k;
-    int64_t column_tile, row_tile, column_tiles, row_tiles; /* products */
-    int64_t plane_rows, row_blocks;                         /* depthwise */
-} sizes;
-
-static int64_t value_of(const ol_run *r, ol_dim d) { return ol_cpu_rows(r, d); }
+static int64_t value_of(const ol_run *r, ol_dim d) { return ol_dim_known(d) ? d : ol_cpu_rows(r, d); }
 
 /* A window of one position at every place reads the image as one row. */
 static void flatten(olk_conv_form *f) {
@@ -57,6 +61,11 @@ static void flatten(olk_conv_form *f) {
 }
 
 static bool find_sizes(const conv_args *a, const ol_run *r, sizes *z) {
+    if (a->known.batch) {
+        *z = a->known;
+        return true;
+    }
+    memset(z, 0, sizeof *z);
     int64_t in[2] = {1, 1};
     ol_window w;
     for (int i = 0; i < a->n_spatial; i++) in[i] = value_of(r, a->in[i]);
@@ -84,6 +93,9 @@ static bool find_sizes(const conv_args *a, const ol_run *r, sizes *z) {
     int64_t panels = (a->outputs + a->mr - 1) / a->mr, per = (panels + pieces - 1) / pieces;
     z->row_tile = per * a->mr;
     z->row_tiles = (panels + per - 1) / per;
+    if (z->row_tiles < 2) return true;
+    z->panels = (z->columns + a->gemm->nb - 1) / a->gemm->nb;
+    z->unfold_parts = (z->k + UNFOLD_ROWS - 1) / UNFOLD_ROWS;
     return true;
 }
 
@@ -95,57 +107,77 @@ static unsigned tiles(const ol_step *s, const ol_run *r) {
     return (unsigned)n;
 }
 
-static size_t panel_floats(const conv_args *a) { return (size_t)KC * (size_t)a->gemm->nb; }
-
 static size_t scratch_bytes(const ol_step *s, const ol_run *r) {
     const conv_args *a = s->args;
-    (void)r;
-    return a->depthwise ? 0 : (TILE_PANELS * panel_floats(a) + OLK_CONV_SLACK) * sizeof(float);
+    sizes z;
+    if (a->depthwise || !find_sizes(a, r, &z) || z.panels) return 0;
+    return TILE_PANELS * (size_t)z.k * (size_t)a->gemm->nb * sizeof(float);
 }
+
+/* ---- the step that lays out: [image and group][panel][k][nb] ---- */
+
+static size_t unfolded_bytes(const void *ctx, const ol_run *r) {
+    const conv_args *a = ctx;
+    sizes z;
+    if (!find_sizes(a, r, &z)) return 0;
+    return (size_t)(z.batch * a->groups * z.panels * z.k * a->gemm->nb) * sizeof(float);
+}
+
+static unsigned unfold_tiles(const ol_step *s, const ol_run *r) {
+    const conv_args *a = *(conv_args *const *)s->args;
+    sizes z;
+    return find_sizes(a, r, &z) ? (unsigned)(z.batch * a->groups * z.panels * z.unfold_parts) : 0;
+}
+
+static void unfold_run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch) {
+    const conv_args *a = *(conv_args *const *)s->args;
+    sizes z;
+    (void)scratch;
+    if (!find_sizes(a, r, &z)) return;
+    int64_t part = tile % z.unfold_parts, panel = tile / z.unfold_parts, image = panel / z.panels, nb = a->gemm->nb;
+    int64_t k0 = part * UNFOLD_ROWS, kn = z.k - k0 < UNFOLD_ROWS ? z.k - k0 : UNFOLD_ROWS, n0 = panel % z.panels * nb;
+    const float *x = (const float *)ol_run_buffer(r, a->x) + image * a->channels * z.form.height * z.form.width;
+    float *to = (float *)ol_run_buffer(r, a->unfolded) + (panel * z.k + k0) * nb;
+    a->conv->pack(&z.form, x, k0, kn, n0, z.columns - n0 < nb ? z.columns - n0 : nb, (int)nb, to);
+}
+static const ol_step_class unfold_class = {"unfold", unfold_tiles, NULL, NULL, unfold_run};
 
 /* ---- running ---- */
 
-/* y rows [o0, o1) x columns [n0, n0 + n) begin as bias + residual, and end with the activation. */
-static void begin_tile(const conv_args *a, const ol_run *r, int64_t plane0, int64_t o0, int64_t o1, int64_t columns, int64_t n0, int64_t n, float *y) {
+/* Bias, residual and activation of y rows [o0, o1) of an image, columns [n0, n0 + n). */
+static void end_tile(const conv_args *a, const ol_run *r, int64_t plane0, int64_t o0, int64_t o1, int64_t columns, int64_t n0, int64_t n, float *y) {
     const float *res = a->residual >= 0 ? ol_run_buffer(r, a->residual) : NULL;
     for (int64_t o = o0; o < o1; o++) {
         int64_t at = (plane0 + o) * columns + n0;
-        float b = a->bias ? a->bias[plane0 % (a->groups * a->outputs) + o] : 0;
-        if (res) a->elementwise->right(OLK_ADD, res + at, b, y + at, n);
-        else
-            for (int64_t i = 0; i < n; i++) y[at + i] = b;
-    }
-}
-static void end_tile(const conv_args *a, int64_t first, int64_t rows, int64_t columns, int64_t n0, int64_t n, float *y) {
-    for (int64_t o = first; a->act.f != OLK_ACT_NONE && o < first + rows; o++) {
-        float *p = y + o * columns + n0;
-        a->activation->unary(a->act.f, a->act.a, a->act.b, p, p, n);
+        if (a->bias) a->elementwise->right(OLK_ADD, y + at, a->bias[plane0 % (a->groups * a->outputs) + o], y + at, n);
+        if (res) a->elementwise->full(OLK_ADD, y + at, res + at, y + at, n);
+        if (a->act.f != OLK_ACT_NONE) a->activation->unary(a->act.f, a->act.a, a->act.b, y + at, y + at, n);
     }
 }
 
 static void run_product(const conv_args *a, const ol_run *r, const sizes *z, int64_t tile, float *panels) {
     int64_t row_tile = tile % z->row_tiles, column_tile = tile / z->row_tiles % z->column_tiles;
-    int64_t image = tile / z->row_tiles / z->column_tiles, g = image % a->groups, nb = a->gemm->nb;
+    int64_t image = tile / z->row_tiles / z->column_tiles, g = image % a->groups, nb = a->gemm->nb, panel_floats = z->k * nb;
     int64_t o0 = row_tile * z->row_tile, o1 = o0 + z->row_tile < a->outputs ? o0 + z->row_tile : a->outputs;
     int64_t n0 = column_tile * z->column_tile, n = z->columns - n0 < z->column_tile ? z->columns - n0 : z->column_tile;
     const float *x = (const float *)ol_run_buffer(r, a->x) + image * a->channels * z->form.height * z->form.width;
-    float *y = ol_run_buffer(r, a->y);
     int64_t plane0 = image * a->outputs, all_panels = (a->outputs + a->mr - 1) / a->mr;
+    float *y = ol_run_buffer(r, a->y), *c = y + plane0 * z->columns + n0;
     const float *weights = a->weights + g * all_panels * a->mr * z->k;
-    begin_tile(a, r, plane0, o0, o1, z->columns, n0, n, y);
+    if (z->panels) panels = (float *)ol_run_buffer(r, a->unfolded) + (image * z->panels + n0 / nb) * panel_floats;
+    for (int64_t j = 0; !z->panels && j < n; j += nb)
+        a->conv->pack(&z->form, x, 0, z->k, n0 + j, n - j < nb ? n - j : nb, (int)nb, panels + j / nb * panel_floats);
     for (int64_t k0 = 0; k0 < z->k; k0 += KC) {
         int64_t kn = z->k - k0 < KC ? z->k - k0 : KC;
-        for (int64_t j = 0; j < n; j += nb)
-            a->conv->pack(&z->form, x, k0, kn, n0 + j, n - j < nb ? n - j : nb, (int)nb, panels + j / nb * (int64_t)panel_floats(a));
         for (int64_t o = o0; o < o1; o += a->mr) {
             const float *panel = weights + (o / a->mr * z->k + k0) * a->mr;
             int m = o1 - o < a->mr ? (int)(o1 - o) : a->mr;
             for (int64_t j = 0; j < n; j += nb)
-                a->gemm->multiply(panel, a->mr, panels + j / nb * (int64_t)panel_floats(a), kn,
-                                  y + (plane0 + o) * z->columns + n0 + j, z->columns, m, n - j < nb ? n - j : nb, true);
+                a->gemm->multiply(panel, a->mr, panels + j / nb * panel_floats + k0 * nb, kn, c + o * z->columns + j, z->columns, m,
+                                  n - j < nb ? n - j : nb, k0 > 0);
         }
     }
-    end_tile(a, plane0 + o0, o1 - o0, z->columns, n0, n, y);
+    end_tile(a, r, plane0, o0, o1, z->columns, n0, n, y);
 }
 
 static void run_depthwise(const conv_args *a, const ol_run *r, const sizes *z, int64_t tile) {
@@ -315,12 +347,32 @@ static olv_status read_form(ol_lowering *l, const ol_node *n, conv_args *a, olv_
     return OLV_OK;
 }
 
+static void know_sizes(conv_args *a) {
+    sizes z;
+    if (!ol_dim_known(a->batch) || a->batch < 1) return;
+    for (int i = 0; i < a->n_spatial; i++)
+        if (!ol_dim_known(a->in[i])) return;
+    if (find_sizes(a, NULL, &z)) a->known = z;
+}
+
+/* Without tiles in a run whose sizes do not ask for it; no step at all where that is known. */
+static bool emit_unfold(ol_lowering *l, const ol_node *n, conv_args *a) {
+    if (a->known.batch && !a->known.panels) return true;
+    a->unfolded = ol_lower_temp_sized(l, unfolded_bytes, a);
+    ol_step *s = ol_lower_step(l, &unfold_class, n->name, sizeof a);
+    if (!s) return false;
+    memcpy(s->args, &a, sizeof a);
+    ol_step_reads(s, a->x);
+    ol_step_writes(s, a->unfolded);
+    return true;
+}
+
 olv_status ol_lower_conv(ol_lowering *l, ol_node *n, olv_error *err) {
     conv_args *a = ol_arena_calloc(l->arena, 1, sizeof *a);
     affine f = {NULL, NULL};
     if (!a) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
     a->node = n;
-    a->residual = -1;
+    a->residual = a->unfolded = -1;
     a->act.f = OLK_ACT_NONE;
     OL_TRY(read_form(l, n, a, err));
     if ((a->x = ol_lower_input(l, n->inputs[0], err)) < 0) return err ? err->status : OLV_INTERNAL;
@@ -329,13 +381,16 @@ olv_status ol_lower_conv(ol_lowering *l, ol_node *n, olv_error *err) {
     OL_TRY(make_bias(l, n, a, &f, err));
     OL_TRY(pack_weights(l, n, a, &f, err));
     absorb_rest(l, n, &result, a);
+    know_sizes(a);
+    if (!a->depthwise && !emit_unfold(l, n, a)) return OLV_OK; /* latched */
     a->y = ol_lower_output(l, result);
     ol_step *s = ol_lower_step(l, &conv_class, n->name, 0);
-    if (!s) return OLV_OK; /* latched */
+    if (!s) return OLV_OK;
     s->args = a;
     s->kernel = a->depthwise ? a->conv->name : a->gemm->name;
     ol_step_reads(s, a->x);
     ol_step_reads(s, a->residual);
+    ol_step_reads(s, a->unfolded);
     ol_step_writes(s, a->y);
     return OLV_OK;
 }

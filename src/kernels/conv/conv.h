@@ -15,12 +15,10 @@ typedef struct olk_conv_form {
     int64_t pad_top, pad_left; /* positions outside the image are zero */
 } olk_conv_form;
 
-#define OLK_CONV_SLACK 32 /* floats that may be written behind a panel */
-
 typedef struct olk_conv {
     const char *name;
     uint64_t cpu;
-    /* Rows [k0, k0 + kn) of columns [n0, n0 + n), n <= nb, into panel[kn][nb]; columns from n to nb are zero or stale. */
+    /* Rows [k0, k0 + kn) of columns [n0, n0 + n), n <= nb, into panel[kn][nb], nb >= 16; columns from n to nb are zero or stale. */
     void (*pack)(const olk_conv_form *f, const float *x, int64_t k0, int64_t kn, int64_t n0, int64_t n, int nb, float *panel);
     /* Output rows [r0, r1) of one channel: y = bias + sum of w[i, j] x; x and y are the channel's planes. */
     void (*depthwise)(const olk_conv_form *f, const float *x, const float *w, float bias, int64_t r0, int64_t r1, float *y);

@@ -4,95 +4,154 @@
 #include "kernels/conv/window.h"
 #include "kernels/math/vec_x86.h"
 
-/* VW values p[0], p[stride], ... of which those in [lo, hi) may be read; the others are 0. */
-VI vf load_strided(const float *p, int64_t stride, int64_t lo, int64_t hi) {
-    lo = lo < 0 ? 0 : lo;
-    hi = hi > VW ? VW : hi;
-    if (hi <= lo) return v_set1(0);
-    if (stride == 1) return v_load_part(p, v_without(v_first(hi), v_first(lo)));
+/* VW values of an image row at a stride, of which those in [lo, hi) may be read and the others are 0: the first is at
+ * row[offset]. The masks are of the elements between them: m[0] of the first VW, m[1] of the next (stride 2). */
+typedef struct span {
+    vm m[2];
+    int64_t offset, at; /* at: column of a panel, for pack */
+    int lo, hi;
+} span;
+
+VI int bounded(int64_t i) { return i < 0 ? 0 : i > VW ? VW : (int)i; }
+VI vm between(int64_t lo, int64_t hi) { return v_without(v_first(bounded(hi)), v_first(bounded(lo))); }
+
+/* n <= VW values from column x0 of a row of `width`. */
+VI span make_span(int64_t x0, int64_t stride, int64_t n, int64_t width) {
+    int64_t lo, hi, last;
+    inside(x0, stride, n, width, &lo, &hi);
+    last = (hi - 1) * stride + 1; /* elements up to here */
+    span s = {{between(lo * stride, last), between(lo * stride - VW, last - VW)}, x0, 0, (int)lo, (int)hi};
+    if (lo >= hi) s.m[0] = s.m[1] = v_first(0), s.offset = 0;
+    return s;
+}
+
+VI vf load_span(const float *row, const span *s, int64_t stride) {
+    const float *p = row + s->offset;
+    if (stride == 1) return v_load_part(p, s->m[0]);
+    if (stride == 2) {
+        vf a = v_load_part(p, s->m[0]), b = v_load_part(p + VW, s->m[1]);
+#if VW == 16
+        const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+        return _mm512_permutex2var_ps(a, even, b);
+#else
+        return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(a, b, 0x88)), 0xd8));
+#endif
+    }
     float t[VW] = {0};
-    for (int64_t i = lo; i < hi; i++) t[i] = p[i * stride];
+    for (int64_t i = s->lo; i < s->hi; i++) t[i] = p[i * stride];
     return v_load(t);
 }
 
-/* VW values p[0], p[2], ...; 2 VW - 1 may be read. */
-VI vf load_even(const float *p) {
-#if VW == 16
-    const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
-    return _mm512_permutex2var_ps(v_load(p), even, v_load_part(p + VW, v_first(VW - 1)));
-#else
-    __m256 a = v_load(p), b = v_load_part(p + VW, v_first(VW - 1));
-    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(a, b, 0x88)), 0xd8));
-#endif
-}
+/* ---- panels ---- */
 
-VI vf load_any(const float *p, int64_t stride, int64_t lo, int64_t hi) {
-    if (lo <= 0 && hi >= VW) {
-        if (stride == 1) return v_load(p);
-        if (stride == 2) return load_even(p);
-    }
-    return load_strided(p, stride, lo, hi);
-}
+#define TABLE 320 /* spans kept: those of 3 x 3 places in the worst case, where every output is alone in its row */
 
-/* Outputs of one row in a panel: `n` from column `at` on, from place (oy, ox) of the output. */
-typedef struct run {
-    int64_t at, n, oy, ox;
-} run;
-#define MAX_RUNS 32
+/* The spans of n columns from n0 on at window places from `first` on, as many places as fit. A span outside the image has
+ * no elements. */
+typedef struct span_table {
+    span spans[TABLE];
+    int64_t first, places;
+    int each; /* spans of a place */
+} span_table;
 
-static int cut_runs(const olk_conv_form *f, int64_t n0, int64_t n, run *runs) {
+static int place_spans(const olk_conv_form *f, int64_t place, int64_t n0, int64_t n, span *out) {
+    int64_t i = place / f->kernel_w, j = place % f->kernel_w;
+    int64_t oy = n0 / f->out_width, ox = n0 % f->out_width;
     int count = 0;
     for (int64_t at = 0; at < n;) {
-        int64_t oy = (n0 + at) / f->out_width, ox = (n0 + at) % f->out_width, left = f->out_width - ox;
-        run r = {at, n - at < left ? n - at : left, oy, ox};
-        runs[count++] = r;
-        at += r.n;
+        int64_t left = f->out_width - ox < n - at ? f->out_width - ox : n - at;
+        int64_t cols = left < VW ? left : VW, iy = oy * f->stride_h - f->pad_top + i * f->dilation_h;
+        span s = make_span(ox * f->stride_w - f->pad_left + j * f->dilation_w, f->stride_w, iy < 0 || iy >= f->height ? 0 : cols, f->width);
+        if (s.hi > s.lo) s.offset += iy * f->width;
+        s.at = at;
+        out[count++] = s;
+        at += cols;
+        ox += cols;
+        if (ox == f->out_width) ox = 0, oy++;
     }
     return count;
 }
 
-/* Vectors are stored whole: each run overwrites what the one before wrote too far, and the next panel row likewise. */
-static void pack(const olk_conv_form *f, const float *x, int64_t k0, int64_t kn, int64_t n0, int64_t n, int nb, float *panel) {
-    run runs[MAX_RUNS];
-    int n_runs = cut_runs(f, n0, n, runs);
-    window_row w = window_at(f, k0);
-    for (int64_t p = 0; p < kn; p++, panel += nb, window_next(f, &w)) {
-        const float *plane = x + w.c * f->height * f->width;
-        for (int q = 0; q < n_runs; q++) {
-            const run *r = &runs[q];
-            int64_t iy = r->oy * f->stride_h - f->pad_top + w.i * f->dilation_h;
-            int64_t ix = r->ox * f->stride_w - f->pad_left + w.j * f->dilation_w, lo, hi;
-            if (iy < 0 || iy >= f->height) {
-                for (int64_t i = 0; i < r->n; i += VW) v_store(panel + r->at + i, v_set1(0));
-                continue;
-            }
-            inside(ix, f->stride_w, r->n, f->width, &lo, &hi);
-            const float *row = plane + iy * f->width + ix;
-            for (int64_t i = 0; i < r->n; i += VW)
-                v_store(panel + r->at + i, load_any(row + i * f->stride_w, f->stride_w, lo - i, hi - i));
-        }
+static void fill_table(const olk_conv_form *f, int64_t place, int64_t n0, int64_t n, span_table *t) {
+    int64_t end = f->kernel_h * f->kernel_w;
+    t->first = place;
+    t->each = place_spans(f, place, n0, n, t->spans);
+    for (t->places = 1; place + t->places < end && (t->places + 1) * t->each <= TABLE; t->places++)
+        place_spans(f, place + t->places, n0, n, t->spans + t->places * t->each);
+}
+
+/* Vectors are stored whole, but in the last row: each overwrites what the one before wrote too far, and the next row likewise. */
+VI void pack_rows(const olk_conv_form *f, const float *x, int64_t k0, int64_t kn, int64_t n0, int64_t n, int nb, float *panel, const int64_t stride) {
+    int64_t size = f->kernel_h * f->kernel_w, place = k0 % size;
+    const float *plane = x + k0 / size * f->height * f->width;
+    span_table t;
+    t.first = t.places = 0;
+    for (int64_t p = 0; p < kn; p++, panel += nb) {
+        if (place < t.first || place >= t.first + t.places) fill_table(f, place, n0, n, &t);
+        const span *s = t.spans + (place - t.first) * t.each;
+        if (p + 1 < kn)
+            for (int q = 0; q < t.each; q++) v_store(panel + s[q].at, load_span(plane, &s[q], stride));
+        else
+            for (int q = 0; q < t.each; q++) v_store_part(panel + s[q].at, v_first((q + 1 < t.each ? s[q + 1].at : n) - s[q].at), load_span(plane, &s[q], stride));
+        if (++place == size) place = 0, plane += f->height * f->width;
     }
 }
 
-/* VW outputs of row oy from ox on. */
-VI vf window_sum(const olk_conv_form *f, const float *x, const float *w, vf sum, int64_t oy, int64_t ox, int64_t n) {
-    for (int64_t i = 0; i < f->kernel_h; i++) {
-        int64_t iy = oy * f->stride_h - f->pad_top + i * f->dilation_h;
-        if (iy < 0 || iy >= f->height) continue;
-        for (int64_t j = 0; j < f->kernel_w; j++) {
-            int64_t ix = ox * f->stride_w - f->pad_left + j * f->dilation_w, lo, hi;
-            inside(ix, f->stride_w, n, f->width, &lo, &hi);
-            vf v = load_any(x + iy * f->width + ix, f->stride_w, lo, hi);
-            sum = v_fma(v_set1(w[i * f->kernel_w + j]), v, sum);
-        }
-    }
-    return sum;
+static void pack(const olk_conv_form *f, const float *x, int64_t k0, int64_t kn, int64_t n0, int64_t n, int nb, float *panel) {
+    if (f->stride_w == 1) pack_rows(f, x, k0, kn, n0, n, nb, panel, 1);
+    else if (f->stride_w == 2) pack_rows(f, x, k0, kn, n0, n, nb, panel, 2);
+    else pack_rows(f, x, k0, kn, n0, n, nb, panel, f->stride_w);
 }
+
+/* ---- depthwise ---- */
+
+#define MAX_SPANS 16
+
+/* VW outputs of a column of rows; kernel_h, kernel_w and stride are constants where this is inlined, as far as they are known. */
+VI void window_column(const olk_conv_form *f, const float *x, const float *w, float bias, int64_t r0, int64_t r1, int64_t ox, float *y,
+                      const int64_t kernel_h, const int64_t kernel_w, const int64_t stride) {
+    int64_t n = f->out_width - ox < VW ? f->out_width - ox : VW, x0 = ox * stride - f->pad_left;
+    span s[MAX_SPANS];
+    vf weight[9];
+    const int64_t spans = kernel_w < MAX_SPANS ? kernel_w : MAX_SPANS, held = kernel_h * kernel_w <= 9 ? kernel_h * kernel_w : 0;
+#pragma GCC unroll 9
+    for (int64_t j = 0; j < spans; j++) s[j] = make_span(x0 + j * f->dilation_w, stride, n, f->width);
+#pragma GCC unroll 9
+    for (int64_t k = 0; k < held; k++) weight[k] = v_set1(w[k]);
+    vm stored = v_first(n);
+    for (int64_t oy = r0; oy < r1; oy++) {
+        vf sum = v_set1(bias);
+#pragma GCC unroll 3
+        for (int64_t i = 0; i < kernel_h; i++) {
+            int64_t iy = oy * f->stride_h - f->pad_top + i * f->dilation_h;
+            if (iy < 0 || iy >= f->height) continue;
+#pragma GCC unroll 5
+            for (int64_t j = 0; j < kernel_w; j++) {
+                vf c = held ? weight[i * kernel_w + j] : v_set1(w[i * kernel_w + j]);
+                span far;
+                if (j >= MAX_SPANS) far = make_span(x0 + j * f->dilation_w, stride, n, f->width);
+                sum = v_fma(c, load_span(x + iy * f->width, j < MAX_SPANS ? &s[j] : &far, stride), sum);
+            }
+        }
+        if (n == VW) v_store(y + oy * f->out_width + ox, sum);
+        else v_store_part(y + oy * f->out_width + ox, stored, sum);
+    }
+}
+
+#define WINDOWS(name, kernel_h, kernel_w, stride)                                                                                          \
+    static void name(const olk_conv_form *f, const float *x, const float *w, float bias, int64_t r0, int64_t r1, float *y) {              \
+        for (int64_t ox = 0; ox < f->out_width; ox += VW) window_column(f, x, w, bias, r0, r1, ox, y, kernel_h, kernel_w, stride);        \
+    }
+WINDOWS(windows_3_1, 3, 3, 1)
+WINDOWS(windows_3_2, 3, 3, 2)
+WINDOWS(windows_5_1, 5, 5, 1)
+WINDOWS(windows_5_2, 5, 5, 2)
+WINDOWS(windows_any_1, f->kernel_h, f->kernel_w, 1)
+WINDOWS(windows_any, f->kernel_h, f->kernel_w, f->stride_w)
 
 static void depthwise(const olk_conv_form *f, const float *x, const float *w, float bias, int64_t r0, int64_t r1, float *y) {
-    for (int64_t oy = r0; oy < r1; oy++)
-        for (int64_t ox = 0; ox < f->out_width; ox += VW) {
-            int64_t n = f->out_width - ox < VW ? f->out_width - ox : VW;
-            v_store_part(y + oy * f->out_width + ox, v_first(n), window_sum(f, x, w, v_set1(bias), oy, ox, n));
-        }
+    int64_t s = f->stride_w, side = f->kernel_h == f->kernel_w && s <= 2 ? f->kernel_h : 0;
+    if (side == 3) (s == 1 ? windows_3_1 : windows_3_2)(f, x, w, bias, r0, r1, y);
+    else if (side == 5) (s == 1 ? windows_5_1 : windows_5_2)(f, x, w, bias, r0, r1, y);
+    else (s == 1 ? windows_any_1 : windows_any)(f, x, w, bias, r0, r1, y);
 }

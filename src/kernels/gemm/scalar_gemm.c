@@ -2,7 +2,7 @@
 #include "kernels/gemm/pack.h"
 #include <math.h>
 
-#define NB 8
+#define NB 16
 
 static void pack_b(const float *b, int64_t row, int64_t col, int64_t k, int64_t n, float *panel) {
     pack_columns(b, row, col, k, n, NB, panel);
