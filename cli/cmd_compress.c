@@ -73,8 +73,8 @@ static int read_rounding(const char *name, olv_rounding *r) {
 /* Embeddings and the head get the backup form, unless all layers are asked for; INT8 means all of them. */
 static int read_settings(const compress_args *a, olv_optimize_options *o) {
     olv_compress_params *c = &o->compress;
-    olv_weight_type mode, backup, head;
-    olv_rounding rounding;
+    olv_weight_type mode = OLV_WEIGHT_KEEP, backup = OLV_WEIGHT_KEEP, head = OLV_WEIGHT_KEEP;
+    olv_rounding rounding = (olv_rounding)0;
     int code = refuse_data(a);
     if (!code) code = parse_mode("--mode", a->mode, &mode);
     if (!code) code = parse_mode("--backup-mode", a->backup, &backup);
