@@ -212,7 +212,7 @@ static void test_mutations(void **s) {
     write_text_graph("m.onnx", 1 << 20);
     read_all("m.onnx", &a, &n);
     for (size_t i = 0; i < n; i++) {
-        ol_buf b = {a, i, n, 0, false};
+        ol_buf b = {.data = a, .len = i, .cap = n};
         (void)read_model(&b, NULL, &err);
     }
     for (int i = 0; i < 20000; i++) {
@@ -220,7 +220,7 @@ static void test_mutations(void **s) {
         size_t at = (seed >> 8) % n;
         char old = a[at];
         a[at] = (char)(seed >> 3);
-        ol_buf b = {a, n, n, 0, false};
+        ol_buf b = {.data = a, .len = n, .cap = n};
         (void)read_model(&b, NULL, &err);
         if (i % 4) a[at] = old; /* some changes stay */
     }
