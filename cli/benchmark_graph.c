@@ -10,7 +10,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #define MAX_REQUESTS 256
@@ -20,13 +19,6 @@ static double now_ms(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
-bool is_graph_file(const char *path) {
-    struct stat st;
-    if (!path || stat(path, &st)) return false;
-    size_t n = strlen(path);
-    return S_ISREG(st.st_mode) && n > 5 && !strcmp(path + n - 5, ".onnx");
 }
 
 void graph_benchmark_free(graph_benchmark *g) {

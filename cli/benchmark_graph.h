@@ -36,8 +36,6 @@ typedef struct graph_benchmark {
     {"layout", ARG_IGNORED, NULL, "L", NULL, NULL}, {"pin", ARG_IGNORED, NULL, "P", NULL, NULL},                            \
     {"ip", ARG_IGNORED, NULL, "P", NULL, NULL}, {"op", ARG_IGNORED, NULL, "P", NULL, NULL}, {"iop", ARG_IGNORED, NULL, "P", NULL, NULL}
 
-/* True for the path of a model file that is no language model's folder. */
-bool is_graph_file(const char *path);
 int benchmark_graph(arg_list *positionals, graph_benchmark *g);
 void graph_benchmark_free(graph_benchmark *g);
 

@@ -2,6 +2,7 @@
 #include "jsonl.h"
 #include "adapters.h"
 #include "benchmark_graph.h"
+#include "graph_model.h"
 #include "model.h"
 #include <math.h>
 #include <stdio.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "graph_model.h"
+#include "inspect_graph.h"
 #include "model.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,12 +37,26 @@ static void print_text(json_t *o) {
 
 int cmd_inspect(int argc, char **argv) {
     arg_list positionals = {0};
-    bool plan = false;
-    const arg_option options[] = {{"plan", ARG_FLAG, &plan, NULL, "steps of the plan with their kernels", NULL}, COMMON_OPTIONS};
-    const arg_spec spec = {.usage = "MODEL", .summary = "What is in a model.", .example = "olivine inspect models/pebble --plan",
+    graph_inspection what = {0};
+    const arg_option options[] = {{"plan", ARG_FLAG, &what.plan, NULL, "steps of the plan with their kernels", NULL},
+                                  {"graph", ARG_STRING, &what.graph, "text|json|svg", "graphs: every node, on standard output", NULL},
+                                  {"after", ARG_STRING, &what.after, "PASS", "graphs: as it is after that pass", NULL},
+                                  {"html", ARG_STRING, &what.html, "FILE", "graphs: a page with tables and the drawn graph", NULL},
+                                  COMMON_OPTIONS};
+    const arg_spec spec = {.usage = "MODEL", .summary = "What is in a model.", .example = "olivine inspect model.onnx --html model.html",
                            .options = options, .n_options = sizeof options / sizeof options[0], .positionals = &positionals};
     int code = args_parse("inspect", &spec, argc, argv);
     if (code) return code - 1;
+    const char *path = common.model ? common.model : positionals.count ? positionals.items[0] : NULL;
+    if (is_graph_file(path)) {
+        code = inspect_graph(path, &what);
+        args_free_list(&positionals);
+        return code;
+    }
+    if (what.graph || what.after || what.html) {
+        args_free_list(&positionals);
+        return usage_error("--graph, --after and --html show .onnx files");
+    }
     olv_pipeline *p = open_model(&positionals, false, &code);
     olv_error err = {.message = ""};
     char *text = NULL;
@@ -51,7 +67,7 @@ int cmd_inspect(int argc, char **argv) {
     json_decref(o);
     olv_free(text);
     text = NULL;
-    if (p && !code && plan && !common.json) {
+    if (p && !code && what.plan && !common.json) {
         if (olv_pipeline_plan_text(p, &text, &err) == OLV_OK) fputs(text, stdout);
         else code = report(&err);
         olv_free(text);

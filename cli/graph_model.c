@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define MAX_PROPERTIES 64
 
@@ -86,6 +87,13 @@ int open_graph_model(arg_list *positionals, const arg_list *shapes, graph_model 
     const char *path = take_model(positionals);
     if (!path) return 2;
     return open_graph_model_named(path, shapes, out);
+}
+
+bool is_graph_file(const char *path) {
+    struct stat st;
+    if (!path || stat(path, &st)) return false;
+    size_t n = strlen(path);
+    return S_ISREG(st.st_mode) && n > 5 && !strcmp(path + n - 5, ".onnx");
 }
 
 void close_graph_model(graph_model *m) {

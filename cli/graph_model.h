@@ -19,6 +19,8 @@ int open_graph_model(arg_list *positionals, const arg_list *shapes, graph_model 
 int open_graph_model_named(const char *path, const arg_list *shapes, graph_model *out);
 /* Reshapes as one text of --shape says. */
 olv_status reshape_graph_model(olv_model *m, const char *text, olv_error *err);
+/* True for the path of a model file that is no language model's folder. */
+bool is_graph_file(const char *path);
 void close_graph_model(graph_model *m);
 
 #endif
