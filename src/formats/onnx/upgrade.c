@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Operators of older opsets in terms of OL_OPSET: attributes that became inputs, old broadcasting, old axes. */
+#include "base/alloc.h"
 #include "base/error.h"
 #include "formats/onnx/reader.h"
 
@@ -140,6 +141,57 @@ static olv_status old_prelu(ol_onnx_draft *d, olv_error *err) {
     return OLV_OK;
 }
 
+/* Scan of opset 8 runs over batches: every value has a leading batch dim. It becomes a Scan over that dim whose body
+ * is the Scan over the sequence. */
+static olv_status old_scan(ol_onnx_draft *d, olv_error *err) {
+    ol_attr *body = ol_onnx_draft_attr(d, "body"), *directions = ol_onnx_draft_attr(d, "directions");
+    ol_attr *count = ol_onnx_draft_attr(d, "num_scan_inputs");
+    int n = d->n_in - 1;
+    if (!body || body->type != OL_ATTR_GRAPH || !count || count->type != OL_ATTR_INT || n < 1 || body->v.graph->n_inputs != n)
+        return ol_fail(err, OLV_FORMAT, "body, num_scan_inputs and inputs do not fit");
+    if (d->in[0]) return ol_fail(err, OLV_UNSUPPORTED, "Scan of opset 8 with sequence_lens");
+    ol_graph *outer = ol_graph_create_sub(d->g, ""), *inner = body->v.graph;
+    if (!outer) return ol_fail(err, OLV_NOMEM, "no memory for a graph");
+    inner->parent = outer;
+    memmove(d->in, d->in + 1, (size_t)n * sizeof *d->in);
+    d->n_in = n;
+    ol_value **in = ol_calloc((size_t)n + 1, sizeof *in);
+    if (!in) return ol_fail(err, OLV_NOMEM, "no memory for a node");
+    olv_status s = OLV_OK;
+    for (int i = 0; i < n && s == OLV_OK; i++) {
+        ol_type t = d->in[i] ? d->in[i]->type : inner->inputs[i]->type;
+        if (d->in[i] && t.rank > 0) memmove(t.dims, t.dims + 1, (size_t)--t.rank * sizeof *t.dims);
+        else if (d->in[i]) t.rank = -1;
+        in[i] = ol_graph_add_input(outer, NULL, &t, err);
+        if (!in[i]) s = failed(err);
+    }
+    ol_attr attrs[3] = {ol_attr_int("num_scan_inputs", count->v.i), *body};
+    if (directions) {
+        attrs[2] = *directions;
+        attrs[2].name = "scan_input_directions";
+    }
+    ol_node *scan = s == OLV_OK ? ol_graph_add_node(outer, NULL, ol_op_find("", "Scan"), NULL, in, n, NULL, inner->n_outputs, attrs, directions ? 3 : 2, err) : NULL;
+    ol_free(in);
+    if (!scan) return failed(err);
+    for (int i = 0; i < scan->n_outputs; i++) OL_TRY(ol_graph_add_output(outer, scan->outputs[i], err));
+    body->v.graph = outer;
+    count->v.i = n;
+    ol_onnx_draft_drop(d, "directions");
+    return OLV_OK;
+}
+
+/* SwiGLU (opset 28) is Swish of the first input, times the second. */
+static olv_status split_swiglu(ol_onnx_draft *d, olv_error *err) {
+    ol_attr *alpha = ol_onnx_draft_attr(d, "alpha");
+    if (d->n_in != 2 || !d->in[0]) return ol_fail(err, OLV_FORMAT, "%d inputs found, 2 expected", d->n_in);
+    ol_value *gate = node1(d, "Swish", d->in, 1, alpha, alpha != NULL, err);
+    if (!gate) return failed(err);
+    ol_onnx_draft_drop(d, "alpha");
+    d->in[0] = gate;
+    strcpy(d->op, "Mul");
+    return OLV_OK;
+}
+
 static olv_status rename_string(ol_onnx_draft *d, const char *attr, const char *from, const char *to) {
     ol_attr *a = ol_onnx_draft_attr(d, attr);
     if (a && a->type == OL_ATTR_STRING && ol_str_is(a->v.s, from)) a->v.s = ol_str_of(to);
@@ -177,7 +229,8 @@ olv_status ol_onnx_upgrade(ol_onnx_draft *d, olv_error *err) {
     if (d->version < 7 && is_op(d, "PRelu")) OL_TRY(old_prelu(d, err));
     if (d->version < 4 && is_op(d, "Concat") && !ol_onnx_draft_attr(d, "axis") && !ol_onnx_draft_add(d, ol_attr_int("axis", 1)))
         return ol_fail(err, OLV_NOMEM, "no memory");
-    if (d->version < 9 && is_op(d, "Scan")) return ol_fail(err, OLV_UNSUPPORTED, "operator 'Scan' of opset 8 is not supported");
+    if (d->version < 9 && is_op(d, "Scan")) OL_TRY(old_scan(d, err));
+    if (is_op(d, "SwiGLU")) OL_TRY(split_swiglu(d, err));
     if (is_op(d, "Scatter")) strcpy(d->op, "ScatterElements");
     if (d->version < 12 && is_op(d, "Dropout")) ol_onnx_draft_drop(d, "ratio");
     if (d->version < 20 && is_op(d, "GridSample")) {
