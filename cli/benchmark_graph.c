@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Latency and throughput of a graph: random inputs, one request or several at a time. */
 #include "benchmark_graph.h"
+#include "graph_inputs.h"
 #include "graph_model.h"
 #include "jsonl.h"
 #include <errno.h>
@@ -26,66 +27,6 @@ void graph_benchmark_free(graph_benchmark *g) {
     args_free_list(&g->inputs);
 }
 
-/* ---- inputs ---- */
-
-/* Elements that every model takes: small whole numbers for integers, [0, 1) for floats. */
-static void fill_random(olv_tensor *t, uint64_t *seed) {
-    int64_t n = olv_tensor_get_count(t);
-    void *p = olv_tensor_get_data(t);
-    olv_dtype d = olv_tensor_get_dtype(t);
-    if (!p) return;
-    memset(p, 0, olv_tensor_get_bytes(t));
-    for (int64_t i = 0; i < n; i++) {
-        *seed = *seed * 6364136223846793005u + 1442695040888963407u;
-        uint32_t r = (uint32_t)(*seed >> 40);
-        if (d == OLV_F32) ((float *)p)[i] = (float)r / 16777216.0f;
-        else if (d == OLV_F64) ((double *)p)[i] = (double)r / 16777216.0;
-        else if (d == OLV_F16 || d == OLV_BF16) ((uint16_t *)p)[i] = d == OLV_F16 ? 0x3800 : 0x3f00;
-        else if (d == OLV_I64 || d == OLV_U64) ((int64_t *)p)[i] = r % 2 ? 1 : 0;
-        else if (d == OLV_I32 || d == OLV_U32) ((int32_t *)p)[i] = r % 2 ? 1 : 0;
-        else if (olv_tensor_get_bytes(t) == (size_t)n) ((uint8_t *)p)[i] = (uint8_t)(d == OLV_BOOL ? r % 2 : r % 100);
-    }
-}
-
-typedef struct inputs {
-    olv_tensor **items;
-    size_t n;
-} inputs;
-
-static olv_status make_input(const graph_model *m, const graph_benchmark *g, size_t i, uint64_t *seed, olv_tensor **out, olv_error *err) {
-    olv_port port;
-    olv_compiled_get_input(m->compiled, i, &port);
-    for (size_t k = 0; k < g->inputs.count; k++) {
-        const char *text = g->inputs.items[k], *sep = strpbrk(text, ":=");
-        size_t n = sep ? (size_t)(sep - text) : 0;
-        if (sep && strlen(port.name) == n && !strncmp(text, port.name, n)) return olv_tensor_read(sep + 1, &port, out, err);
-    }
-    if (port.kind != OLV_KIND_TENSOR || port.rank < 0 || !port.dtype)
-        return cli_fail(err, OLV_UNSUPPORTED, "input '%.200s' is no tensor of known type and rank; give its data with -i", port.name);
-    int64_t dims[OLV_MAX_RANK];
-    for (int d = 0; d < port.rank; d++) {
-        dims[d] = port.dims[d];
-        if (dims[d] < 0) return cli_fail(err, OLV_ARG, "input '%.200s' has an open size in dimension %d; give its shape with -shape", port.name, d);
-    }
-    olv_status s = olv_tensor_create(port.dtype, port.rank, dims, out, err);
-    if (s == OLV_OK) fill_random(*out, seed);
-    return s;
-}
-
-static olv_status make_inputs(const graph_model *m, const graph_benchmark *g, inputs *in, olv_error *err) {
-    uint64_t seed = 1;
-    in->n = olv_compiled_n_inputs(m->compiled);
-    in->items = calloc(in->n + 1, sizeof *in->items);
-    if (!in->items) return cli_fail(err, OLV_NOMEM, "out of memory");
-    for (size_t i = 0; i < in->n; i++) {
-        olv_port port;
-        olv_compiled_get_input(m->compiled, i, &port);
-        olv_status s = port.has_default ? OLV_OK : make_input(m, g, i, &seed, &in->items[i], err);
-        if (s != OLV_OK) return s;
-    }
-    return OLV_OK;
-}
-
 /* ---- measuring ---- */
 
 typedef struct figures {
@@ -97,13 +38,6 @@ typedef struct figures {
 static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return x < y ? -1 : x > y;
-}
-
-static olv_status set_inputs(olv_request *r, const inputs *in, olv_error *err) {
-    olv_status s = OLV_OK;
-    for (size_t i = 0; s == OLV_OK && i < in->n; i++)
-        if (in->items[i]) s = olv_request_set_input_at(r, i, in->items[i], err);
-    return s;
 }
 
 static bool more(const graph_benchmark *g, int64_t done, double began) {
@@ -265,7 +199,7 @@ static olv_status open_model(arg_list *positionals, const graph_benchmark *g, gr
     return s;
 }
 
-static olv_status measure(const graph_model *m, const graph_benchmark *g, olv_request **r, const inputs *in, figures *f, double *ms, olv_error *err) {
+static olv_status measure(const graph_model *m, const graph_benchmark *g, olv_request **r, const graph_inputs *in, figures *f, double *ms, olv_error *err) {
     const char *optimal = "1";
     olv_status s = olv_compiled_get_property(m->compiled, "OPTIMAL_NUMBER_OF_INFER_REQUESTS", &optimal, err);
     bool sync = !strcasecmp(g->api, "sync") && g->requests <= 1 && atoi(optimal) <= 1;
@@ -273,7 +207,7 @@ static olv_status measure(const graph_model *m, const graph_benchmark *g, olv_re
     if (f->requests > MAX_REQUESTS) f->requests = MAX_REQUESTS;
     for (int64_t i = 0; s == OLV_OK && i < f->requests; i++) {
         s = olv_request_create(m->compiled, &r[i], err);
-        if (s == OLV_OK) s = set_inputs(r[i], in, err);
+        if (s == OLV_OK) s = give_graph_inputs(r[i], in, err);
         double t0 = now_ms();
         if (s == OLV_OK && !g->no_warmup) s = olv_request_run(r[i], err);
         if (i == 0) f->first_ms = now_ms() - t0;
@@ -291,11 +225,11 @@ static double cpu_ms(void) {
 }
 
 /* A line of standard input is a number of runs, answered by their times: another program interleaves several measured ones. */
-static olv_status serve_slices(const graph_model *m, const inputs *in, olv_error *err) {
+static olv_status serve_slices(const graph_model *m, const graph_inputs *in, olv_error *err) {
     olv_request *r = NULL;
     char line[64];
     olv_status s = olv_request_create(m->compiled, &r, err);
-    if (s == OLV_OK) s = set_inputs(r, in, err);
+    if (s == OLV_OK) s = give_graph_inputs(r, in, err);
     if (s == OLV_OK) s = olv_request_run(r, err);
     if (s == OLV_OK) printf("ready\n");
     while (s == OLV_OK && !fflush(stdout) && !interrupted && fgets(line, sizeof line, stdin)) {
@@ -311,14 +245,14 @@ static olv_status serve_slices(const graph_model *m, const inputs *in, olv_error
 
 int benchmark_graph(arg_list *positionals, graph_benchmark *g) {
     graph_model m = {0};
-    inputs in = {0};
+    graph_inputs in = {0};
     olv_request *r[MAX_REQUESTS] = {0};
     figures f = {0};
     olv_error err = {.message = ""};
     if (g->percentile < 1 || g->percentile > 100) return usage_error("-latency_percentile: 1 to 100 expected");
     double *ms = malloc(MAX_ITERATIONS * sizeof *ms);
     olv_status s = ms ? open_model(positionals, g, &m, &f, &err) : cli_fail(&err, OLV_NOMEM, "out of memory");
-    if (s == OLV_OK) s = make_inputs(&m, g, &in, &err);
+    if (s == OLV_OK) s = make_graph_inputs(m.compiled, &g->inputs, false, &in, &err);
     if (s == OLV_OK) s = g->slices ? serve_slices(&m, &in, &err) : measure(&m, g, r, &in, &f, ms, &err);
     int code = s != OLV_OK ? report(&err) : g->slices || f.count > 0 ? 0 : 130;
     if (s == OLV_OK && f.count > 0) {
@@ -327,8 +261,7 @@ int benchmark_graph(arg_list *positionals, graph_benchmark *g) {
         code = write_reports(g, &m, r[0], &f);
     }
     for (int i = 0; i < MAX_REQUESTS; i++) olv_request_destroy(r[i]);
-    for (size_t i = 0; in.items && i < in.n; i++) olv_tensor_destroy(in.items[i]);
-    free(in.items);
+    free_graph_inputs(&in);
     free(ms);
     close_graph_model(&m);
     return code;

@@ -1,24 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model.h"
 #include <olivine/core.h>
+#include <olivine/model.h>
 #include <stdio.h>
-#include <string.h>
 
 int cmd_devices(int argc, char **argv);
-
-static int describe(const char *command, const char *summary, const char *example, int argc, char **argv, json_t **out) {
-    const arg_option options[] = {{"json", ARG_FLAG, &common.json, NULL, "results as JSON", NULL}};
-    const arg_spec spec = {.usage = "", .summary = summary, .example = example, .options = options, .n_options = 1};
-    int code = args_parse(command, &spec, argc, argv);
-    if (code) return code;
-    olv_error err = {.message = ""};
-    char *text;
-    if (olv_machine_describe(&text, &err) != OLV_OK) return report(&err) + 1;
-    if (common.json) puts(text);
-    *out = json_loads(text, 0, NULL);
-    olv_free(text);
-    return 0;
-}
 
 static void print_machine(const json_t *o) {
     printf("processor  %s\nthreads    %lld\nfeatures  ", json_string_value(json_object_get(o, "processor")),
@@ -29,14 +15,45 @@ static void print_machine(const json_t *o) {
     putchar('\n');
 }
 
+/* Properties by OpenVINO's names, as a core has them. */
+static olv_status properties(json_t **out, olv_error *err) {
+    olv_core *core;
+    olv_status s = olv_core_create(&core, err);
+    if (s != OLV_OK) return s;
+    *out = json_object();
+    for (size_t i = 0; s == OLV_OK && olv_property_name(i); i++) {
+        const char *value;
+        s = olv_core_get_property(core, olv_property_name(i), &value, err);
+        if (s == OLV_OK) json_object_set_new(*out, olv_property_name(i), json_string(value));
+    }
+    olv_core_destroy(core);
+    return s;
+}
+
 int cmd_devices(int argc, char **argv) {
-    json_t *o = NULL;
-    int code = describe("devices", "Devices and processor features.", "olivine devices --json", argc, argv, &o);
+    const arg_option options[] = {{"json", ARG_FLAG, &common.json, NULL, "results as JSON", NULL}};
+    const arg_spec spec = {.usage = "", .summary = "Devices, their properties and processor features.", .example = "olivine devices --json", .options = options, .n_options = 1};
+    int code = args_parse("devices", &spec, argc, argv);
     if (code) return code - 1;
-    if (!common.json) {
-        printf("CPU        runs every supported model\n");
+    olv_error err = {.message = ""};
+    char *text;
+    json_t *p = NULL, *v;
+    const char *name;
+    if (olv_machine_describe(&text, &err) != OLV_OK) return report(&err);
+    json_t *o = json_loads(text, 0, NULL);
+    olv_free(text);
+    if (properties(&p, &err) != OLV_OK) code = report(&err);
+    if (!code && common.json) {
+        json_object_set(o, "properties", p);
+        json_dumpf(o, stdout, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
+        putchar('\n');
+    } else if (!code) {
+        printf("CPU        runs every supported model\nREFERENCE  evaluates every operator by its definition, slowly\n");
         print_machine(o);
+        printf("\nproperties\n");
+        json_object_foreach(p, name, v) printf("  %-34s %s\n", name, json_string_value(v));
     }
     json_decref(o);
-    return 0;
+    json_decref(p);
+    return code;
 }
