@@ -46,15 +46,15 @@ static void check(kc *k, size_t i) {
     const olk_gemm *g = at(i);
     int64_t m = kc_size(k, 14, 45), n = kc_size(k, 32, 100), depth = kc_size(k, 8, 70), ldc = n + kc_int(k, 0, 3);
     int64_t cut = kc_int(k, 0, depth); /* of k, in two parts */
-    bool add = kc_chance(k, 2);
+    bool add = kc_chance(k, 2), given = kc_chance(k, 2);
     kc_values values = kc_any_values(k);
     kc_describe(k, "m %lld n %lld k %lld + %lld%s", (long long)m, (long long)n, (long long)cut, (long long)(depth - cut), add ? " added" : "");
     matrix a = make_matrix(k, m, depth, values), b = make_matrix(k, depth, n, values);
     int64_t mr = olk_gemm_panel_rows(g, m), panels = (m + mr - 1) / mr;
-    float *c = floats(k, m ? (m - 1) * ldc + n : 0, KC_NORMAL), *want = floats(k, m * n, KC_ZERO);
+    float *c = floats(k, m ? (m - 1) * ldc + n : 0, KC_NORMAL), *want = floats(k, m * n, KC_ZERO), *start = floats(k, m, KC_NORMAL);
     for (int64_t r = 0; r < m; r++)
         for (int64_t j = 0; j < n; j++) {
-            float sum = add ? c[r * ldc + j] : 0;
+            float sum = add ? c[r * ldc + j] : given ? start[r] : 0;
             for (int64_t p = 0; p < depth; p++) sum = fmaf(a.x[r * a.row + p * a.col], b.x[p * b.row + j * b.col], sum);
             want[r * n + j] = sum;
         }
@@ -63,10 +63,15 @@ static void check(kc *k, size_t i) {
         float *pa = floats(k, panels * mr * kn, KC_NORMAL), *pb = kc_alloc(k, (size_t)(kn * g->nb) * 4, 64, 0);
         g->pack_a(a.x + k0 * a.col, a.row, a.col, m, kn, (int)mr, pa);
         for (int64_t j = 0; j < n; j += g->nb) {
-            int64_t cols = n - j < g->nb ? n - j : g->nb;
-            g->pack_b(b.x + k0 * b.row + j * b.col, b.row, b.col, kn, cols, pb);
-            for (int64_t r = 0; r < m; r += mr)
-                g->multiply(pa + r * kn, (int)mr, pb, kn, c + r * ldc + j, ldc, (int)(m - r < mr ? m - r : mr), cols, part || add);
+            olk_gemm_tile t = {.mr = (int)mr, .k = kn, .n = n - j < g->nb ? n - j : g->nb, .ldc = ldc, .add = part || add};
+            t.b = b.x + k0 * b.row + j * b.col, t.ldb = b.row;
+            bool packed = b.col != 1 || kc_chance(k, 2);
+            if (packed) g->pack_b(t.b, b.row, b.col, kn, t.n, pb);
+            if (packed) t.b = pb, t.ldb = g->nb;
+            for (int64_t r = 0; r < m; r += mr) {
+                t.a = pa + r * kn, t.c = c + r * ldc + j, t.m = (int)(m - r < mr ? m - r : mr), t.start = given ? start + r : NULL;
+                g->multiply(&t);
+            }
         }
     }
     for (int64_t r = 0; r < m; r++)
@@ -81,7 +86,8 @@ typedef struct work {
 } work;
 static void run_multiply(void *ctx) {
     work *w = ctx;
-    w->g->multiply(w->a, w->g->mr, w->b, w->k, w->c, w->g->nb, w->m, w->n, true);
+    olk_gemm_tile t = {.a = w->a, .mr = w->g->mr, .m = w->m, .b = w->b, .ldb = w->g->nb, .k = w->k, .n = w->n, .c = w->c, .ldc = w->g->nb, .add = true};
+    w->g->multiply(&t);
 }
 static void run_pack_a(void *ctx) {
     work *w = ctx;

@@ -26,6 +26,7 @@ typedef struct sizes {
     olk_conv_form form;
     int64_t batch, columns, k;
     int64_t column_tile, row_tile, column_tiles, row_tiles; /* products */
+    bool in_place;                                          /* the image is the matrix */
     int64_t panels, unfold_parts;                           /* of an image, when it is laid out by its own step; else 0 */
     int64_t plane_rows, row_blocks;                         /* depthwise */
 } sizes;
@@ -54,10 +55,11 @@ typedef struct conv_args {
 static int64_t value_of(const ol_run *r, ol_dim d) { return ol_dim_known(d) ? d : ol_cpu_rows(r, d); }
 
 /* A window of one position at every place reads the image as one row. */
-static void flatten(olk_conv_form *f) {
-    if (f->kernel_h * f->kernel_w != 1 || f->stride_h * f->stride_w != 1 || f->out_height != f->height || f->out_width != f->width) return;
+static bool flatten(olk_conv_form *f) {
+    if (f->kernel_h * f->kernel_w != 1 || f->stride_h * f->stride_w != 1 || f->out_height != f->height || f->out_width != f->width) return false;
     f->width = f->out_width = f->height * f->width;
     f->height = f->out_height = 1;
+    return true;
 }
 
 static bool find_sizes(const conv_args *a, const ol_run *r, sizes *z) {
@@ -86,14 +88,14 @@ static bool find_sizes(const conv_args *a, const ol_run *r, sizes *z) {
         z->row_blocks = (z->form.out_height + z->plane_rows - 1) / z->plane_rows;
         return true;
     }
-    flatten(&z->form);
+    z->in_place = flatten(&z->form) && olk_gemm_in_place(z->columns);
     z->column_tile = (int64_t)TILE_PANELS * a->gemm->nb;
     z->column_tiles = (z->columns + z->column_tile - 1) / z->column_tile;
     int64_t pieces = z->column_tiles ? (LEAST_TILES + z->column_tiles - 1) / z->column_tiles : 1;
     int64_t panels = (a->outputs + a->mr - 1) / a->mr, per = (panels + pieces - 1) / pieces;
     z->row_tile = per * a->mr;
     z->row_tiles = (panels + per - 1) / per;
-    if (z->row_tiles < 2) return true;
+    if (z->row_tiles < 2 || z->in_place) return true;
     z->panels = (z->columns + a->gemm->nb - 1) / a->gemm->nb;
     z->unfold_parts = (z->k + UNFOLD_ROWS - 1) / UNFOLD_ROWS;
     return true;
@@ -110,7 +112,7 @@ static unsigned tiles(const ol_step *s, const ol_run *r) {
 static size_t scratch_bytes(const ol_step *s, const ol_run *r) {
     const conv_args *a = s->args;
     sizes z;
-    if (a->depthwise || !find_sizes(a, r, &z) || z.panels) return 0;
+    if (a->depthwise || !find_sizes(a, r, &z) || z.panels || z.in_place) return 0;
     return TILE_PANELS * (size_t)z.k * (size_t)a->gemm->nb * sizeof(float);
 }
 
@@ -144,12 +146,12 @@ static const ol_step_class unfold_class = {"unfold", unfold_tiles, NULL, NULL, u
 
 /* ---- running ---- */
 
-/* Bias, residual and activation of y rows [o0, o1) of an image, columns [n0, n0 + n). */
+/* Residual and activation of y rows [o0, o1) of an image, columns [n0, n0 + n). */
 static void end_tile(const conv_args *a, const ol_run *r, int64_t plane0, int64_t o0, int64_t o1, int64_t columns, int64_t n0, int64_t n, float *y) {
     const float *res = a->residual >= 0 ? ol_run_buffer(r, a->residual) : NULL;
+    if (!res && a->act.f == OLK_ACT_NONE) return;
     for (int64_t o = o0; o < o1; o++) {
         int64_t at = (plane0 + o) * columns + n0;
-        if (a->bias) a->elementwise->right(OLK_ADD, y + at, a->bias[plane0 % (a->groups * a->outputs) + o], y + at, n);
         if (res) a->elementwise->full(OLK_ADD, y + at, res + at, y + at, n);
         if (a->act.f != OLK_ACT_NONE) a->activation->unary(a->act.f, a->act.a, a->act.b, y + at, y + at, n);
     }
@@ -164,17 +166,25 @@ static void run_product(const conv_args *a, const ol_run *r, const sizes *z, int
     int64_t plane0 = image * a->outputs, all_panels = (a->outputs + a->mr - 1) / a->mr;
     float *y = ol_run_buffer(r, a->y), *c = y + plane0 * z->columns + n0;
     const float *weights = a->weights + g * all_panels * a->mr * z->k;
-    if (z->panels) panels = (float *)ol_run_buffer(r, a->unfolded) + (image * z->panels + n0 / nb) * panel_floats;
-    for (int64_t j = 0; !z->panels && j < n; j += nb)
-        a->conv->pack(&z->form, x, 0, z->k, n0 + j, n - j < nb ? n - j : nb, (int)nb, panels + j / nb * panel_floats);
+    olk_gemm_tile t = {.mr = a->mr, .ldb = z->in_place ? z->columns : nb, .ldc = z->columns};
+    const float *b = panels, *bias = a->bias ? a->bias + g * a->outputs : NULL;
+    int64_t step = panel_floats; /* from nb columns to the next */
+    if (z->in_place) b = x + n0, step = nb;
+    else if (z->panels) b = (float *)ol_run_buffer(r, a->unfolded) + (image * z->panels + n0 / nb) * panel_floats;
+    else
+        for (int64_t j = 0; j < n; j += nb)
+            a->conv->pack(&z->form, x, 0, z->k, n0 + j, n - j < nb ? n - j : nb, (int)nb, panels + j / nb * panel_floats);
     for (int64_t k0 = 0; k0 < z->k; k0 += KC) {
-        int64_t kn = z->k - k0 < KC ? z->k - k0 : KC;
+        t.k = z->k - k0 < KC ? z->k - k0 : KC;
+        t.add = k0 > 0;
         for (int64_t o = o0; o < o1; o += a->mr) {
-            const float *panel = weights + (o / a->mr * z->k + k0) * a->mr;
-            int m = o1 - o < a->mr ? (int)(o1 - o) : a->mr;
-            for (int64_t j = 0; j < n; j += nb)
-                a->gemm->multiply(panel, a->mr, panels + j / nb * panel_floats + k0 * nb, kn, c + o * z->columns + j, z->columns, m,
-                                  n - j < nb ? n - j : nb, k0 > 0);
+            t.a = weights + (o / a->mr * z->k + k0) * a->mr;
+            t.m = o1 - o < a->mr ? (int)(o1 - o) : a->mr;
+            t.start = bias ? bias + o : NULL;
+            for (int64_t j = 0; j < n; j += nb) {
+                t.b = b + j / nb * step + k0 * t.ldb, t.n = n - j < nb ? n - j : nb, t.c = c + o * z->columns + j;
+                a->gemm->multiply(&t);
+            }
         }
     }
     end_tile(a, r, plane0, o0, o1, z->columns, n0, n, y);

@@ -44,7 +44,7 @@ typedef struct linear_args {
     ol_dim rows;
     int64_t k;
     bool chunked; /* GEMV family */
-    int act;      /* buffer of packed rows, or -1: each lane packs into its scratch */
+    int act;      /* buffer of packed rows (x itself, when it is packed as it lies), or -1: each lane packs into its scratch */
     ol_cpu_norm norm;
     const olk_activation *activation;
     const olk_elementwise *elementwise;
@@ -488,8 +488,20 @@ static olv_status emit_lowrank(group *g, linear_args *a, const char *name, olv_e
     return OLV_OK;
 }
 
+/* Where packed rows go: nowhere (each lane packs for itself), to a buffer of their own, or they are x as it lies. */
+static int act_buffer(ol_lowering *l, const linear_args *a) {
+    if (l->entry == OL_ENTRY_DECODE) return -1;
+    bool plain = !a->norm.kernel && !a->chunked;
+    for (int i = 0; i < a->n_parts; i++) {
+        const part *p = &a->parts[i];
+        const olk_panels *form = plain ? olk_panels_find(p->kernel[0], &p->w) : NULL;
+        plain = form && form->plain_rows(&p->w);
+    }
+    return plain ? a->x : ol_lower_temp_sized(l, act_buffer_bytes, a);
+}
+
 static void emit(group *g, linear_args *a, const char *name) {
-    if (a->act >= 0) {
+    if (a->act >= 0 && a->act != a->x) {
         ol_step *s = ol_lower_step(g->l, &pack_class, name, sizeof(pack_args));
         if (!s) return;
         ((pack_args *)s->args)->linear = a;
@@ -533,7 +545,7 @@ olv_status ol_lower_linear(ol_lowering *l, ol_node *n, olv_error *err) {
         if (g.result[i]) absorb_activation(&g, a, i);
     for (int i = 0; i < g.n; i++) absorb_residual(&g, a, i, n);
     cut_tiles(a);
-    a->act = l->entry != OL_ENTRY_DECODE ? ol_lower_temp_sized(l, act_buffer_bytes, a) : -1;
+    a->act = act_buffer(l, a);
     OL_TRY(emit_lowrank(&g, a, n->name, err));
     emit(&g, a, n->name);
     return OLV_OK;

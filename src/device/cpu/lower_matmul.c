@@ -41,7 +41,7 @@ static size_t panel_b_floats(const matmul_args *a) { return (size_t)KC * (size_t
 static size_t scratch_bytes(const ol_step *s, const ol_run *r) {
     const matmul_args *a = s->args;
     (void)r;
-    return (TILE_B * panel_b_floats(a) + (size_t)KC * TILE_A * (size_t)a->gemm->mr) * sizeof(float);
+    return (panel_b_floats(a) + (size_t)KC * TILE_A * (size_t)a->gemm->mr) * sizeof(float);
 }
 
 static void clear(float *y, int64_t ldy, int64_t m, int64_t n) {
@@ -57,18 +57,22 @@ static void run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch)
     int64_t n0 = column_tile * z.column_tile, n = z.n - n0 < z.column_tile ? z.n - n0 : z.column_tile;
     const float *a = (const float *)ol_run_buffer(r, g->a) + (g->a_once ? 0 : batch * z.m * z.k) + m0 * z.k;
     const float *b = (const float *)ol_run_buffer(r, g->b) + (g->b_once ? 0 : batch * z.k * z.n) + n0;
-    float *y = (float *)ol_run_buffer(r, g->y) + (batch * z.m + m0) * z.n + n0, *pb = scratch, *pa = pb + TILE_B * panel_b_floats(g);
+    float *y = (float *)ol_run_buffer(r, g->y) + (batch * z.m + m0) * z.n + n0, *pb = scratch, *pa = pb + panel_b_floats(g);
     int mr = olk_gemm_panel_rows(k, m);
+    bool in_place = olk_gemm_in_place(z.n);
     if (z.k == 0) clear(y, z.n, m, n);
     for (int64_t k0 = 0; k0 < z.k; k0 += KC) {
         int64_t kn = z.k - k0 < KC ? z.k - k0 : KC;
         k->pack_a(a + k0, z.k, 1, m, kn, mr, pa);
-        for (int64_t j = 0; j < n; j += k->nb)
-            k->pack_b(b + k0 * z.n + j, z.n, 1, kn, n - j < k->nb ? n - j : k->nb, pb + j / k->nb * (int64_t)panel_b_floats(g));
-        for (int64_t i = 0; i < m; i += mr)
-            for (int64_t j = 0; j < n; j += k->nb)
-                k->multiply(pa + i * kn, mr, pb + j / k->nb * (int64_t)panel_b_floats(g), kn, y + i * z.n + j, z.n,
-                            m - i < mr ? (int)(m - i) : mr, n - j < k->nb ? n - j : k->nb, k0 > 0);
+        for (int64_t j = 0; j < n; j += k->nb) {
+            olk_gemm_tile t = {.mr = mr, .b = b + k0 * z.n + j, .ldb = z.n, .k = kn, .n = n - j < k->nb ? n - j : k->nb, .ldc = z.n, .add = k0 > 0};
+            if (!in_place) k->pack_b(t.b, z.n, 1, kn, t.n, pb);
+            if (!in_place) t.b = pb, t.ldb = k->nb;
+            for (int64_t i = 0; i < m; i += mr) {
+                t.a = pa + i * kn, t.c = y + i * z.n + j, t.m = m - i < mr ? (int)(m - i) : mr;
+                k->multiply(&t);
+            }
+        }
     }
 }
 static const ol_step_class matmul_class = {"matmul", tiles, scratch_bytes, NULL, run};

@@ -7,18 +7,21 @@
 #define NB (2 * VW)
 
 /* rows and vectors (1 or 2) are constants where this is inlined. */
-VI void tile(const float *a, const float *b, int64_t k, float *c, int64_t ldc, const int mr, const int rows, const int vectors,
-             vm last, bool add) {
+VI void tile(const olk_gemm_tile *t, const int rows, const int vectors) {
+    const float *a = t->a, *b = t->b;
+    const int64_t mr = t->mr, ldb = t->ldb, ldc = t->ldc;
+    const vm last = v_first(vectors == 2 ? t->n - VW : t->n);
+    float *c = t->c;
     vf acc[MR][2];
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) {
-        acc[i][0] = acc[i][1] = v_set1(0);
-        if (!add) continue;
+        acc[i][0] = acc[i][1] = v_set1(!t->add && t->start ? t->start[i] : 0);
+        if (!t->add) continue;
         acc[i][0] = vectors == 2 ? v_load(c + i * ldc) : v_load_part(c + i * ldc, last);
         if (vectors == 2) acc[i][1] = v_load_part(c + i * ldc + VW, last);
     }
-    for (int64_t p = 0; p < k; p++, a += mr, b += NB) {
-        vf b0 = v_load(b), b1 = v_load(b + (vectors == 2 ? VW : 0));
+    for (int64_t p = t->k; p > 0; p--, a += mr, b += ldb) {
+        vf b0 = vectors == 2 ? v_load(b) : v_load_part(b, last), b1 = vectors == 2 ? v_load_part(b + VW, last) : b0;
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
             vf x = v_set1(a[i]);
@@ -35,14 +38,10 @@ VI void tile(const float *a, const float *b, int64_t k, float *c, int64_t ldc, c
 }
 
 /* A function for each number of rows, one vector wide and two. */
-typedef void tile_fn(const float *a, const float *b, int64_t k, float *c, int64_t ldc, int mr, vm last, bool add);
-#define TILE(rows)                                                                                                        \
-    static void tile_##rows##_1(const float *a, const float *b, int64_t k, float *c, int64_t ldc, int mr, vm last, bool add) { \
-        tile(a, b, k, c, ldc, mr, rows, 1, last, add);                                                                    \
-    }                                                                                                                     \
-    static void tile_##rows##_2(const float *a, const float *b, int64_t k, float *c, int64_t ldc, int mr, vm last, bool add) { \
-        tile(a, b, k, c, ldc, mr, rows, 2, last, add);                                                                    \
-    }
+typedef void tile_fn(const olk_gemm_tile *t);
+#define TILE(rows)                                                              \
+    static void tile_##rows##_1(const olk_gemm_tile *t) { tile(t, rows, 1); } \
+    static void tile_##rows##_2(const olk_gemm_tile *t) { tile(t, rows, 2); }
 #define TILE_ROW(rows) {tile_##rows##_1, tile_##rows##_2}
 TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
 #if MR > 6
@@ -55,9 +54,8 @@ static tile_fn *const tiles[MR][2] = {
 #endif
 };
 
-static void multiply(const float *a, int mr, const float *b, int64_t k, float *c, int64_t ldc, int m, int64_t n, bool add) {
-    if (m < 1 || n < 1) return;
-    tiles[m - 1][n > VW](a, b, k, c, ldc, mr, v_first(n > VW ? n - VW : n), add);
+static void multiply(const olk_gemm_tile *t) {
+    if (t->m > 0 && t->n > 0) tiles[t->m - 1][t->n > VW](t);
 }
 
 static void pack_b(const float *b, int64_t row, int64_t col, int64_t k, int64_t n, float *panel) {

@@ -8,12 +8,12 @@ static void pack_b(const float *b, int64_t row, int64_t col, int64_t k, int64_t 
     pack_columns(b, row, col, k, n, NB, panel);
 }
 
-static void multiply(const float *a, int mr, const float *b, int64_t k, float *c, int64_t ldc, int m, int64_t n, bool add) {
-    for (int i = 0; i < m; i++)
-        for (int64_t j = 0; j < n; j++) {
-            float sum = add ? c[i * ldc + j] : 0;
-            for (int64_t p = 0; p < k; p++) sum = fmaf(a[p * mr + i], b[p * NB + j], sum);
-            c[i * ldc + j] = sum;
+static void multiply(const olk_gemm_tile *t) {
+    for (int i = 0; i < t->m; i++)
+        for (int64_t j = 0; j < t->n; j++) {
+            float *c = t->c + i * t->ldc + j, sum = t->add ? *c : t->start ? t->start[i] : 0;
+            for (int64_t p = 0; p < t->k; p++) sum = fmaf(t->a[p * t->mr + i], t->b[p * t->ldb + j], sum);
+            *c = sum;
         }
 }
 

@@ -17,13 +17,14 @@
 #define KC 512
 #define CHAINS 4
 
-/* ---- packed x: rows of floats whose stride is no multiple of 1 KiB, so that a tile's rows do not fight for a cache set */
+/* ---- packed x: rows of floats whose stride is no multiple of 2 KiB, so that a tile's rows do not fight for a cache set */
 
 static size_t x_stride(const olk_weight *w) {
     size_t bytes = ((size_t)w->k * 4 + 63) / 64 * 64;
-    return bytes % 1024 ? bytes : bytes + 64;
+    return bytes % 2048 ? bytes : bytes + 64;
 }
 static size_t act_bytes(const olk_weight *w, int64_t m) { return x_stride(w) * (size_t)m; }
+static bool plain_rows(const olk_weight *w) { return x_stride(w) == (size_t)w->k * 4; }
 static uint64_t act_key(const olk_weight *w) { return (uint64_t)w->k; }
 static void pack(const olk_weight *w, const float *x, int64_t ldx, int64_t m0, int64_t m1, int64_t m, void *act) {
     (void)m;
@@ -305,4 +306,4 @@ const olk_linear OLK_VARIANT(ISA, gemm) = {
 
 #define OLK_PANELS_(isa) olk_panels__##isa
 #define OLK_PANELS(isa) OLK_PANELS_(isa)
-const olk_panels OLK_PANELS(ISA) = {&OLK_VARIANT(ISA, gemm), panel_floats, make_panels};
+const olk_panels OLK_PANELS(ISA) = {&OLK_VARIANT(ISA, gemm), panel_floats, make_panels, plain_rows};

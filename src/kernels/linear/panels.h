@@ -11,6 +11,7 @@ typedef struct olk_panels {
     const olk_linear *variant;
     size_t (*floats)(const olk_weight *w);
     void (*make)(const olk_weight *w, float *out); /* 64-byte aligned */
+    bool (*plain_rows)(const olk_weight *w); /* rows of x that lie one after the other are what pack() makes, at any address */
 } olk_panels;
 
 #if defined(__x86_64__)
