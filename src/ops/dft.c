@@ -154,11 +154,13 @@ static olv_status eval_dft(ol_eval *c, olv_error *err) {
     return s;
 }
 
-/* Known integer of input i, or `def` where it is omitted; false when its value is not known. */
+/* Known integer of input i, or `def` where it is omitted; false, and NONE, when its value is not known. */
 static bool known_int(const ol_infer *c, int i, ol_dim def, ol_dim *out) {
     *out = def;
     if (i >= c->node->n_inputs || !ol_infer_in(c, i)) return true;
-    return ol_infer_ints(c, i, out, 1) == 1;
+    if (ol_infer_ints(c, i, out, 1) == 1) return true;
+    *out = OL_DIM_NONE;
+    return false;
 }
 
 static olv_status infer_dft(ol_infer *c, olv_error *err) {

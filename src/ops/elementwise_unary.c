@@ -14,6 +14,8 @@ static int64_t exact_neg(int64_t x) { return (int64_t)(0 - (uint64_t)x); }
 static int64_t exact_sign(int64_t x) { return (x > 0) - (x < 0); }
 static int64_t exact_relu(int64_t x) { return x < 0 ? 0 : x; }
 static int64_t exact_same(int64_t x) { return x; }
+/* Marks functions that integers take through double: the result loses its fraction. */
+static int64_t by_double(int64_t x) { return x; }
 
 static olv_status eval_unary(ol_eval *c, unary_fn *fn, exact_fn *exact, double a, double b, olv_error *err) {
     const ol_tensor *x;
@@ -25,7 +27,7 @@ static olv_status eval_unary(ol_eval *c, unary_fn *fn, exact_fn *exact, double a
     OL_TRY(ol_eval_out(c, 0, x->dtype, x->rank, x->dims, &y, err));
     int64_t n = ol_tensor_count(x);
     for (int64_t i = 0; i < n; i++) {
-        if (!is_int) {
+        if (!is_int || exact == by_double) {
             ol_tensor_set(y, i, fn(ol_tensor_get(x, i), a, b));
             continue;
         }
@@ -50,7 +52,7 @@ static olv_status eval_unary(ol_eval *c, unary_fn *fn, exact_fn *exact, double a
     X(Cos, 0, "", 0, "", 0, NULL, cos(x), "cosine")                                                                \
     X(Cosh, 0, "", 0, "", 0, NULL, cosh(x), "hyperbolic cosine")                                                   \
     X(Elu, 1, "alpha", 1, "", 0, NULL, x < 0 ? a * expm1(x) : x, "alpha (e^x - 1) below zero, else x")             \
-    X(Erf, 0, "", 0, "", 0, NULL, erf(x), "error function")                                                        \
+    X(Erf, 0, "", 0, "", 0, by_double, erf(x), "error function")                                                   \
     X(Exp, 0, "", 0, "", 0, NULL, exp(x), "e^x")                                                                   \
     X(Floor, 0, "", 0, "", 0, exact_same, floor(x), "rounds down")                                                 \
     X(HardSigmoid, 2, "alpha", 0.2f, "beta", 0.5f, NULL, clamp01(a * x + b), "alpha x + beta within [0, 1]")       \
@@ -64,7 +66,7 @@ static olv_status eval_unary(ol_eval *c, unary_fn *fn, exact_fn *exact, double a
     X(Round, 0, "", 0, "", 0, NULL, nearbyint(x), "rounds to nearest, halves to even")                             \
     X(Selu, 2, "alpha", 1.67326319217681884765625f, "gamma", 1.05070102214813232421875f, NULL,                     \
       x > 0 ? b * x : b * a * expm1(x), "gamma x, or gamma alpha (e^x - 1)")                                       \
-    X(Shrink, 2, "bias", 0, "lambd", 0.5f, exact_same, x < -b ? x + a : x > b ? x - a : 0, "soft or hard shrinkage") \
+    X(Shrink, 2, "bias", 0, "lambd", 0.5f, by_double, x < -b ? x + a : x > b ? x - a : 0, "soft or hard shrinkage") \
     X(Sigmoid, 0, "", 0, "", 0, NULL, sigmoid(x), "1 / (1 + e^-x)")                                                \
     X(Sign, 0, "", 0, "", 0, exact_sign, (x > 0) - (x < 0), "-1, 0 or 1")                                          \
     X(Sin, 0, "", 0, "", 0, NULL, sin(x), "sine")                                                                  \

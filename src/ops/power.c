@@ -61,10 +61,14 @@ static olv_status eval_shift(ol_eval *c, olv_error *err) {
     ol_walk w;
     OL_TRY(start(c, t, &w, &y, err));
     bool left = ol_str_is(ol_node_string(c->node, "direction", ""), "LEFT");
-    int bits = ol_dtype_bits(t[0]->dtype);
+    uint64_t bits = (uint64_t)ol_dtype_bits(t[0]->dtype);
+    bool is_signed = ol_dtype_class(t[0]->dtype) == 's';
     for (int64_t i = 0; i < w.count; i++, ol_walk_next(&w)) {
-        uint64_t a = (uint64_t)ol_tensor_i64(t[0], w.at[0]), b = (uint64_t)ol_tensor_i64(t[1], w.at[1]);
-        ol_tensor_set_i64(y, i, b >= (uint64_t)bits ? 0 : (int64_t)(left ? a << b : a >> b));
+        int64_t v = ol_tensor_i64(t[0], w.at[0]);
+        uint64_t a = (uint64_t)v, b = (uint64_t)ol_tensor_i64(t[1], w.at[1]);
+        /* to the right, what comes in at the top of a signed number is its sign */
+        uint64_t sign = is_signed && !left && v < 0 ? UINT64_MAX : 0;
+        ol_tensor_set_i64(y, i, (int64_t)(b >= bits ? sign : left ? a << b : ((a ^ sign) >> b) ^ sign));
     }
     return OLV_OK;
 }

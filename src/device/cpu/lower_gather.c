@@ -79,6 +79,7 @@ olv_status ol_lower_gather(ol_lowering *l, ol_node *n, olv_error *err) {
     gather_args *a = ol_arena_alloc(l->arena, sizeof *a);
     if (!a) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
     a->width = ol_lower_width(n->inputs[0]);
+    if (a->width < 0) return ol_fail(err, OLV_UNSUPPORTED, "rows of a width that is not known");
     a->rows = ol_lower_rows(l, n->outputs[0]);
     a->x_rows = n->inputs[0]->type.dims[0];
     if (n->inputs[0]->constant) OL_TRY(read_table(l, n->inputs[0], a, err));

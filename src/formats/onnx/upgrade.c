@@ -192,6 +192,38 @@ static olv_status split_swiglu(ol_onnx_draft *d, olv_error *err) {
     return OLV_OK;
 }
 
+/* Tile of opset 1 repeats one axis: inputs `tiles` and `axis`, scalars of the type of the data. */
+static olv_status old_tile(ol_onnx_draft *d, olv_error *err) {
+    const ol_type *x = d->n_in == 3 && d->in[0] ? &d->in[0]->type : NULL;
+    if (!x || !d->in[1] || !d->in[2] || x->rank < 0) return ol_fail(err, OLV_UNSUPPORTED, "Tile of opset 1 of an unknown rank");
+    ol_attr i64 = ol_attr_int("to", ol_dtype_onnx(OL_I64)), axis0 = ol_attr_int("axis", 0);
+    int64_t one = 1, rank = x->rank, all = -1;
+    ol_value *flat = ol_graph_add_i64(d->g, NULL, &all, 1, err);
+    ol_value *tiles = flat ? node1(d, "Cast", &d->in[1], 1, &i64, 1, err) : NULL;
+    ol_value *axis = tiles ? node1(d, "Cast", &d->in[2], 1, &i64, 1, err) : NULL;
+    if (axis) tiles = node1(d, "Reshape", (ol_value *[]){tiles, flat}, 2, NULL, 0, err);
+    if (tiles) axis = node1(d, "Reshape", (ol_value *[]){axis, flat}, 2, NULL, 0, err);
+    ol_value *values = axis && tiles ? ol_graph_add_i64(d->g, NULL, &one, 1, err) : NULL;
+    if (values) values = node1(d, "Concat", (ol_value *[]){values, tiles}, 2, &axis0, 1, err);
+    ol_value *depth = values ? ol_graph_add_i64(d->g, NULL, &rank, -1, err) : NULL;
+    ol_value *rows = depth ? node1(d, "OneHot", (ol_value *[]){axis, depth, values}, 3, NULL, 0, err) : NULL;
+    if (rows) rows = node1(d, "Reshape", (ol_value *[]){rows, flat}, 2, NULL, 0, err);
+    if (!rows) return failed(err);
+    d->in[1] = rows;
+    d->n_in = 2;
+    return OLV_OK;
+}
+
+/* Before opset 2 the exponent of LpPool and GlobalLpPool was a float. */
+static olv_status old_exponent(ol_onnx_draft *d, olv_error *err) {
+    ol_attr *a = ol_onnx_draft_attr(d, "p");
+    if (!a || a->type != OL_ATTR_FLOAT) return OLV_OK;
+    if (!(a->v.f >= 1 && a->v.f <= 1000) || a->v.f != (float)(int)a->v.f)
+        return ol_fail(err, OLV_UNSUPPORTED, "exponent %g found, a whole number expected", (double)a->v.f);
+    *a = ol_attr_int("p", (int64_t)a->v.f);
+    return OLV_OK;
+}
+
 static olv_status rename_string(ol_onnx_draft *d, const char *attr, const char *from, const char *to) {
     ol_attr *a = ol_onnx_draft_attr(d, attr);
     if (a && a->type == OL_ATTR_STRING && ol_str_is(a->v.s, from)) a->v.s = ol_str_of(to);
@@ -230,6 +262,8 @@ olv_status ol_onnx_upgrade(ol_onnx_draft *d, olv_error *err) {
     if (d->version < 4 && is_op(d, "Concat") && !ol_onnx_draft_attr(d, "axis") && !ol_onnx_draft_add(d, ol_attr_int("axis", 1)))
         return ol_fail(err, OLV_NOMEM, "no memory");
     if (d->version < 9 && is_op(d, "Scan")) OL_TRY(old_scan(d, err));
+    if (d->version < 6 && is_op(d, "Tile")) OL_TRY(old_tile(d, err));
+    if (d->version < 2 && (is_op(d, "LpPool") || is_op(d, "GlobalLpPool"))) OL_TRY(old_exponent(d, err));
     if (is_op(d, "SwiGLU")) OL_TRY(split_swiglu(d, err));
     if (is_op(d, "Scatter")) strcpy(d->op, "ScatterElements");
     if (d->version < 12 && is_op(d, "Dropout")) ol_onnx_draft_drop(d, "ratio");
