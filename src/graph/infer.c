@@ -117,6 +117,7 @@ static bool is_coded(ol_dim d) { return ol_infer_decode(d) != d; }
 
 /* op on elements of which some may be negative constants. */
 static ol_dim combine(tracer *t, dim_op op, ol_dim a, ol_dim b) {
+    if (a == OL_DIM_NONE || b == OL_DIM_NONE) return OL_DIM_NONE;
     if (!is_coded(a) && !is_coded(b)) {
         if (op == ol_dim_sub && a >= 0 && b > a) return ol_infer_code(a - b);
         return op(t->dims, a, b);
@@ -142,10 +143,7 @@ static int trace_binary(tracer *t, const ol_node *n, dim_op op, ol_dim *out, int
     int na = trace(t, n->inputs[0], a, depth), nb = na < 0 ? -1 : trace(t, n->inputs[1], b, depth);
     if (nb < 0 || (na != nb && na != 1 && nb != 1)) return -1;
     int count = na > nb ? na : nb;
-    for (int i = 0; i < count; i++) {
-        out[i] = combine(t, op, a[na == 1 ? 0 : i], b[nb == 1 ? 0 : i]);
-        if (out[i] == OL_DIM_NONE) return -1;
-    }
+    for (int i = 0; i < count; i++) out[i] = combine(t, op, a[na == 1 ? 0 : i], b[nb == 1 ? 0 : i]);
     return count;
 }
 
@@ -154,9 +152,47 @@ static int trace_product(tracer *t, const ol_node *n, ol_dim *out, int depth) {
     int na = trace(t, n->inputs[0], a, depth);
     if (na < 0) return -1;
     out[0] = 1;
-    for (int i = 0; i < na; i++)
-        if ((out[0] = combine(t, ol_dim_mul, out[0], a[i])) == OL_DIM_NONE) return -1;
+    for (int i = 0; i < na; i++) out[0] = combine(t, ol_dim_mul, out[0], a[i]);
     return 1;
+}
+
+/* n equal elements, as many as a traced size says. */
+static int trace_filled(tracer *t, const ol_node *n, ol_dim *out, int depth) {
+    ol_dim size[MAX_TRACED], value[MAX_TRACED] = {0};
+    const ol_attr *a = ol_node_attr(n, "value");
+    if (trace(t, n->inputs[0], size, depth) != 1 || !ol_dim_known(size[0]) || size[0] > MAX_TRACED) return -1;
+    if (a && (a->type != OL_ATTR_TENSOR || trace_const(t, a->v.tensor, value) != 1)) return -1;
+    for (int64_t i = 0; i < size[0]; i++) out[i] = value[0];
+    return (int)size[0];
+}
+
+/* Whether two elements are equal: 0, 1, or -1 when that depends on sizes. A size is never negative. */
+static int same_element(ol_dim a, ol_dim b) {
+    if (a == OL_DIM_NONE || b == OL_DIM_NONE) return -1;
+    if (a == b) return 1;
+    bool plain_a = a >= 0 || is_coded(a), plain_b = b >= 0 || is_coded(b);
+    return (plain_a && plain_b) || is_coded(a) || is_coded(b) ? 0 : -1;
+}
+
+/* A choice between elements by the equality of others, as exports of Expand make it for sizes of -1. */
+static int trace_where(tracer *t, const ol_node *n, ol_dim *out, int depth) {
+    ol_dim part[4][MAX_TRACED];
+    const ol_node *equal = n->inputs[0]->producer;
+    if (n->n_inputs != 3 || !equal || equal->op->domain[0] || strcmp(equal->op->name, "Equal") || equal->n_inputs != 2) return -1;
+    const ol_value *from[4] = {equal->inputs[0], equal->inputs[1], n->inputs[1], n->inputs[2]};
+    int counts[4], count = 1;
+    for (int k = 0; k < 4; k++) {
+        counts[k] = from[k] ? trace(t, from[k], part[k], depth) : -1;
+        if (counts[k] < 0 || (counts[k] != 1 && count != 1 && counts[k] != count)) return -1;
+        if (counts[k] != 1) count = counts[k];
+    }
+    for (int i = 0; i < count; i++) {
+        ol_dim e[4];
+        for (int k = 0; k < 4; k++) e[k] = part[k][counts[k] == 1 ? 0 : i];
+        int same = same_element(e[0], e[1]);
+        out[i] = same < 0 && e[2] != e[3] ? OL_DIM_NONE : e[same > 0 ? 2 : 3];
+    }
+    return count;
 }
 
 static int trace_node(tracer *t, const ol_node *n, ol_dim *out, int depth) {
@@ -177,6 +213,8 @@ static int trace_node(tracer *t, const ol_node *n, ol_dim *out, int depth) {
     if (!strcmp(op, "Gather")) return trace_gather(t, n, out, depth);
     if (!strcmp(op, "Concat")) return trace_concat(t, n, out, depth);
     if (!strcmp(op, "Slice")) return trace_slice(t, n, out, depth);
+    if (!strcmp(op, "ConstantOfShape")) return trace_filled(t, n, out, depth);
+    if (!strcmp(op, "Where")) return trace_where(t, n, out, depth);
     if (!strcmp(op, "ReduceProd")) return trace_product(t, n, out, depth);
     static const char *const same[] = {"Unsqueeze", "Squeeze", "Identity", "Cast", "Reshape"};
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
@@ -189,21 +227,34 @@ static int trace_node(tracer *t, const ol_node *n, ol_dim *out, int depth) {
     return -1;
 }
 
+/* Elements of a value as dims. Of a vector whose length alone is known, and wherever an element is not, OL_DIM_NONE. */
 static int trace(tracer *t, const ol_value *v, ol_dim *out, int depth) {
+    int n = -1;
     if (depth <= 0 || --t->steps <= 0) return -1;
     if (v->constant && !v->is_input) return trace_const(t, v->constant, out);
     char cls = ol_dtype_class(v->type.dtype);
-    if (!v->producer || (cls != 's' && cls != 'u') || v->type.rank > 1 || v->type.rank < 0) return -1;
-    return trace_node(t, v->producer, out, depth - 1);
+    if ((cls != 's' && cls != 'u') || v->type.kind != OL_VALUE_TENSOR || v->type.rank > 1 || v->type.rank < 0) return -1;
+    if (v->producer) n = trace_node(t, v->producer, out, depth - 1);
+    ol_dim length = v->type.rank ? v->type.dims[0] : 1;
+    if (n >= 0 || length < 0 || length > MAX_TRACED) return n;
+    for (n = 0; n < (int)length; n++) out[n] = OL_DIM_NONE;
+    return n;
 }
 
-int ol_infer_ints(const ol_infer *c, int i, ol_dim *dims, int max) {
+int ol_infer_sizes(const ol_infer *c, int i, ol_dim *dims, int max) {
     if (i >= c->node->n_inputs || !c->node->inputs[i]) return -1;
     tracer t = {c->graph->dims, MAX_TRACE_STEPS};
     ol_dim all[MAX_TRACED];
     int n = trace(&t, c->node->inputs[i], all, MAX_TRACE_DEPTH);
     if (n < 0 || n > max) return -1;
     memcpy(dims, all, (size_t)n * sizeof *dims);
+    return n;
+}
+
+int ol_infer_ints(const ol_infer *c, int i, ol_dim *dims, int max) {
+    int n = ol_infer_sizes(c, i, dims, max);
+    for (int k = 0; k < n; k++)
+        if (dims[k] == OL_DIM_NONE) return -1;
     return n;
 }
 

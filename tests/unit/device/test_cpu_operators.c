@@ -182,7 +182,9 @@ static const struct {
     /* what has no kernel */
     {BODY("const m: i64[1] {1}\n y = ReduceLogSumExp(x, m)"), "reference"},
     {BODY("const z: i64[] {1}\n y = CumSum(x, z)"), "reference"},
-    {BODY("y = Softmax(x) axis=0"), "reference"},
+    {BODY("y = Softmax(x) axis=0"), "softmax"},
+    {BODY("y = LogSoftmax(x) axis=1"), "softmax"},
+    {BODY("y = Hardmax(x) axis=1"), "reference"},
     {BODY("i = Cast(s) to=6\n j = Add(i, i)\n y = Cast(j) to=1"), "reference"},
     {BODY("const b: i64[1] {5}\n const e: i64[1] {-9223372036854775807}\n const m: i64[1] {1}\n "
           "const d: i64[1] {-2}\n"
