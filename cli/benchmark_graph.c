@@ -165,9 +165,10 @@ static const char *after_device(const char *s) {
 }
 
 static olv_status open_model(arg_list *positionals, const graph_benchmark *g, graph_model *m, figures *f, olv_error *err) {
-    const char *path = take_model(positionals), *properties[80];
-    char text[8][96];
-    size_t n = 0, k = 0;
+    const char *path = take_model(positionals), *properties[GRAPH_PROPERTIES + 4];
+    char hint_text[96], streams_text[96];
+    graph_property_texts texts;
+    size_t n = 0;
     if (!path) return cli_fail(err, OLV_ARG, "no model given");
     double t0 = now_ms();
     olv_status s = olv_core_create(&m->core, err);
@@ -181,18 +182,17 @@ static olv_status open_model(arg_list *positionals, const graph_benchmark *g, gr
         port.dims[0] = g->batch;
         s = olv_model_reshape(m->model, port.name, port.rank, port.dims, err);
     }
-    const char *streams = after_device(g->streams), *precision = after_device(g->precision ? g->precision : common.precision);
-    int64_t threads = g->threads > 0 ? g->threads : common.threads;
+    const char *streams = after_device(g->streams);
+    common.precision = after_device(g->precision ? g->precision : common.precision);
+    if (g->threads > 0) common.threads = g->threads;
     if (g->hint && strcasecmp(g->hint, "none")) {
         const char *hint = !strcasecmp(g->hint, "tput") ? "THROUGHPUT" : !strcasecmp(g->hint, "ctput") ? "CUMULATIVE_THROUGHPUT" : g->hint;
-        snprintf(text[k], sizeof text[k], "PERFORMANCE_HINT=%.40s", hint);
-        properties[n++] = text[k++];
+        snprintf(hint_text, sizeof hint_text, "PERFORMANCE_HINT=%.40s", hint);
+        properties[n++] = hint_text;
     }
-    if (streams) snprintf(text[k], sizeof text[k], "NUM_STREAMS=%.40s", streams), properties[n++] = text[k++];
-    if (threads > 0) snprintf(text[k], sizeof text[k], "INFERENCE_NUM_THREADS=%lld", (long long)threads), properties[n++] = text[k++];
-    if (precision && strcmp(precision, "default")) snprintf(text[k], sizeof text[k], "INFERENCE_PRECISION_HINT=%.40s", precision), properties[n++] = text[k++];
+    if (streams) snprintf(streams_text, sizeof streams_text, "NUM_STREAMS=%.40s", streams), properties[n++] = streams_text;
     if (g->counters || g->report_type) properties[n++] = "ENABLE_PROFILING=YES";
-    for (size_t i = 0; i < common.config.count && n < 72; i++) properties[n++] = common.config.items[i];
+    n += graph_properties(properties + n, &texts);
     t0 = now_ms();
     if (s == OLV_OK) s = olv_compile(m->core, m->model, common.device, properties, n, &m->compiled, err);
     f->compile_ms = now_ms() - t0;

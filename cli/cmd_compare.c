@@ -43,13 +43,9 @@ typedef struct comparison {
 /* ---- running ---- */
 
 static olv_status run_side(comparison *c, side *s, int which, olv_error *err) {
-    const char *properties[66];
-    size_t n = 0;
-    char threads[64], precision[80];
-    if (common.threads > 0) snprintf(threads, sizeof threads, "INFERENCE_NUM_THREADS=%lld", (long long)common.threads), properties[n++] = threads;
-    if (common.precision && strcmp(common.precision, "default"))
-        snprintf(precision, sizeof precision, "INFERENCE_PRECISION_HINT=%.40s", common.precision), properties[n++] = precision;
-    for (size_t i = 0; i < common.config.count && n < 64; i++) properties[n++] = common.config.items[i];
+    const char *properties[GRAPH_PROPERTIES];
+    graph_property_texts texts;
+    size_t n = graph_properties(properties, &texts);
     olv_status st = olv_compile(s->core, s->model, c->device[which], properties, n, &s->compiled, err);
     if (st == OLV_OK) st = olv_request_create(s->compiled, &s->request, err);
     if (st == OLV_OK) st = make_graph_inputs(s->compiled, &c->inputs, true, &s->inputs, err);

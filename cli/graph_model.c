@@ -6,8 +6,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MAX_PROPERTIES 64
-
 /* "3", "?" or "-1" (any size), "1..10", "1.." or "..10"; the place behind it, NULL when it is none of these. */
 static const char *parse_range(const char *p, olv_range *out) {
     char *end = (char *)(uintptr_t)p + 1;
@@ -57,25 +55,30 @@ olv_status reshape_graph_model(olv_model *m, const char *text, olv_error *err) {
 }
 
 /* Properties of --config, and those that other options stand for. */
-static size_t collect_properties(const char **out, char threads[64], char precision[80]) {
+size_t graph_properties(const char **out, graph_property_texts *texts) {
     size_t n = 0;
+    char *threads = texts->threads, *precision = texts->precision;
     if (common.threads > 0) {
-        snprintf(threads, 64, "INFERENCE_NUM_THREADS=%lld", (long long)common.threads);
+        snprintf(threads, sizeof texts->threads, "INFERENCE_NUM_THREADS=%lld", (long long)common.threads);
         out[n++] = threads;
     }
     if (common.precision && strcmp(common.precision, "default")) {
-        snprintf(precision, 80, "INFERENCE_PRECISION_HINT=%.40s", common.precision);
+        snprintf(precision, sizeof texts->precision, "INFERENCE_PRECISION_HINT=%.40s", common.precision);
         out[n++] = precision;
     }
-    for (size_t i = 0; i < common.config.count && n < MAX_PROPERTIES; i++) out[n++] = common.config.items[i];
+    if (common.cache_dir && !common.no_cache) {
+        snprintf(texts->cache, sizeof texts->cache, "CACHE_DIR=%s", common.cache_dir);
+        out[n++] = texts->cache;
+    }
+    for (size_t i = 0; i < common.config.count && n < GRAPH_PROPERTIES; i++) out[n++] = common.config.items[i];
     return n;
 }
 
 int open_graph_model_named(const char *path, const arg_list *shapes, graph_model *out) {
-    const char *properties[MAX_PROPERTIES];
-    char threads[64], precision[80];
+    const char *properties[GRAPH_PROPERTIES];
+    graph_property_texts texts;
     olv_error err;
-    size_t n = collect_properties(properties, threads, precision);
+    size_t n = graph_properties(properties, &texts);
     olv_status s = olv_core_create(&out->core, &err);
     if (s == OLV_OK) s = olv_model_read(path, &out->model, &err);
     for (size_t i = 0; s == OLV_OK && shapes && i < shapes->count; i++) s = reshape_graph_model(out->model, shapes->items[i], &err);

@@ -13,6 +13,13 @@ typedef struct graph_model {
     olv_compiled *compiled;
 } graph_model;
 
+#define GRAPH_PROPERTIES 64
+typedef struct graph_property_texts {
+    char threads[64], precision[80], cache[4200];
+} graph_property_texts;
+/* Properties of --config, and those that other common options stand for; out has room for GRAPH_PROPERTIES. Their number. */
+size_t graph_properties(const char **out, graph_property_texts *texts);
+
 /* The model of --model or the first positional, its inputs reshaped as `shapes` say ("name[1,3,?,8]" or, for a model with
  * one input, "[...]"), compiled. Exit code; 0: all is well. Close it in any case. */
 int open_graph_model(arg_list *positionals, const arg_list *shapes, graph_model *out);

@@ -73,7 +73,8 @@ OLV_API OLV_MUST_USE olv_status olv_model_add_output(olv_model *m, const char *v
 typedef struct olv_compiled olv_compiled;
 /* Plans the model for a device ("CPU"; "REFERENCE" evaluates every operator by its definition, slowly; NULL or "AUTO": the
  * best there is). The model is not changed. Properties by OpenVINO's names, as "NAME=VALUE" texts:
- * PERFORMANCE_HINT, NUM_STREAMS, INFERENCE_NUM_THREADS, INFERENCE_PRECISION_HINT, EXECUTION_MODE_HINT, ... */
+ * PERFORMANCE_HINT, NUM_STREAMS, INFERENCE_NUM_THREADS, INFERENCE_PRECISION_HINT, EXECUTION_MODE_HINT, ... With CACHE_DIR
+ * what is prepared from the weights is kept in a file of that folder, and mapped the next time. */
 OLV_API OLV_MUST_USE olv_status olv_compile(olv_core *core, const olv_model *model, const char *device,
                                             const char *const *properties, size_t n_properties, olv_compiled **out, olv_error *err);
 OLV_API void olv_compiled_destroy(olv_compiled *c);
@@ -84,6 +85,15 @@ OLV_API void olv_compiled_get_output(const olv_compiled *c, size_t i, olv_port *
 OLV_API OLV_MUST_USE olv_status olv_compiled_get_property(olv_compiled *c, const char *name, const char **value, olv_error *err);
 /* Steps of the plan, one per line. olv_free it. */
 OLV_API OLV_MUST_USE olv_status olv_compiled_plan_text(const olv_compiled *c, char **text, olv_error *err);
+/* The compiled model as one blob (olv_free it): the graph with its weights, and what was prepared from them for this
+ * processor. Import checks all of it; what is foreign, cut or changed is OLV_FORMAT. On another processor, or with properties
+ * that ask for another precision, what was prepared is made anew. A blob of a file is mapped, not copied. */
+OLV_API OLV_MUST_USE olv_status olv_compiled_export(const olv_compiled *c, void **data, size_t *bytes, olv_error *err);
+OLV_API OLV_MUST_USE olv_status olv_compiled_export_file(const olv_compiled *c, const char *path, olv_error *err);
+OLV_API OLV_MUST_USE olv_status olv_compiled_import(olv_core *core, const void *data, size_t bytes, const char *const *properties,
+                                                    size_t n_properties, olv_compiled **out, olv_error *err);
+OLV_API OLV_MUST_USE olv_status olv_compiled_import_file(olv_core *core, const char *path, const char *const *properties, size_t n_properties,
+                                                         olv_compiled **out, olv_error *err);
 
 /* ---- requests ---- */
 

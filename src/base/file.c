@@ -111,6 +111,23 @@ void ol_file_drop_pages(const ol_file *f, const void *p, size_t bytes) {
     if (a < b) madvise((void *)a, b - a, MADV_DONTNEED); /* of a clean private map: the file's bytes come back */
 }
 
+olv_status ol_file_of_bytes(const void *data, size_t len, const char *name, ol_file **out, olv_error *err) {
+    ol_file *f = ol_calloc(1, sizeof *f);
+    uint8_t *p = ol_alloc_aligned(len);
+    char *path = ol_alloc(strlen(name) + 1);
+    if (!f || !p || !path) {
+        ol_free(f);
+        ol_free_aligned(p);
+        ol_free(path);
+        return ol_fail(err, OLV_NOMEM, "no memory for %zu bytes", len);
+    }
+    if (len) memcpy(p, data, len);
+    strcpy(path, name);
+    *f = (ol_file){p, len, 0, path, 1, true};
+    *out = f;
+    return OLV_OK;
+}
+
 ol_file *ol_file_retain(ol_file *f) {
     __atomic_fetch_add(&f->refs, 1, __ATOMIC_RELAXED);
     return f;
@@ -118,7 +135,7 @@ ol_file *ol_file_retain(ol_file *f) {
 
 void ol_file_release(ol_file *f) {
     if (!f || __atomic_fetch_sub(&f->refs, 1, __ATOMIC_ACQ_REL) != 1) return;
-    if (f->heap) ol_free((void *)(uintptr_t)f->data);
+    if (f->heap) ol_free_aligned((void *)(uintptr_t)f->data);
     else if (f->data) munmap((void *)(uintptr_t)f->data, (size_t)f->size);
     ol_free(f->path);
     ol_free(f);

@@ -21,6 +21,8 @@ OLV_MUST_USE olv_status ol_file_open(const char *path, ol_file **out, olv_error 
 /* Maps NAME inside folder DIR. NAME must be relative without "..", NUL or backslash, and its final target must
  * lie inside DIR, or inside the `blobs` folder of the hub cache entry that DIR belongs to. */
 OLV_MUST_USE olv_status ol_file_open_in(const char *dir, const char *name, ol_file **out, olv_error *err);
+/* A file object over a copy of the bytes, aligned to 64; `name` takes the place of the path. */
+OLV_MUST_USE olv_status ol_file_of_bytes(const void *data, size_t len, const char *name, ol_file **out, olv_error *err);
 ol_file *ol_file_retain(ol_file *f);
 void ol_file_release(ol_file *f); /* NULL accepted */
 /* Says that bytes of the map (whole pages of them) will hardly be read again: they leave this process's resident memory,

@@ -294,6 +294,12 @@ void ol_store_refuse(ol_store *s, const ol_store_item *item) {
     ((ol_store_item *)(uintptr_t)item)->data = NULL;
 }
 
+const ol_store_item *ol_store_items(const ol_store *s) { return s->items; }
+
+bool ol_store_adopt(ol_store *s, uint64_t id, size_t bytes, const void *data) {
+    return add_item(s, id, bytes, (void *)(uintptr_t)data) != NULL;
+}
+
 /* ---- finishing --------------------------------------------------------------------------------------- */
 
 static uint64_t place_of(const ol_store *s, const void *data) {

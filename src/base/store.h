@@ -40,6 +40,10 @@ bool ol_store_was_found(const ol_store *s); /* its contents came from a file */
 const ol_store_item *ol_store_get(ol_store *s, const char *name, size_t bytes, bool *made);
 /* There is no such data for the item made last: its room is given back, and it is kept without data. */
 void ol_store_refuse(ol_store *s, const ol_store_item *item);
+/* Items in the order in which they were made. */
+const ol_store_item *ol_store_items(const ol_store *s);
+/* Adds an item that was made elsewhere; its data are borrowed and must outlive the store. false: out of memory. */
+__attribute__((warn_unused_result)) bool ol_store_adopt(ol_store *s, uint64_t id, size_t bytes, const void *data);
 /* All items are made: the file gets its name, and its pages become read-only. A file that was found but lacked an item goes. */
 void ol_store_finish(ol_store *s);
 

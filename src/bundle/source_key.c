@@ -1,73 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/source_key.h"
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/hash.h"
 #include "bundle/bundle.h"
-#include "tensor/constant.h"
-#include <stdlib.h>
 
-#define BEGINNING ((uint64_t)256 << 10)
-
-typedef struct files {
-    ol_file **items; /* retained */
-    size_t n, cap;
-    bool failed;
-} files;
-
-static void add(void *ctx, ol_file *f) {
-    files *l = ctx;
-    for (size_t i = l->n; i-- > 0;) /* the last one is asked for most */
-        if (l->items[i] == f) return;
-    if (l->n == l->cap) {
-        size_t cap = l->cap ? l->cap * 2 : 16;
-        ol_file **p = ol_realloc(l->items, cap * sizeof *p);
-        if (!p) {
-            l->failed = true;
-            return;
-        }
-        l->items = p;
-        l->cap = cap;
-    }
-    l->items[l->n++] = ol_file_retain(f);
-}
-
-/* A file that need not be there. */
-static void add_path(files *l, const char *path) {
-    ol_file *f;
-    if (ol_file_open(path, &f, NULL) != OLV_OK) return;
-    add(l, f);
-    ol_file_release(f);
-}
-
-static int by_path(const void *a, const void *b) {
-    return strcmp((*(ol_file *const *)a)->path, (*(ol_file *const *)b)->path);
-}
-
-static void put_file(const ol_file *f, ol_buf *out) {
-    size_t n = (size_t)(f->size < BEGINNING ? f->size : BEGINNING);
-    ol_buf_printf(out, "%s %llu %lld %016llx\n", ol_path_name(f->path), (unsigned long long)f->size, (long long)f->mtime_ns,
-                  (unsigned long long)(n ? ol_hash64(f->data, n, 0) : 0));
-}
+#define N_CONFIGS 5
 
 olv_status ol_bundle_source_key(const ol_bundle *b, const ol_graph *g, ol_buf *out, olv_error *err) {
-    static const char *const configs[] = {"config.json", "quantize_config.json", "quant_config.json", "genai_config.json", "model.onnx"};
-    files l = {NULL, 0, 0, false};
-    for (int i = 0; i < g->n_values; i++)
-        if (g->values[i] && g->values[i]->constant) ol_const_each_file(g->values[i]->constant, add, &l);
-    if (ol_file_exists(b->path)) add_path(&l, b->path);
-    for (size_t i = 0; i < sizeof configs / sizeof configs[0] && b->kind != OL_BUNDLE_GGUF; i++) {
-        char *path = ol_path_join(b->folder, configs[i]);
-        if (!path) l.failed = true;
-        else add_path(&l, path);
-        ol_free(path);
+    static const char *const configs[N_CONFIGS] = {"config.json", "quantize_config.json", "quant_config.json", "genai_config.json", "model.onnx"};
+    const char *paths[N_CONFIGS + 1];
+    char *made[N_CONFIGS] = {NULL};
+    size_t n = 0;
+    olv_status s = OLV_OK;
+    if (ol_file_exists(b->path)) paths[n++] = b->path;
+    for (size_t i = 0; i < N_CONFIGS && s == OLV_OK && b->kind != OL_BUNDLE_GGUF; i++) {
+        if (!(made[i] = ol_path_join(b->folder, configs[i]))) s = ol_fail(err, OLV_NOMEM, "no memory for the list of files");
+        paths[n++] = made[i];
     }
-    if (l.n) qsort(l.items, l.n, sizeof(ol_file *), by_path);
-    for (size_t i = 0; i < l.n; i++) {
-        if (i == 0 || strcmp(l.items[i - 1]->path, l.items[i]->path)) put_file(l.items[i], out);
-        else if (l.items[i - 1]->mtime_ns != l.items[i]->mtime_ns) put_file(l.items[i], out);
-    }
-    for (size_t i = 0; i < l.n; i++) ol_file_release(l.items[i]);
-    ol_free(l.items);
-    return l.failed || out->failed ? ol_fail(err, OLV_NOMEM, "no memory for the list of files") : OLV_OK;
+    if (s == OLV_OK) s = ol_source_key(g, paths, n, out, err);
+    for (size_t i = 0; i < N_CONFIGS; i++) ol_free(made[i]);
+    return s;
 }

@@ -49,8 +49,20 @@ static olk_precision precision_of(const ol_properties *p) {
     return OLK_DEFAULT;
 }
 
+/* Keeps what a blob needs: the graph before passes, and the store. */
+static olv_status open_store(olv_compiled *c, const ol_graph *g, const ol_store_terms *terms, const ol_given_store *given, olv_error *err) {
+    c->terms = *terms;
+    OL_TRY(ol_graph_clone(g, NULL, &c->source, err));
+    if (given && given->terms.cpu == terms->cpu && given->terms.precision == terms->precision && !strcmp(given->terms.device, terms->device)) {
+        c->store = ol_store_retain(given->store);
+        c->blob = given->file ? ol_file_retain(given->file) : NULL;
+        return OLV_OK;
+    }
+    return ol_prepared_store_open(ol_properties_get(&c->properties, OL_PROPERTY_CACHE_DIR), g, terms, &c->store, err);
+}
+
 /* Takes the graph. */
-static olv_status make_plan(olv_compiled *c, const char *device, ol_graph *g, olv_error *err) {
+static olv_status make_plan(olv_compiled *c, const char *device, const ol_given_store *given, ol_graph *g, olv_error *err) {
     if (device && !strcasecmp(device, "REFERENCE")) {
         c->reference = g;
         c->graph = g;
@@ -58,14 +70,17 @@ static olv_status make_plan(olv_compiled *c, const char *device, ol_graph *g, ol
     }
     bool automatic = !device || !strncasecmp(device, "AUTO", 4);
     const ol_device *d = ol_device_find(automatic ? "CPU" : device);
-    olv_status s = d ? ol_passes_run(g, err) : ol_fail(err, OLV_UNSUPPORTED, "there is no device '%.60s'; known: CPU, REFERENCE, AUTO", device);
+    ol_plan_options o = {.device = d, .cpu = ol_cpu_probe(), .precision = precision_of(&c->properties), .kv_dtype = OL_F32, .whole = true};
+    olv_status s = d ? open_store(c, g, &(ol_store_terms){d->name, o.cpu, (int)o.precision}, given, err) : ol_fail(err, OLV_UNSUPPORTED, "there is no device '%.60s'; known: CPU, REFERENCE, AUTO", device);
+    if (s == OLV_OK) s = ol_passes_run(g, err);
     if (s == OLV_OK && g->n_states) s = ol_fail(err, OLV_UNSUPPORTED, "the model keeps states: it is run as a language model (olivine/pipeline.h)");
     if (s != OLV_OK) {
         ol_graph_destroy(g);
         return s;
     }
-    ol_plan_options o = {.device = d, .cpu = ol_cpu_probe(), .precision = precision_of(&c->properties), .kv_dtype = OL_F32, .whole = true};
+    o.store = c->store;
     OL_TRY(ol_plan_create(g, &o, &c->plan, err));
+    ol_store_finish(c->store);
     c->graph = ol_plan_graph(c->plan);
     return ol_properties_tell(&c->properties, OL_PROPERTY_EXECUTION_DEVICES, d->name, err);
 }
@@ -78,8 +93,8 @@ static olv_status copy_ranges(olv_compiled *c, const olv_model *model, olv_error
     return OLV_OK;
 }
 
-olv_status olv_compile(olv_core *core, const olv_model *model, const char *device, const char *const *properties, size_t n_properties,
-                       olv_compiled **out, olv_error *err) {
+olv_status ol_compile_with(olv_core *core, const olv_model *model, const char *device, const char *const *properties, size_t n_properties,
+                           const ol_given_store *given, olv_compiled **out, olv_error *err) {
     ol_graph *g;
     olv_compiled *c = ol_calloc(1, sizeof *c);
     if (!c) return ol_fail(err, OLV_NOMEM, "no memory for a compiled model");
@@ -91,10 +106,15 @@ olv_status olv_compile(olv_core *core, const olv_model *model, const char *devic
     if (s == OLV_OK) s = ol_properties_tell(&c->properties, OL_PROPERTY_NETWORK_NAME, model->graph->name, err);
     if (s == OLV_OK) s = copy_ranges(c, model, err);
     if (s == OLV_OK) s = ol_graph_clone(model->graph, NULL, &g, err);
-    if (s == OLV_OK) s = make_plan(c, device, g, err);
+    if (s == OLV_OK) s = make_plan(c, device, given, g, err);
     if (s == OLV_OK) *out = c;
     else olv_compiled_destroy(c);
     return s;
+}
+
+olv_status olv_compile(olv_core *core, const olv_model *model, const char *device, const char *const *properties, size_t n_properties,
+                       olv_compiled **out, olv_error *err) {
+    return ol_compile_with(core, model, device, properties, n_properties, NULL, out, err);
 }
 
 olv_compiled *ol_compiled_retain(olv_compiled *c) {
@@ -106,6 +126,9 @@ void olv_compiled_destroy(olv_compiled *c) {
     if (!c || atomic_fetch_sub(&c->refs, 1) != 1) return;
     ol_plan_destroy(c->plan);
     ol_graph_destroy(c->reference);
+    ol_graph_destroy(c->source);
+    ol_store_release(c->store);
+    ol_file_release(c->blob);
     ol_free(c->ranges);
     for (int i = c->borrows_executor ? 1 : 0; i < c->n_streams; i++) ol_executor_destroy(c->streams[i]);
     ol_properties_deinit(&c->properties);

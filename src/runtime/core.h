@@ -4,7 +4,9 @@
 #define OL_RUNTIME_CORE_H
 
 #include "base/executor.h"
+#include "base/file.h"
 #include "plan/plan.h"
+#include "runtime/prepared_store.h"
 #include "runtime/properties.h"
 #include <olivine/model.h>
 #include <pthread.h>
@@ -39,6 +41,10 @@ struct olv_compiled {
     ol_plan *plan;         /* NULL on the reference device */
     ol_graph *reference;   /* the graph when there is no plan */
     ol_input_ranges *ranges; /* by input */
+    ol_graph *source; /* before passes, for export; NULL with `reference` */
+    ol_store *store;
+    ol_store_terms terms;
+    ol_file *blob; /* that the store's data and the source's weights may lie in */
     ol_executor *streams[OL_MAX_STREAMS]; /* the first may be the core's */
     int n_streams;
     bool borrows_executor;
@@ -47,6 +53,15 @@ struct olv_compiled {
 
 /* OLV_ARG, with the names of the inputs that there are. */
 olv_status ol_no_such_input(const ol_graph *g, const char *name, olv_error *err);
+/* Prepared data that are at hand, and what they were made for; `file`, which they lie in, may be NULL. */
+typedef struct ol_given_store {
+    ol_store *store;
+    ol_file *file;
+    ol_store_terms terms;
+} ol_given_store;
+/* olv_compile; a given store is used where it fits, and then retained, as is its file. NULL: none. */
+OLV_MUST_USE olv_status ol_compile_with(olv_core *core, const olv_model *model, const char *device, const char *const *properties,
+                                        size_t n_properties, const ol_given_store *given, olv_compiled **out, olv_error *err);
 olv_core *ol_core_retain(olv_core *c);
 olv_compiled *ol_compiled_retain(olv_compiled *c);
 

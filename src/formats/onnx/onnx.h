@@ -12,6 +12,8 @@ OLV_MUST_USE olv_status ol_onnx_read(const char *path, ol_graph **out, olv_error
 /* Reads a model from memory, which is copied; `name` is used in messages; dir (for external data) may be NULL. */
 OLV_MUST_USE olv_status ol_onnx_read_bytes(const void *data, size_t len, const char *name, const char *dir,
                                            ol_graph **out, olv_error *err);
+/* Reads the model that lies in a part of a file, without external data; `name` is used in messages. */
+OLV_MUST_USE olv_status ol_onnx_read_part(ol_file *file, uint64_t place, uint64_t bytes, const char *name, ol_graph **out, olv_error *err);
 /* Reads one serialized TensorProto, SequenceProto or OptionalProto (test data); `type` says which. The result is the
  * caller's; data is copied. */
 struct ol_datum;

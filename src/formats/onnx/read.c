@@ -98,10 +98,10 @@ static olv_status note_model(ol_graph *g, const ol_onnx_reader *r, const model *
     return p && *p ? ol_graph_set_meta(g, "producer", p, err) : OLV_OK;
 }
 
-static olv_status read_model(ol_onnx_reader *r, ol_graph *g, olv_error *err) {
+static olv_status read_model(ol_onnx_reader *r, ol_bytes whole, ol_graph *g, olv_error *err) {
     model m;
     ol_onnx_scope scope = {.prefix = ""};
-    OL_TRY(scan_model(r, ol_bytes_of(r->file->data, (size_t)r->file->size), g, &m, err));
+    OL_TRY(scan_model(r, whole, g, &m, err));
     ol_map_init(&scope.names);
     scope.opsets = m.opsets;
     scope.n_opsets = m.n_opsets;
@@ -111,7 +111,7 @@ static olv_status read_model(ol_onnx_reader *r, ol_graph *g, olv_error *err) {
     return s;
 }
 
-static olv_status read_file(ol_file *file, const char *name, const char *dir, ol_graph **out, olv_error *err) {
+static olv_status read_part(ol_file *file, ol_bytes whole, const char *name, const char *dir, ol_graph **out, olv_error *err) {
     ol_onnx_reader *r = ol_calloc(1, sizeof *r);
     ol_graph *g = ol_graph_create("");
     olv_status s = r && g ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory for a graph");
@@ -119,7 +119,7 @@ static olv_status read_file(ol_file *file, const char *name, const char *dir, ol
         r->name = name;
         r->dir = dir;
         r->file = file;
-        s = read_model(r, g, err);
+        s = read_model(r, whole, g, err);
     }
     for (int i = 0; r && i < r->n_ext; i++) ol_file_release(r->ext[i]);
     if (r) ol_free(r->functions);
@@ -130,6 +130,15 @@ static olv_status read_file(ol_file *file, const char *name, const char *dir, ol
     }
     *out = g;
     return OLV_OK;
+}
+
+static olv_status read_file(ol_file *file, const char *name, const char *dir, ol_graph **out, olv_error *err) {
+    return read_part(file, ol_bytes_of(file->data, (size_t)file->size), name, dir, out, err);
+}
+
+olv_status ol_onnx_read_part(ol_file *file, uint64_t place, uint64_t bytes, const char *name, ol_graph **out, olv_error *err) {
+    if (place > file->size || bytes > file->size - place) return ol_fail(err, OLV_FORMAT, "%.200s: the model lies outside of its file", name);
+    return read_part(file, ol_bytes_of(file->data + place, (size_t)bytes), name, NULL, out, err);
 }
 
 olv_status ol_onnx_read(const char *path, ol_graph **out, olv_error *err) {
@@ -151,27 +160,10 @@ olv_status ol_onnx_read(const char *path, ol_graph **out, olv_error *err) {
     return s;
 }
 
-/* A file object over a heap copy, so that constants can hold it. */
-static ol_file *copy_bytes(const void *data, size_t len, const char *name) {
-    ol_file *f = ol_calloc(1, sizeof *f);
-    uint8_t *p = ol_alloc(len);
-    char *path = ol_alloc(strlen(name) + 1);
-    if (!f || !p || !path) {
-        ol_free(f);
-        ol_free(p);
-        ol_free(path);
-        return NULL;
-    }
-    if (len) memcpy(p, data, len);
-    strcpy(path, name);
-    *f = (ol_file){p, len, 0, path, 1, true};
-    return f;
-}
-
 olv_status ol_onnx_read_bytes(const void *data, size_t len, const char *name, const char *dir, ol_graph **out,
                               olv_error *err) {
-    ol_file *f = copy_bytes(data, len, name);
-    if (!f) return ol_fail(err, OLV_NOMEM, "no memory for %zu bytes", len);
+    ol_file *f;
+    OL_TRY(ol_file_of_bytes(data, len, name, &f, err));
     olv_status s = read_file(f, name, dir, out, err);
     ol_file_release(f);
     return s;
