@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pieces of float networks compiled as whole graphs for the CPU: every instruction set, one lane and three (the same bits),
+ * against the reference evaluation of the graph as written. No step may be left to the reference. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/str.h"
+#include "base/cpu.h"
+#include "base/executor.h"
+#include "device/reference/reference.h"
+#include "passes/passes.h"
+#include "runtime/request.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct network {
+    const char *text; /* "#N" stands for N numbers */
+    const char *step; /* class that must be there */
+    int steps;        /* how many steps at most, which tells what was fused; 0: any number */
+    int64_t sizes[4]; /* for unknown dims of x, in turn */
+} network;
+
+#define X(dims) "graph \"\" { input x: f32[" dims "]\n "
+#define Y " output y }"
+#define W(name, dims, n) "const " name ": f32[" dims "] {#" n "}\n "
+#define NORM "const s: f32[6] {#6}\n const b: f32[6] {#6}\n const m: f32[6] {#6}\n const v: f32[6] {1.5, 0.5, 2.0, 0.25, 1.0, 3.0}\n "
+
+static const network networks[] = {
+    /* windows, strides, pads, dilations; small images with many outputs are laid out once */
+    {X("1, 3, 19, 23") W("w", "5, 3, 3, 3", "135") "y = Conv(x, w) pads=ints[1, 1, 1, 1]\n" Y, "conv", 0, {0}},
+    {X("2, 4, 17, 40") W("w", "6, 4, 5, 3", "360") W("c", "6", "6") "y = Conv(x, w, c) strides=ints[2, 3] pads=ints[2, 0, 1, 1] dilations=ints[1, 2]\n" Y, "conv", 0, {0}},
+    {X("1, 7, 7, 7") W("w", "300, 7, 1, 1", "2100") "y = Conv(x, w)\n" Y, "conv", 1, {0}},
+    {X("1, 5, 9, 9") W("w", "200, 5, 3, 3", "9000") "y = Conv(x, w) strides=ints[2, 2] auto_pad=\"SAME_UPPER\"\n" Y, "unfold", 2, {0}},
+    {X("1, 2, 1, 130") W("w", "3, 2, 1, 7", "42") "y = Conv(x, w) pads=ints[0, 9, 0, 9]\n" Y, "conv", 1, {0}},
+    {X("1, 450, 6, 6") W("w", "20, 450, 1, 1", "9000") "y = Conv(x, w) strides=ints[2, 2]\n" Y, "unfold", 0, {0}},
+    {X("2, 6, 31") W("w", "4, 6, 4", "96") W("c", "4", "4") "y = Conv(x, w, c) strides=ints[2] pads=ints[1, 2]\n" Y, "conv", 0, {0}},
+    /* groups, depthwise with and without a multiplier */
+    {X("2, 6, 11, 12") W("w", "9, 2, 3, 3", "162") W("c", "9", "9") "y = Conv(x, w, c) group=3 pads=ints[1, 1, 1, 1]\n" Y, "conv", 0, {0}},
+    {X("2, 5, 20, 37") W("w", "5, 1, 3, 3", "45") W("c", "5", "5") "y = Conv(x, w, c) group=5 pads=ints[1, 1, 1, 1]\n" Y, "conv", 1, {0}},
+    {X("1, 5, 20, 37") W("w", "5, 1, 5, 5", "125") "y = Conv(x, w) group=5 pads=ints[2, 2, 2, 2] strides=ints[2, 2]\n" Y, "conv", 1, {0}},
+    {X("1, 4, 9, 14") W("w", "8, 1, 3, 3", "72") "y = Conv(x, w) group=4 pads=ints[1, 1, 1, 1]\n" Y, "conv", 0, {0}},
+    {X("1, 3, 50") W("w", "3, 1, 20", "60") "y = Conv(x, w) group=3 pads=ints[19, 0]\n" Y, "conv", 1, {0}},
+    /* what a convolution takes along */
+    {X("1, 4, 8, 9") W("w", "6, 4, 3, 3", "216") NORM "a = Conv(x, w)\n n = BatchNormalization(a, s, b, m, v)\n y = Relu(n)\n" Y, "conv", 1, {0}},
+    {X("1, 6, 8, 9") W("w", "6, 1, 3, 3", "54") NORM "a = Conv(x, w) group=6 pads=ints[1, 1, 1, 1]\n n = BatchNormalization(a, s, b, m, v)\n y = HardSwish(n)\n" Y, "conv", 1, {0}},
+    {X("1, 6, 8, 9") W("w", "6, 6, 3, 3", "324") NORM "a = Conv(x, w) pads=ints[1, 1, 1, 1]\n n = BatchNormalization(a, s, b, m, v)\n t = Add(n, x)\n y = Relu(t)\n" Y, "conv", 0, {0}},
+    {X("1, 3, 12, 12") W("w", "4, 3, 1, 1", "12") "const lo: f32[] {0.0}\n const hi: f32[] {6.0}\n a = Conv(x, w)\n y = Clip(a, lo, hi)\n" Y, "conv", 1, {0}},
+    {X("1, 3, 10, 10") "const p: i64[8] {0, 0, 1, 2, 0, 0, 1, 0}\n " W("w", "4, 3, 3, 3", "108") "a = Pad(x, p)\n y = Conv(a, w)\n" Y, "conv", 0, {0}},
+    {X("1, 3, 10, 10") W("w", "4, 3, 3, 3", "108") "a = Conv(x, w)\n r = Relu(a)\n y = Add(a, r)\n" Y, "conv", 0, {0}},
+    /* open sizes */
+    {X("n, 3, h, w") W("k", "20, 3, 3, 3", "540") "a = Conv(x, k) pads=ints[1, 1, 1, 1]\n y = Relu(a)\n" Y, "conv", 0, {2, 13, 21}},
+    {X("n, 6, h, w") W("k", "6, 1, 3, 3", "54") "y = Conv(x, k) group=6 strides=ints[2, 2]\n" Y, "conv", 0, {1, 40, 33}},
+    /* pools */
+    {X("2, 3, 13, 18") "y = MaxPool(x) kernel_shape=ints[3, 2] strides=ints[2, 2] pads=ints[1, 0, 1, 1]\n" Y, "pool", 1, {0}},
+    {X("1, 3, 13, 18") "y = AveragePool(x) kernel_shape=ints[3, 3] strides=ints[2, 1] pads=ints[1, 1, 1, 1] count_include_pad=1\n" Y, "pool", 1, {0}},
+    {X("1, 3, 14, 17") "y = AveragePool(x) kernel_shape=ints[3, 3] strides=ints[2, 2] ceil_mode=1\n" Y, "pool", 1, {0}},
+    {X("1, 4, 25") "y = MaxPool(x) kernel_shape=ints[4] strides=ints[3] dilations=ints[2]\n" Y, "pool", 1, {0}},
+    {X("n, 4, h, w") "y = GlobalAveragePool(x)\n" Y, "pool", 1, {3, 7, 9}},
+    {X("2, 4, 6, 5") "y = GlobalMaxPool(x)\n" Y, "pool", 1, {0}},
+    /* products */
+    {X("2, 3, 9, 20") "t = Transpose(x) perm=ints[0, 1, 3, 2]\n y = MatMul(x, t)\n" Y, "matmul", 0, {0}},
+    {X("2, 1, 9, 20") "const o: f32[3, 20, 5] {#300}\n y = MatMul(x, o)\n" Y, "matmul", 1, {0}},
+    {X("4, 3, 6, 20") "const o: f32[4, 1, 20, 50] {#4000}\n y = MatMul(x, o)\n" Y, "matmul", 1, {0}},
+    {X("7, 33") "t = Relu(x)\n u = Transpose(t) perm=ints[1, 0]\n y = MatMul(x, u)\n" Y, "matmul", 0, {0}},
+    {X("b, 4, s, 8") "t = Transpose(x) perm=ints[0, 1, 3, 2]\n a = MatMul(x, t)\n p = Softmax(a)\n y = MatMul(p, x)\n" Y, "softmax", 0, {2, 37}},
+    {X("3, 450") W("w", "450, 40", "18000") W("c", "40", "40") "a = MatMul(x, w)\n t = Add(a, c)\n y = Relu(t)\n" Y, "linear", 0, {0}},
+    {X("5, 64") W("w", "33, 64", "2112") W("c", "33", "33") "y = Gemm(x, w, c) transB=1\n" Y, "linear", 0, {0}},
+    {X("2, 5, 7") "const o: f32[7] {#7}\n y = MatMul(x, o)\n" Y, "matmul", 1, {0}},
+    /* softmax over every axis, and what the sizes of an Expand come from */
+    {X("3, 5, 18") "y = Softmax(x) axis=1\n" Y, "softmax", 1, {0}},
+    {X("4, 6, 3") "y = LogSoftmax(x) axis=0\n" Y, "softmax", 1, {0}},
+};
+
+/* ---- text, data ---- */
+
+static float next_value(uint32_t *state) {
+    *state = *state * 1664525u + 1013904223u;
+    return (float)((int32_t)(*state >> 8) - (1 << 23)) / (float)(1 << 23);
+}
+
+static ol_graph *parse(const char *text) {
+    ol_buf b = OL_BUF_INIT;
+    uint32_t state = 7;
+    for (const char *p = text; *p; p++) {
+        long n = *p == '#' ? strtol(p + 1, NULL, 10) : 0;
+        if (!n) {
+            ol_buf_append(&b, p, 1);
+            continue;
+        }
+        for (long i = 0; i < n; i++) ol_buf_printf(&b, i ? ", %.4f" : "%.4f", (double)next_value(&state) * 0.5);
+        while (p[1] >= '0' && p[1] <= '9') p++;
+    }
+    ol_graph *g = NULL;
+    olv_error err;
+    if (ol_graph_parse(b.data, b.len, &g, &err) != OLV_OK) fail_msg("%s\n%s", err.message, text);
+    ol_buf_deinit(&b);
+    return g;
+}
+
+static void make_input(const ol_graph *g, const network *w, ol_datum *x) {
+    const ol_type *t = &g->inputs[0]->type;
+    int64_t dims[OL_MAX_RANK];
+    uint32_t state = 3;
+    olv_error err;
+    for (int i = 0, k = 0; i < t->rank; i++) dims[i] = ol_dim_known(t->dims[i]) ? t->dims[i] : w->sizes[k++];
+    *x = (ol_datum){.kind = OL_VALUE_TENSOR, .present = true};
+    assert_int_equal(ol_tensor_init(&x->tensor, OL_F32, t->rank, dims, &err), OLV_OK);
+    for (int64_t i = 0; i < ol_tensor_count(&x->tensor); i++) ((float *)x->tensor.data)[i] = next_value(&state);
+}
+
+/* ---- running ---- */
+
+static void check_plan(const ol_plan *p, const network *w) {
+    const ol_plan_entry *e = ol_plan_get_entry(p, OL_ENTRY_WHOLE);
+    bool found = false;
+    for (int i = 0; i < e->n_steps; i++) {
+        if (!strcmp(e->steps[i].cls->name, "reference")) fail_msg("'%s' is left to the reference in\n%s", e->steps[i].kernel, w->text);
+        found |= !strcmp(e->steps[i].cls->name, w->step);
+    }
+    if (!found) fail_msg("no step '%s' in\n%s", w->step, w->text);
+    if (w->steps && e->n_steps > w->steps) fail_msg("%d steps, %d expected in\n%s", e->n_steps, w->steps, w->text);
+}
+
+static void run_compiled(const network *w, uint64_t cpu, int lanes, const ol_datum *x, ol_datum *out) {
+    olv_error err;
+    ol_plan_options o = {.device = ol_device_find("CPU"), .cpu = cpu, .precision = OLK_F32, .kv_dtype = OL_F32, .whole = true};
+    ol_graph *g = parse(w->text);
+    ol_plan *plan;
+    ol_executor *executor;
+    ol_request *r;
+    if (ol_passes_run(g, &err) != OLV_OK || ol_plan_create(g, &o, &plan, &err) != OLV_OK) fail_msg("%s\n%s", err.message, w->text);
+    check_plan(plan, w);
+    assert_int_equal(ol_executor_create(lanes, &executor, &err), OLV_OK);
+    assert_int_equal(ol_request_create(plan, executor, &r, &err), OLV_OK);
+    assert_int_equal(ol_request_set_input(r, 0, x, &err), OLV_OK);
+    for (int k = 0; k < 2; k++)
+        if (ol_request_run(r, NULL, &err) != OLV_OK) fail_msg("%s\n%s", err.message, w->text);
+    assert_int_equal(ol_datum_copy(out, ol_request_output(r, 0), &err), OLV_OK);
+    ol_request_destroy(r);
+    ol_executor_destroy(executor);
+    ol_plan_destroy(plan);
+}
+
+static void compare(const network *w, const char *isa, const ol_tensor *have, const ol_tensor *want) {
+    const float *a = have->data, *b = want->data;
+    double largest = 0;
+    assert_int_equal(have->rank, want->rank);
+    for (int i = 0; i < have->rank; i++) assert_int_equal(have->dims[i], want->dims[i]);
+    for (int64_t i = 0; i < ol_tensor_count(want); i++) largest = fmax(largest, fabs((double)b[i]));
+    for (int64_t i = 0; i < ol_tensor_count(want); i++)
+        if (!(fabs((double)a[i] - (double)b[i]) <= 1e-5 * largest))
+            fail_msg("%s: element %lld is %g, expected %g in\n%s", isa, (long long)i, (double)a[i], (double)b[i], w->text);
+}
+
+static void check_network(const network *w) {
+    static const char *const sets[] = {"scalar", "avx2", "avx512"};
+    const char *name = "x";
+    ol_datum x, want = {.kind = OL_VALUE_TENSOR}, one = {.kind = OL_VALUE_TENSOR}, three = {.kind = OL_VALUE_TENSOR};
+    olv_error err;
+    ol_graph *g = parse(w->text);
+    make_input(g, w, &x);
+    if (ol_reference_run(g, NULL, &name, &x, 1, &want, &err) != OLV_OK) fail_msg("%s\n%s", err.message, w->text);
+    ol_graph_destroy(g);
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        uint64_t cpu = ol_cpu_probe();
+        assert_true(ol_cpu_limit(sets[i], &cpu));
+        run_compiled(w, cpu, 1, &x, &one);
+        run_compiled(w, cpu, 3, &x, &three);
+        compare(w, sets[i], &one.tensor, &want.tensor);
+        assert_memory_equal(one.tensor.data, three.tensor.data, one.tensor.bytes);
+        ol_datum_deinit(&one);
+        ol_datum_deinit(&three);
+    }
+    ol_datum_deinit(&x);
+    ol_datum_deinit(&want);
+}
+
+static void test_networks(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof networks / sizeof *networks; i++) check_network(&networks[i]);
+}
+
+/* Sizes that do not fit each other show in the run alone. */
+static void test_misfit(void **state) {
+    (void)state;
+    olv_error err;
+    ol_plan_options o = {.device = ol_device_find("CPU"), .cpu = ol_cpu_probe(), .precision = OLK_F32, .kv_dtype = OL_F32, .whole = true};
+    ol_graph *g = parse("graph \"\" { input x: f32[2, a]\n input z: f32[b, 3]\n y = MatMul(x, z) @m\n output y }");
+    ol_plan *plan;
+    ol_executor *executor;
+    ol_request *r;
+    ol_datum in[2];
+    network w = {.sizes = {4}};
+    make_input(g, &w, &in[0]);
+    in[1] = (ol_datum){.kind = OL_VALUE_TENSOR, .present = true};
+    assert_int_equal(ol_tensor_init(&in[1].tensor, OL_F32, 2, (int64_t[]){5, 3}, &err), OLV_OK);
+    assert_int_equal(ol_plan_create(g, &o, &plan, &err), OLV_OK);
+    assert_int_equal(ol_executor_create(1, &executor, &err), OLV_OK);
+    assert_int_equal(ol_request_create(plan, executor, &r, &err), OLV_OK);
+    for (int i = 0; i < 2; i++) assert_int_equal(ol_request_set_input(r, i, &in[i], &err), OLV_OK);
+    assert_int_equal(ol_request_run(r, NULL, &err), OLV_SHAPE);
+    assert_non_null(strstr(err.message, "inner sizes"));
+    ol_request_destroy(r);
+    ol_executor_destroy(executor);
+    ol_plan_destroy(plan);
+    for (int i = 0; i < 2; i++) ol_datum_deinit(&in[i]);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_networks), cmocka_unit_test(test_misfit)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
