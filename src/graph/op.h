@@ -22,6 +22,8 @@ typedef struct ol_infer {
 const ol_type *ol_infer_in(const ol_infer *c, int i);
 /* Elements of an integer input as dims (constant or traced); -1 when unknown, else their number (<= max). */
 int ol_infer_ints(const ol_infer *c, int i, ol_dim *dims, int max);
+/* The same for a shape: elements that are not known are OL_DIM_NONE, and their number may be known all the same. */
+int ol_infer_sizes(const ol_infer *c, int i, ol_dim *dims, int max);
 /* Handles of symbolic dims are negative numbers near zero; a negative constant among the elements that ol_infer_ints
  * gives is therefore coded below INT64_MIN / 2. Decoding leaves sizes and handles as they are. */
 static inline int64_t ol_infer_decode(ol_dim d) {

@@ -4,22 +4,12 @@
 
 #define MAX_TRIPS 1000000
 
-/* Common type of two branches. */
-static ol_type join(ol_infer *c, const ol_type *a, const ol_type *b) {
-    ol_type t = *a;
-    if (a->dtype != b->dtype) t.dtype = OL_DTYPE_NONE;
-    if (a->rank != b->rank || a->kind != b->kind) t.rank = -1;
-    for (int i = 0; i < t.rank; i++)
-        if (a->dims[i] != b->dims[i]) t.dims[i] = ol_infer_fresh(c);
-    return t;
-}
-
 static olv_status infer_if(ol_infer *c, olv_error *err) {
     const ol_graph *t = ol_node_attr(c->node, "then_branch")->v.graph, *e = ol_node_attr(c->node, "else_branch")->v.graph;
     int n = c->node->n_outputs;
     if (t->n_outputs < n || e->n_outputs < n || t->n_inputs || e->n_inputs)
         return ol_fail(err, OLV_SHAPE, "branches with %d and %d outputs, %d expected", t->n_outputs, e->n_outputs, n);
-    for (int i = 0; i < n; i++) c->out[i] = join(c, &t->outputs[i]->type, &e->outputs[i]->type);
+    for (int i = 0; i < n; i++) c->out[i] = ol_infer_join(c, &t->outputs[i]->type, &e->outputs[i]->type);
     return OLV_OK;
 }
 
@@ -40,16 +30,22 @@ static olv_status eval_if(ol_eval *c, olv_error *err) {
 }
 
 static olv_status infer_loop(ol_infer *c, olv_error *err) {
-    const ol_graph *b = ol_node_attr(c->node, "body")->v.graph;
+    ol_graph *b = ol_node_attr(c->node, "body")->v.graph;
     int carried = c->node->n_inputs - 2;
     if (carried < 0) carried = 0;
     if (b->n_inputs != carried + 2 || b->n_outputs < carried + 1 || c->node->n_outputs > b->n_outputs - 1)
         return ol_fail(err, OLV_SHAPE, "body with %d inputs and %d outputs, %d carried values", b->n_inputs, b->n_outputs, carried);
+    bool news = false;
+    ol_infer_give(b, 0, &(ol_type){.dtype = OL_I64}, true, &news);
+    ol_infer_give(b, 1, &(ol_type){.dtype = OL_BOOL}, true, &news);
+    for (int i = 0; i < carried; i++) /* shapes may change from one iteration to the next */
+        if (ol_infer_in(c, i + 2)) ol_infer_give(b, i + 2, ol_infer_in(c, i + 2), false, &news);
+    if (news) OL_TRY(ol_graph_infer(b, err));
     for (int i = 0; i < c->node->n_outputs; i++) {
         ol_type t = b->outputs[i + 1]->type;
         if (i < carried) {
             const ol_type *init = ol_infer_in(c, i + 2);
-            if (init) t = t.dtype == OL_DTYPE_NONE ? *init : join(c, &t, init);
+            if (init) t = t.dtype == OL_DTYPE_NONE ? *init : ol_infer_join(c, &t, init);
         } else if (t.rank >= 0 && t.rank < OL_MAX_RANK) {
             memmove(t.dims + 1, t.dims, (size_t)t.rank * sizeof *t.dims);
             t.dims[0] = ol_infer_fresh(c);

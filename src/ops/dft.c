@@ -167,13 +167,16 @@ static olv_status infer_dft(ol_infer *c, olv_error *err) {
     const ol_type *x = ol_infer_in(c, 0);
     ol_dim axis, n = OL_DIM_NONE;
     int a;
-    ol_infer_set(c, 0, x->dtype, x->rank);
-    if (x->rank < 2 || !known_int(c, 2, ol_infer_code(-2), &axis)) return OLV_OK;
-    OL_TRY(ol_axis(ol_infer_decode(axis), x->rank, false, &a, err));
     bool inverse = ol_node_int(c->node, "inverse", 0), onesided = ol_node_int(c->node, "onesided", 0);
+    bool same = !onesided && (c->node->n_inputs < 2 || !ol_infer_in(c, 1)); /* size, whatever the axis */
+    ol_infer_set(c, 0, x->dtype, x->rank);
+    if (x->rank < 2) return OLV_OK;
     ol_dim_table *t = c->graph->dims;
-    memcpy(c->out[0].dims, x->dims, (size_t)x->rank * sizeof *x->dims);
+    bool known = known_int(c, 2, ol_infer_code(-2), &axis);
+    if (known || same) memcpy(c->out[0].dims, x->dims, (size_t)x->rank * sizeof *x->dims);
     c->out[0].dims[x->rank - 1] = inverse && onesided ? 1 : 2;
+    if (!known) return OLV_OK;
+    OL_TRY(ol_axis(ol_infer_decode(axis), x->rank, false, &a, err));
     ol_dim def = x->dims[a];
     if (inverse && onesided) def = ol_dim_mul(t, ol_dim_sub(t, def, 1), 2);
     if (known_int(c, 1, def, &n) && n != OL_DIM_NONE && onesided && !inverse)

@@ -29,12 +29,18 @@ static olv_status eval_expand(ol_eval *c, olv_error *err) {
 static olv_status infer_expand(ol_infer *c, olv_error *err) {
     const ol_type *x = ol_infer_in(c, 0);
     ol_type t = {.rank = 0};
+    bool open[OL_MAX_RANK] = {false}; /* sizes that are not known: one, or that of the input, or any for an input of one */
     c->out[0].dtype = x->dtype;
-    t.rank = ol_infer_ints(c, 1, t.dims, OL_MAX_RANK);
-    if (t.rank < 0 || x->rank < 0) return OLV_OK;
-    for (int i = 0; i < t.rank; i++)
-        if (ol_infer_is_negative(t.dims[i])) return ol_fail(err, OLV_SHAPE, "size %lld", (long long)ol_infer_decode(t.dims[i]));
+    int n = t.rank = ol_infer_sizes(c, 1, t.dims, OL_MAX_RANK);
+    if (n < 0 || x->rank < 0) return OLV_OK;
+    for (int i = 0; i < n; i++)
+        if (t.dims[i] == OL_DIM_NONE) open[i] = true, t.dims[i] = 1;
+        else if (ol_infer_is_negative(t.dims[i])) return ol_fail(err, OLV_SHAPE, "size %lld", (long long)ol_infer_decode(t.dims[i]));
     OL_TRY(ol_infer_broadcast(c, &t, x, err));
+    for (int i = 0; i < n; i++) {
+        ol_dim *d = &t.dims[t.rank - n + i];
+        if (open[i] && (!ol_dim_known(*d) || *d == 1)) *d = ol_infer_fresh(c);
+    }
     t.kind = OL_VALUE_TENSOR;
     t.dtype = x->dtype;
     c->out[0] = t;
@@ -43,7 +49,7 @@ static olv_status infer_expand(ol_infer *c, olv_error *err) {
 
 static olv_status eval_tile(ol_eval *c, olv_error *err) {
     const ol_tensor *x, *r;
-    ol_tensor *y, times;
+    ol_tensor *y, times = {0};
     int64_t dims[OL_MAX_RANK], index[OL_MAX_RANK] = {0};
     OL_TRY(ol_eval_need(c, 0, &x, err));
     OL_TRY(ol_eval_need(c, 1, &r, err));

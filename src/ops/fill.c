@@ -4,17 +4,11 @@
 
 static olv_status set_shape(ol_infer *c, ol_type *t, int input, olv_error *err) {
     ol_dim dims[OL_MAX_RANK];
-    const ol_type *s = ol_infer_in(c, input);
-    int n = ol_infer_ints(c, input, dims, OL_MAX_RANK);
-    if (n < 0 && s->rank == 1 && ol_dim_known(s->dims[0]) && s->dims[0] <= OL_MAX_RANK) {
-        t->rank = (int)s->dims[0];
-        for (int i = 0; i < t->rank; i++) t->dims[i] = ol_infer_fresh(c);
-        return OLV_OK;
-    }
+    int n = ol_infer_sizes(c, input, dims, OL_MAX_RANK);
     t->rank = n;
     for (int i = 0; i < n; i++) {
         if (ol_infer_is_negative(dims[i])) return ol_fail(err, OLV_SHAPE, "size %lld", (long long)ol_infer_decode(dims[i]));
-        t->dims[i] = dims[i];
+        t->dims[i] = dims[i] == OL_DIM_NONE ? ol_infer_fresh(c) : dims[i];
     }
     return OLV_OK;
 }

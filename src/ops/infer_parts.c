@@ -58,6 +58,32 @@ olv_status ol_infer_compare(ol_infer *c, olv_error *err) {
     return OLV_OK;
 }
 
+ol_type ol_infer_join(ol_infer *c, const ol_type *a, const ol_type *b) {
+    ol_type t = *a;
+    if (a->dtype != b->dtype) t.dtype = OL_DTYPE_NONE;
+    if (a->rank != b->rank || a->kind != b->kind) t.rank = -1;
+    for (int i = 0; i < t.rank; i++)
+        if (a->dims[i] != b->dims[i]) t.dims[i] = ol_infer_fresh(c);
+    return t;
+}
+
+void ol_infer_give(ol_graph *body, int i, const ol_type *t, bool shape, bool *news) {
+    ol_type *have = &body->inputs[i]->type;
+    if (have->kind != t->kind) return;
+    if (have->dtype == OL_DTYPE_NONE && t->dtype != OL_DTYPE_NONE) {
+        have->dtype = t->dtype;
+        *news = true;
+    }
+    if (!shape || t->rank < 0 || (have->rank >= 0 && have->rank != t->rank)) return;
+    for (int d = 0; d < t->rank; d++) {
+        if (have->rank >= 0 && (ol_dim_known(have->dims[d]) || !ol_dim_known(t->dims[d]))) continue;
+        have->dims[d] = t->dims[d];
+        *news = true;
+    }
+    *news |= have->rank < 0;
+    have->rank = t->rank;
+}
+
 ol_dim ol_infer_fresh(ol_infer *c) { return ol_dim_fresh(c->graph->dims, "d"); }
 
 void ol_infer_set(ol_infer *c, int i, ol_dtype dtype, int rank) {

@@ -22,6 +22,11 @@ olv_status ol_infer_elementwise(ol_infer *c, olv_error *err);
 olv_status ol_infer_compare(ol_infer *c, olv_error *err);
 /* *out (rank and dims only) = broadcast of *out and *in; an unknown rank makes it unknown. */
 olv_status ol_infer_broadcast(ol_infer *c, ol_type *out, const ol_type *in, olv_error *err);
+/* What holds of both types: unknown is what differs. */
+ol_type ol_infer_join(ol_infer *c, const ol_type *a, const ol_type *b);
+/* Tells a subgraph what is known of its input i from outside: the element type, and with `shape` the rank and sizes, where
+ * the file leaves them open. *news is set when that is more than it knew; then its types are to be inferred again. */
+void ol_infer_give(ol_graph *body, int i, const ol_type *t, bool shape, bool *news);
 /* A symbol of its own, for a size that depends on data. */
 ol_dim ol_infer_fresh(ol_infer *c);
 /* Output i becomes a tensor of this type with `rank` fresh dims (rank < 0: unknown). */

@@ -155,10 +155,20 @@ static olv_status eval_unpool(ol_eval *c, olv_error *err) {
 }
 
 static olv_status infer_unpool(ol_infer *c, olv_error *err) {
-    (void)err;
     const ol_type *x = ol_infer_in(c, 0);
+    size_t nk, ns, np;
+    const int64_t *k = ol_node_ints(c->node, "kernel_shape", &nk), *st = ol_node_ints(c->node, "strides", &ns), *pads = ol_node_ints(c->node, "pads", &np);
     ol_infer_set(c, 0, x->dtype, x->rank);
     for (int i = 0; i < 2 && i < x->rank; i++) c->out[0].dims[i] = x->dims[i];
+    if (x->rank < 3 || (c->node->n_inputs > 2 && ol_infer_in(c, 2))) return OLV_OK;
+    size_t n = (size_t)x->rank - 2;
+    if (nk != n || (st && ns != n) || (pads && np != 2 * n)) return ol_fail(err, OLV_SHAPE, "kernel, strides or pads do not fit");
+    for (size_t d = 0; d < n; d++) {
+        ol_dim size = x->dims[d + 2];
+        int64_t more = k[d] - (pads ? pads[d] + pads[n + d] : 0);
+        if (ol_dim_known(size) && size > 0 && size < INT32_MAX && (size = (size - 1) * (st ? st[d] : 1) + more) >= 0)
+            c->out[0].dims[d + 2] = size;
+    }
     return OLV_OK;
 }
 

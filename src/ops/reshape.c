@@ -65,7 +65,8 @@ static ol_dim missing_dim(ol_infer *c, const ol_type *x, const ol_type *y, int h
 static olv_status infer_reshape(ol_infer *c, olv_error *err) {
     const ol_type *x = ol_infer_in(c, 0), *s = ol_infer_in(c, 1);
     ol_dim want[OL_MAX_RANK];
-    int n = ol_infer_ints(c, 1, want, OL_MAX_RANK), hole = -1;
+    int n = ol_infer_sizes(c, 1, want, OL_MAX_RANK), hole = -1;
+    bool open = false; /* some size is not known */
     bool allow_zero = ol_node_int(c->node, "allowzero", 0) != 0;
     OL_TRY(ol_infer_rank(c, 1, 1, 1, err));
     c->out[0].dtype = x->dtype;
@@ -77,7 +78,10 @@ static olv_status infer_reshape(ol_infer *c, olv_error *err) {
     ol_type *y = &c->out[0];
     y->rank = n;
     for (int i = 0; i < n; i++) {
-        if (ol_infer_is_negative(want[i])) {
+        if (want[i] == OL_DIM_NONE) {
+            want[i] = ol_infer_fresh(c);
+            open = true;
+        } else if (ol_infer_is_negative(want[i])) {
             if (hole >= 0 || ol_infer_decode(want[i]) != -1)
                 return ol_fail(err, OLV_SHAPE, "size %lld found", (long long)ol_infer_decode(want[i]));
             hole = i;
@@ -86,7 +90,7 @@ static olv_status infer_reshape(ol_infer *c, olv_error *err) {
         }
         y->dims[i] = want[i];
     }
-    if (hole >= 0) y->dims[hole] = x->rank < 0 ? ol_infer_fresh(c) : missing_dim(c, x, y, hole);
+    if (hole >= 0) y->dims[hole] = x->rank < 0 || open ? ol_infer_fresh(c) : missing_dim(c, x, y, hole);
     return OLV_OK;
 }
 

@@ -25,9 +25,39 @@ static int64_t listed(const ol_node *n, const char *name, int i, int64_t def) {
     return v && (size_t)i < k ? v[i] : def;
 }
 
+/* Tells the body the types of the states and of the slices. */
+static olv_status give_types(ol_infer *c, const scan *s, olv_error *err) {
+    bool news = false;
+    for (int i = 0; i < c->node->n_inputs; i++) {
+        const ol_type *x = ol_infer_in(c, i);
+        if (!x) continue;
+        ol_type t = *x;
+        int axis;
+        if (i >= s->n_state && t.rank > 0) {
+            OL_TRY(ol_axis(listed(c->node, "scan_input_axes", i - s->n_state, 0), t.rank, false, &axis, err));
+            memmove(t.dims + axis, t.dims + axis + 1, (size_t)(t.rank - axis - 1) * sizeof *t.dims);
+            t.rank--;
+        }
+        ol_infer_give(s->body, i, &t, true, &news);
+    }
+    return news ? ol_graph_infer(s->body, err) : OLV_OK;
+}
+
+/* How many steps there are, as a dim: the length of a scan input. */
+static ol_dim steps_of(ol_infer *c, const scan *s) {
+    for (int i = 0; i < s->n_scan; i++) {
+        const ol_type *x = ol_infer_in(c, s->n_state + i);
+        int axis;
+        if (x && x->rank > 0 && ol_axis(listed(c->node, "scan_input_axes", i, 0), x->rank, false, &axis, NULL) == OLV_OK)
+            return x->dims[axis];
+    }
+    return ol_infer_fresh(c);
+}
+
 static olv_status infer(ol_infer *c, olv_error *err) {
     scan s;
     OL_TRY(form(c->node, &s, err));
+    OL_TRY(give_types(c, &s, err));
     for (int i = 0; i < c->node->n_outputs; i++) {
         ol_type t = s.body->outputs[i]->type;
         int axis;
@@ -35,7 +65,7 @@ static olv_status infer(ol_infer *c, olv_error *err) {
         else if (t.rank >= 0 && t.rank < OL_MAX_RANK) {
             OL_TRY(ol_axis(listed(c->node, "scan_output_axes", i - s.n_state, 0), t.rank + 1, false, &axis, err));
             memmove(t.dims + axis + 1, t.dims + axis, (size_t)(t.rank - axis) * sizeof *t.dims);
-            t.dims[axis] = ol_infer_fresh(c);
+            t.dims[axis] = steps_of(c, &s);
             t.rank++;
         }
         c->out[i] = t;

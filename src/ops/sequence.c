@@ -149,18 +149,62 @@ static olv_status eval_split(ol_eval *c, olv_error *err) {
     return OLV_OK;
 }
 
-static olv_status infer_sequence(ol_infer *c, olv_error *err) { /* of the first input, which is a sequence or a tensor */
-    const ol_type *x = c->node->n_inputs ? ol_infer_in(c, 0) : NULL;
+/* The type of a sequence is that of what all its items have in common. */
+static olv_status infer_construct(ol_infer *c, olv_error *err) {
     (void)err;
-    c->out[0] = (ol_type){.kind = OL_VALUE_SEQUENCE, .rank = -1};
-    if (x) c->out[0].dtype = x->dtype;
-    else c->out[0].dtype = ol_dtype_from_onnx(ol_node_int(c->node, "dtype", 1));
+    c->out[0] = *ol_infer_in(c, 0);
+    for (int i = 1; i < c->node->n_inputs; i++)
+        if (ol_infer_in(c, i)) c->out[0] = ol_infer_join(c, &c->out[0], ol_infer_in(c, i));
+    c->out[0].kind = OL_VALUE_SEQUENCE;
+    return OLV_OK;
+}
+
+static olv_status infer_empty(ol_infer *c, olv_error *err) {
+    (void)err;
+    c->out[0] = (ol_type){.kind = OL_VALUE_SEQUENCE, .rank = -1, .dtype = ol_dtype_from_onnx(ol_node_int(c->node, "dtype", 1))};
+    return OLV_OK;
+}
+
+static olv_status infer_insert(ol_infer *c, olv_error *err) {
+    (void)err;
+    ol_type item = *ol_infer_in(c, 1), s = *ol_infer_in(c, 0);
+    item.kind = s.kind = OL_VALUE_SEQUENCE;
+    c->out[0] = ol_infer_join(c, &s, &item);
+    if (c->out[0].dtype == OL_DTYPE_NONE) c->out[0].dtype = s.dtype;
     return OLV_OK;
 }
 
 static olv_status infer_item(ol_infer *c, olv_error *err) {
     (void)err;
-    c->out[0] = (ol_type){.kind = OL_VALUE_TENSOR, .dtype = ol_infer_in(c, 0)->dtype, .rank = -1};
+    c->out[0] = *ol_infer_in(c, 0);
+    c->out[0].kind = OL_VALUE_TENSOR;
+    return OLV_OK;
+}
+
+static olv_status infer_concat(ol_infer *c, olv_error *err) {
+    int axis, stack = ol_node_int(c->node, "new_axis", 0) != 0;
+    OL_TRY(infer_item(c, err));
+    ol_type *t = &c->out[0];
+    if (t->rank < 0) return OLV_OK;
+    if (t->rank + stack > OL_MAX_RANK) return ol_fail(err, OLV_LIMIT, "rank %d", t->rank + stack);
+    OL_TRY(ol_axis(ol_node_int(c->node, "axis", 0), t->rank + stack, false, &axis, err));
+    if (stack) memmove(t->dims + axis + 1, t->dims + axis, (size_t)(t->rank - axis) * sizeof *t->dims);
+    t->rank += stack;
+    t->dims[axis] = ol_infer_fresh(c);
+    return OLV_OK;
+}
+
+static olv_status infer_split(ol_infer *c, olv_error *err) {
+    int axis;
+    ol_type *t = &c->out[0];
+    bool given = c->node->n_inputs > 1 && ol_infer_in(c, 1);
+    *t = *ol_infer_in(c, 0);
+    t->kind = OL_VALUE_SEQUENCE;
+    if (t->rank < 0) return OLV_OK;
+    OL_TRY(ol_axis(ol_node_int(c->node, "axis", 0), t->rank, false, &axis, err));
+    if (given) t->dims[axis] = ol_infer_fresh(c);
+    else if (ol_node_int(c->node, "keepdims", 1)) t->dims[axis] = 1;
+    else memmove(t->dims + axis, t->dims + axis + 1, (size_t)(--t->rank - axis) * sizeof *t->dims);
     return OLV_OK;
 }
 
@@ -219,14 +263,14 @@ static const ol_attr_spec type_attrs[] = {{"type", OL_ATTR_TYPE, false}};
 #define OP(Name, text, in0, in1, at, n, inf, ev)                                                            \
     extern const ol_op ol_op_##Name;                                                                        \
     const ol_op ol_op_##Name = {"", #Name, text, in0, in1, 1, 1, at, n, inf, ev, NULL, false, false};
-OP(SequenceConstruct, "sequence of the inputs", 1, -1, NULL, 0, infer_sequence, eval_construct)
-OP(SequenceEmpty, "empty sequence", 0, 0, dtype_attrs, 1, infer_sequence, eval_empty)
+OP(SequenceConstruct, "sequence of the inputs", 1, -1, NULL, 0, infer_construct, eval_construct)
+OP(SequenceEmpty, "empty sequence", 0, 0, dtype_attrs, 1, infer_empty, eval_empty)
 OP(SequenceLength, "number of items", 1, 1, NULL, 0, infer_scalar, eval_length)
 OP(SequenceAt, "item at a position", 2, 2, NULL, 0, infer_item, eval_at)
-OP(SequenceInsert, "with an item put in", 2, 3, NULL, 0, infer_sequence, eval_insert)
-OP(SequenceErase, "with an item taken out", 1, 2, NULL, 0, infer_sequence, eval_erase)
-OP(ConcatFromSequence, "items joined along an axis", 1, 1, concat_attrs, 2, infer_item, eval_concat)
-OP(SplitToSequence, "parts along an axis", 1, 2, split_attrs, 2, infer_sequence, eval_split)
+OP(SequenceInsert, "with an item put in", 2, 3, NULL, 0, infer_insert, eval_insert)
+OP(SequenceErase, "with an item taken out", 1, 2, NULL, 0, ol_infer_same, eval_erase)
+OP(ConcatFromSequence, "items joined along an axis", 1, 1, concat_attrs, 2, infer_concat, eval_concat)
+OP(SplitToSequence, "parts along an axis", 1, 2, split_attrs, 2, infer_split, eval_split)
 OP(Optional, "optional of the input, or empty", 0, 1, type_attrs, 1, infer_optional, eval_optional)
 OP(OptionalHasElement, "whether there is a value", 0, 1, NULL, 0, infer_scalar, eval_has)
 OP(OptionalGetElement, "the value of an optional", 1, 1, NULL, 0, infer_get, eval_get)

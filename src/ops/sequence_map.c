@@ -46,9 +46,17 @@ static olv_status eval(ol_eval *c, olv_error *err) {
 }
 
 static olv_status infer(ol_infer *c, olv_error *err) {
-    const ol_graph *body = ol_node_attr(c->node, "body")->v.graph;
+    ol_graph *body = ol_node_attr(c->node, "body")->v.graph;
     if (body->n_inputs != c->node->n_inputs || body->n_outputs < c->node->n_outputs)
         return ol_fail(err, OLV_SHAPE, "body with %d inputs and %d outputs", body->n_inputs, body->n_outputs);
+    bool news = false;
+    for (int i = 0; i < c->node->n_inputs; i++) {
+        const ol_type *x = ol_infer_in(c, i);
+        ol_type t = x ? *x : (ol_type){.rank = -1};
+        if (t.kind == OL_VALUE_SEQUENCE) t.kind = OL_VALUE_TENSOR;
+        ol_infer_give(body, i, &t, true, &news);
+    }
+    if (news) OL_TRY(ol_graph_infer(body, err));
     for (int i = 0; i < c->node->n_outputs; i++) {
         c->out[i] = body->outputs[i]->type;
         c->out[i].kind = OL_VALUE_SEQUENCE;
