@@ -38,11 +38,43 @@ static olv_status eval_constant(ol_eval *c, olv_error *err) {
     return st;
 }
 
+/* Number of elements from t[0] up to t[1] by t[2]. */
+static olv_status range_count(const ol_tensor *const *t, int64_t *n, olv_error *err) {
+    for (int i = 0; i < 3; i++)
+        if (ol_tensor_count(t[i]) != 1) return ol_fail(err, OLV_SHAPE, "scalars expected");
+    if (ol_is_float(t[0]->dtype)) {
+        double count = ceil((ol_tensor_get(t[1], 0) - ol_tensor_get(t[0], 0)) / ol_tensor_get(t[2], 0));
+        if (!(count < 1e9)) return ol_fail(err, OLV_LIMIT, "range of %g elements", count);
+        *n = count > 0 ? (int64_t)count : 0;
+        return OLV_OK;
+    }
+    int64_t s = ol_tensor_i64(t[0], 0), e = ol_tensor_i64(t[1], 0), d = ol_tensor_i64(t[2], 0), span;
+    if (d == 0 || __builtin_sub_overflow(e, s, &span)) return ol_fail(err, OLV_ARG, "range with step %lld", (long long)d);
+    uint64_t far = d > 0 ? (uint64_t)span : 0 - (uint64_t)span, step = d > 0 ? (uint64_t)d : 0 - (uint64_t)d;
+    *n = (d > 0) == (span > 0) && span ? (int64_t)((far - 1) / step) + 1 : 0;
+    return *n <= 1000000000 ? OLV_OK : ol_fail(err, OLV_LIMIT, "range of %lld elements", (long long)*n);
+}
+
+/* Where all three inputs are constants, the number of elements. */
+static olv_status constant_range(ol_infer *c, bool *known, int64_t *n, olv_error *err) {
+    ol_tensor t[3] = {{0}};
+    const ol_tensor *at[3] = {&t[0], &t[1], &t[2]};
+    int have = 0;
+    while (have < 3 && !c->node->inputs[have]->is_input && ol_value_const_tensor(c->node->inputs[have], 64, &t[have])) have++;
+    *known = have == 3;
+    olv_status s = *known ? range_count(at, n, err) : OLV_OK;
+    for (int i = 0; i < have; i++) ol_tensor_deinit(&t[i]);
+    return s;
+}
+
 static olv_status infer_range(ol_infer *c, olv_error *err) {
     ol_dim s[1], e[1], d[1];
+    bool known;
+    int64_t n;
     ol_infer_set(c, 0, ol_infer_in(c, 0)->dtype, 1);
-    (void)err;
-    if (ol_infer_ints(c, 0, s, 1) != 1 || ol_infer_ints(c, 1, e, 1) != 1 || ol_infer_ints(c, 2, d, 1) != 1) return OLV_OK;
+    OL_TRY(constant_range(c, &known, &n, err));
+    if (known) c->out[0].dims[0] = n;
+    if (known || ol_infer_ints(c, 0, s, 1) != 1 || ol_infer_ints(c, 1, e, 1) != 1 || ol_infer_ints(c, 2, d, 1) != 1) return OLV_OK;
     if (d[0] == 1 && s[0] == 0 && !ol_infer_is_negative(e[0])) c->out[0].dims[0] = e[0];
     return OLV_OK;
 }
@@ -50,24 +82,14 @@ static olv_status infer_range(ol_infer *c, olv_error *err) {
 static olv_status eval_range(ol_eval *c, olv_error *err) {
     const ol_tensor *t[3];
     ol_tensor *y;
-    for (int i = 0; i < 3; i++) {
-        OL_TRY(ol_eval_need(c, i, &t[i], err));
-        if (ol_tensor_count(t[i]) != 1) return ol_fail(err, OLV_SHAPE, "scalars expected");
-    }
-    if (ol_is_float(t[0]->dtype)) {
-        double s = ol_tensor_get(t[0], 0), e = ol_tensor_get(t[1], 0), d = ol_tensor_get(t[2], 0);
-        double n = fmax(0, ceil((e - s) / d));
-        if (!(n < 1e9)) return ol_fail(err, OLV_LIMIT, "range of %g elements", n);
-        OL_TRY(ol_eval_out(c, 0, t[0]->dtype, 1, (int64_t[]){(int64_t)n}, &y, err));
-        for (int64_t i = 0; i < (int64_t)n; i++) ol_tensor_set(y, i, s + (double)i * d);
-        return OLV_OK;
-    }
-    int64_t s = ol_tensor_i64(t[0], 0), e = ol_tensor_i64(t[1], 0), d = ol_tensor_i64(t[2], 0), span;
-    if (d == 0 || __builtin_sub_overflow(e, s, &span)) return ol_fail(err, OLV_ARG, "range with step %lld", (long long)d);
-    int64_t n = (d > 0) == (span > 0) && span ? (int64_t)(((d > 0 ? (uint64_t)span : 0 - (uint64_t)span) - 1) / (d > 0 ? (uint64_t)d : 0 - (uint64_t)d)) + 1 : 0;
-    if (n > 1000000000) return ol_fail(err, OLV_LIMIT, "range of %lld elements", (long long)n);
+    int64_t n;
+    for (int i = 0; i < 3; i++) OL_TRY(ol_eval_need(c, i, &t[i], err));
+    OL_TRY(range_count(t, &n, err));
     OL_TRY(ol_eval_out(c, 0, t[0]->dtype, 1, &n, &y, err));
-    for (int64_t i = 0; i < n; i++) ol_tensor_set_i64(y, i, s + i * d);
+    for (int64_t i = 0; i < n; i++) {
+        if (ol_is_float(t[0]->dtype)) ol_tensor_set(y, i, ol_tensor_get(t[0], 0) + (double)i * ol_tensor_get(t[2], 0));
+        else ol_tensor_set_i64(y, i, ol_tensor_i64(t[0], 0) + i * ol_tensor_i64(t[2], 0));
+    }
     return OLV_OK;
 }
 

@@ -149,11 +149,14 @@ static olv_status eval_kind(ol_eval *e, cell_kind kind, olv_error *err) {
 static olv_status infer(ol_infer *c, olv_error *err) {
     const ol_type *x = ol_infer_in(c, 0), *w = ol_infer_in(c, 1), *r = ol_infer_in(c, 2);
     int first = ol_node_int(c->node, "layout", 0) != 0;
+    int64_t hidden = ol_node_int(c->node, "hidden_size", 0);
     for (int i = 0; i < 3; i++) OL_TRY(ol_infer_rank(c, i, 3, 3, err));
     for (int i = 0; i < c->node->n_outputs; i++) {
         ol_infer_set(c, i, x->dtype, i ? 3 : 4);
         if (x->rank != 3 || w->rank != 3 || r->rank != 3) continue;
         ol_dim s = x->dims[first], b = x->dims[!first], d = w->dims[0], h = r->dims[2];
+        if (!ol_dim_known(d)) d = ol_str_is(ol_node_string(c->node, "direction", "forward"), "bidirectional") ? 2 : 1;
+        if (!ol_dim_known(h)) h = hidden > 0 ? hidden : h;
         ol_dim y[2][4] = {{s, d, b, h}, {b, s, d, h}}, st[2][3] = {{d, b, h}, {b, d, h}};
         memcpy(c->out[i].dims, i ? st[first] : y[first], (size_t)(i ? 3 : 4) * sizeof(ol_dim));
     }

@@ -69,7 +69,9 @@ static olv_status eval_blackman(ol_eval *c, olv_error *err) { return eval_window
 
 static olv_status infer_window(ol_infer *c, olv_error *err) {
     ol_dtype t = ol_dtype_from_onnx(ol_node_int(c->node, "output_datatype", 1));
+    ol_dim n;
     ol_infer_set(c, 0, t, 1);
+    if (ol_infer_ints(c, 0, &n, 1) == 1 && n != OL_DIM_NONE && !ol_infer_is_negative(n)) c->out[0].dims[0] = n;
     return t == OL_DTYPE_NONE ? ol_fail(err, OLV_FORMAT, "output_datatype") : OLV_OK;
 }
 

@@ -33,14 +33,16 @@ def their_types(model):
         if v.type.HasField("tensor_type"):
             v.type.tensor_type.ClearField("shape")
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    made = {o for n in inferred.graph.node for o in n.output}
+    producers = {o: n.op_type for n in inferred.graph.node for o in n.output}
     result = {}
     for v in list(inferred.graph.value_info) + list(inferred.graph.output):
-        if v.name not in made or not v.type.HasField("tensor_type"):
+        if v.name not in producers or not v.type.HasField("tensor_type"):
             continue
         t = v.type.tensor_type
         code = NAMES.get(onnx.TensorProto.DataType.Name(t.elem_type).lower(), "?")
         dims = [d.dim_value if d.HasField("dim_value") else None for d in t.shape.dim] if t.HasField("shape") else None
+        if producers.get(v.name) == "Attention" and dims and dims[-1] == 0:
+            dims[-1] = None  # onnx takes a size that it does not know for 0
         result[v.name] = code, dims
     return result
 
