@@ -182,6 +182,7 @@ static olv_status open_model(arg_list *positionals, const graph_benchmark *g, gr
         port.dims[0] = g->batch;
         s = olv_model_reshape(m->model, port.name, port.rank, port.dims, err);
     }
+    if (s == OLV_OK) s = preprocess_graph_model(m->model, &g->preprocess, err);
     const char *streams = after_device(g->streams);
     common.precision = after_device(g->precision ? g->precision : common.precision);
     if (g->threads > 0) common.threads = g->threads;

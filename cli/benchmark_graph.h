@@ -4,6 +4,7 @@
 #define CLI_BENCHMARK_GRAPH_H
 
 #include "args.h"
+#include "preprocess.h"
 
 typedef struct graph_benchmark {
     arg_list shapes, inputs;
@@ -11,6 +12,7 @@ typedef struct graph_benchmark {
     int64_t iterations, requests, threads, percentile, batch;
     double seconds;
     bool counters, no_warmup, slices;
+    graph_preprocess preprocess;
 } graph_benchmark;
 #define GRAPH_BENCHMARK_DEFAULTS {.hint = "latency", .api = "sync", .percentile = 50}
 
@@ -33,8 +35,8 @@ typedef struct graph_benchmark {
     {"exec_graph_path", ARG_STRING, &(g).plan_path, "FILE", "graphs: the plan, as text", NULL},                             \
     {"no_warmup", ARG_FLAG, &(g).no_warmup, NULL, "graphs: count the first run too", NULL},                                 \
     {"inference_only", ARG_IGNORED, NULL, "BOOL", NULL, NULL}, {"pcsort", ARG_IGNORED, NULL, "S", NULL, NULL},              \
-    {"layout", ARG_IGNORED, NULL, "L", NULL, NULL}, {"pin", ARG_IGNORED, NULL, "P", NULL, NULL},                            \
-    {"ip", ARG_IGNORED, NULL, "P", NULL, NULL}, {"op", ARG_IGNORED, NULL, "P", NULL, NULL}, {"iop", ARG_IGNORED, NULL, "P", NULL, NULL}
+    PREPROCESS_OPTIONS((g).preprocess),                                                                                     \
+    {"pin", ARG_IGNORED, NULL, "P", NULL, NULL}, {"op", ARG_IGNORED, NULL, "P", NULL, NULL}, {"iop", ARG_IGNORED, NULL, "P", NULL, NULL}
 
 int benchmark_graph(arg_list *positionals, graph_benchmark *g);
 void graph_benchmark_free(graph_benchmark *g);

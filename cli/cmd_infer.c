@@ -127,12 +127,14 @@ static int infer_once(infer_ctx *c, const arg_list *inputs) {
 
 int cmd_infer(int argc, char **argv) {
     arg_list positionals = {0}, inputs = {0}, shapes = {0};
+    graph_preprocess preprocess = {0};
     infer_ctx c = {.dir = ".", .format = "npy"};
     const arg_option options[] = {{"input i", ARG_LIST, &inputs, "NAME=FILE", ".npy, .pb, .json, .png or .jpg file of an input", NULL},
                                   {"output-dir o", ARG_STRING, &c.dir, "DIR", "where the outputs go", NULL},
                                   {"output-format", ARG_STRING, &c.format, "F", "npy, pb, json", NULL},
                                   {"shape", ARG_LIST, &shapes, "NAME[1,3,224,224]", "fixes the shape of an input", NULL},
                                   {"jsonl", ARG_FLAG, &common.jsonl, NULL, "one inference for each JSON line of standard input", NULL},
+                                  PREPROCESS_OPTIONS(preprocess),
                                   COMMON_OPTIONS};
     const arg_spec spec = {.usage = "MODEL --input NAME=FILE ... [--output-dir DIR]", .summary = "Runs a model once.",
                            .example = "olivine infer model.onnx --input x=x.npy --output-dir out",
@@ -141,7 +143,7 @@ int cmd_infer(int argc, char **argv) {
     if (code) return code - 1;
     olv_error err;
     if (mkdir(c.dir, 0777) && errno != EEXIST) code = usage_error("cannot make folder '%s': %s", c.dir, strerror(errno));
-    if (!code) code = open_graph_model(&positionals, &shapes, &c.model);
+    if (!code) code = open_graph_model(&positionals, &shapes, &preprocess, &c.model);
     if (!code) {
         c.held = calloc(olv_compiled_n_inputs(c.model.compiled) + 1, sizeof *c.held);
         if (!c.held || olv_request_create(c.model.compiled, &c.request, &err) != OLV_OK) code = report(&err);

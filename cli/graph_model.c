@@ -74,7 +74,7 @@ size_t graph_properties(const char **out, graph_property_texts *texts) {
     return n;
 }
 
-int open_graph_model_named(const char *path, const arg_list *shapes, graph_model *out) {
+int open_graph_model_named(const char *path, const arg_list *shapes, const graph_preprocess *preprocess, graph_model *out) {
     const char *properties[GRAPH_PROPERTIES];
     graph_property_texts texts;
     olv_error err;
@@ -82,14 +82,15 @@ int open_graph_model_named(const char *path, const arg_list *shapes, graph_model
     olv_status s = olv_core_create(&out->core, &err);
     if (s == OLV_OK) s = olv_model_read(path, &out->model, &err);
     for (size_t i = 0; s == OLV_OK && shapes && i < shapes->count; i++) s = reshape_graph_model(out->model, shapes->items[i], &err);
+    if (s == OLV_OK && preprocess) s = preprocess_graph_model(out->model, preprocess, &err);
     if (s == OLV_OK) s = olv_compile(out->core, out->model, common.device, properties, n, &out->compiled, &err);
     return s == OLV_OK ? 0 : report(&err);
 }
 
-int open_graph_model(arg_list *positionals, const arg_list *shapes, graph_model *out) {
+int open_graph_model(arg_list *positionals, const arg_list *shapes, const graph_preprocess *preprocess, graph_model *out) {
     const char *path = take_model(positionals);
     if (!path) return 2;
-    return open_graph_model_named(path, shapes, out);
+    return open_graph_model_named(path, shapes, preprocess, out);
 }
 
 bool is_graph_file(const char *path) {

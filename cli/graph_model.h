@@ -5,6 +5,7 @@
 #define CLI_GRAPH_MODEL_H
 
 #include "args.h"
+#include "preprocess.h"
 #include <olivine/model.h>
 
 typedef struct graph_model {
@@ -21,9 +22,9 @@ typedef struct graph_property_texts {
 size_t graph_properties(const char **out, graph_property_texts *texts);
 
 /* The model of --model or the first positional, its inputs reshaped as `shapes` say ("name[1,3,?,8]" or, for a model with
- * one input, "[...]"), compiled. Exit code; 0: all is well. Close it in any case. */
-int open_graph_model(arg_list *positionals, const arg_list *shapes, graph_model *out);
-int open_graph_model_named(const char *path, const arg_list *shapes, graph_model *out);
+ * one input, "[...]"), with preprocessing (both may be NULL), compiled. Exit code; 0: all is well. Close it in any case. */
+int open_graph_model(arg_list *positionals, const arg_list *shapes, const graph_preprocess *preprocess, graph_model *out);
+int open_graph_model_named(const char *path, const arg_list *shapes, const graph_preprocess *preprocess, graph_model *out);
 /* Reshapes as one text of --shape says. */
 olv_status reshape_graph_model(olv_model *m, const char *text, olv_error *err);
 /* True for the path of a model file that is no language model's folder. */

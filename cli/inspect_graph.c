@@ -184,7 +184,7 @@ static olv_status open_view(const char *path, const graph_inspection *what, view
 static int make_plan(const char *path, view *v) {
     graph_model m = {0};
     olv_error err;
-    int code = open_graph_model_named(path, NULL, &m);
+    int code = open_graph_model_named(path, NULL, NULL, &m);
     if (!code && olv_compiled_plan_text(m.compiled, &v->plan, &err) != OLV_OK) code = report(&err);
     close_graph_model(&m);
     return code;

@@ -34,6 +34,21 @@ def infers_pictures():
     assert "digits.onnx" in last, last
 
 
+def preprocesses():
+    run("infer", DIGITS, "--input", "image=" + PICTURE, "-o", "out", "--output-format", "json")
+    want = load("out/0_logits.json")[0]
+    for flags in (["-ip", "U8", "-scale_values", "[255]"], ["-ip", "u8", "-scale_values", "image[255]", "-layout", "image(nchw->nhwc)"]):
+        run("infer", DIGITS, "--input", "image=" + PICTURE, "-o", "out", "--output-format", "json", *flags)
+        got = load("out/0_logits.json")[0]
+        assert max(abs(a - b) for a, b in zip(want, got)) < 0.05, (flags, want, got)
+    run("infer", DIGITS, "--input", "image=" + PICTURE, "-o", "out", "--output-format", "json", "-mean_values", "0.5")
+    assert load("out/0_logits.json")[0] != want
+    assert "3 numbers for the 1 channels" in run("infer", DIGITS, "--input", "image=" + PICTURE, "-mean_values", "[1,2,3]", code=1)
+    assert "numbers" in run("infer", DIGITS, "--input", "image=" + PICTURE, "-mean_values", "[a]", code=2)
+    o = json.loads(run("benchmark", DIGITS, "-niter", "2", "-shape", "[1,1,16,16]", "-ip", "u8", "-scale_values", "255", "--json"))
+    assert o["count"] == 2, o
+
+
 def bounds_open_sizes():
     with open(os.path.join(TMP, "x.json"), "w") as f:
         json.dump([[[[0.0] * 16] * 16]] * 3, f)
@@ -122,7 +137,7 @@ def lists_properties():
     assert "INFERENCE_NUM_THREADS" in run("devices")
 
 
-for check in (infers_pictures, bounds_open_sizes, inspects, writes_pages, compares, lists_properties):
+for check in (infers_pictures, preprocesses, bounds_open_sizes, inspects, writes_pages, compares, lists_properties):
     name = check.__name__.replace("_", "-")
     try:
         check()
