@@ -1,19 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Resize: nearest, linear or cubic along each axis in turn, with the coordinate modes of opset 19, antialiasing and crops. */
-#include "ops/ops.h"
+#include "ops/resize.h"
 
-typedef struct axis_plan {
-    int64_t in, out;
-    double scale, start, end; /* start and end: of tf_crop_and_resize */
-} axis_plan;
-
-typedef struct resize {
-    ol_str mode, coords, nearest;
-    double cubic_a, extrapolation;
-    bool exclude, antialias;
-} resize;
-
-static double source_place(const resize *r, const axis_plan *p, double x) {
+static double source_place(const ol_resize *r, const ol_resize_axis *p, double x) {
     double n = (double)p->in, s = p->scale, len = s * n;
     if (ol_str_is(r->coords, "asymmetric")) return x / s;
     if (ol_str_is(r->coords, "align_corners")) return p->out == 1 ? 0 : x * (n - 1) / (len - 1);
@@ -27,7 +16,7 @@ static double source_place(const resize *r, const axis_plan *p, double x) {
     return (x + 0.5) / s - 0.5;
 }
 
-static double round_place(const resize *r, double x) {
+static double round_place(const ol_resize *r, double x) {
     if (ol_str_is(r->nearest, "floor")) return floor(x);
     if (ol_str_is(r->nearest, "ceil")) return ceil(x);
     if (ol_str_is(r->nearest, "round_prefer_ceil")) return floor(x + 0.5);
@@ -40,10 +29,7 @@ static double cubic(double x, double a) {
     return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
 }
 
-#define MAX_TAPS 4096
-
-/* Weights of the taps at first, first + 1, ... for one output place; their number. */
-static int weights(const resize *r, const axis_plan *p, int64_t o, int64_t *first, double *w) {
+int ol_resize_taps(const ol_resize *r, const ol_resize_axis *p, int64_t o, int64_t *first, double *w) {
     double x = source_place(r, p, (double)o);
     if (ol_str_is(r->mode, "nearest")) {
         *first = (int64_t)round_place(r, x);
@@ -54,7 +40,7 @@ static int weights(const resize *r, const axis_plan *p, int64_t o, int64_t *firs
     double stretch = r->antialias && p->scale < 1 ? 1 / p->scale : 1, reach = (is_cubic ? 2 : 1) * stretch, sum = 0;
     *first = (int64_t)ceil(x - reach);
     int64_t last = (int64_t)floor(x + reach);
-    int n = last - *first + 1 > MAX_TAPS ? MAX_TAPS : (int)(last - *first + 1);
+    int n = last - *first + 1 > OL_RESIZE_MAX_TAPS ? OL_RESIZE_MAX_TAPS : (int)(last - *first + 1);
     for (int i = 0; i < n; i++) {
         double d = ((double)(*first + i) - x) / stretch;
         w[i] = is_cubic ? cubic(d, r->cubic_a) : fmax(0, 1 - fabs(d));
@@ -66,11 +52,11 @@ static int weights(const resize *r, const axis_plan *p, int64_t o, int64_t *firs
 }
 
 /* One axis of v [outer, in, inner] into a new array. */
-static double *one_axis(const resize *r, const axis_plan *p, const double *v, int64_t outer, int64_t inner) {
-    double *y = ol_calloc((size_t)(outer * p->out), (size_t)inner * sizeof *y + 1), *w = ol_alloc(MAX_TAPS * sizeof *w);
+static double *one_axis(const ol_resize *r, const ol_resize_axis *p, const double *v, int64_t outer, int64_t inner) {
+    double *y = ol_calloc((size_t)(outer * p->out), (size_t)inner * sizeof *y + 1), *w = ol_alloc(OL_RESIZE_MAX_TAPS * sizeof *w);
     for (int64_t o = 0; y && w && o < p->out; o++) {
         int64_t first;
-        int n = weights(r, p, o, &first, w);
+        int n = ol_resize_taps(r, p, o, &first, w);
         double place = source_place(r, p, (double)o);
         bool outside = ol_str_is(r->coords, "tf_crop_and_resize") && (place < 0 || place > (double)p->in - 1);
         for (int64_t a = 0; a < outer; a++)
@@ -104,11 +90,11 @@ static olv_status axes_of(const ol_node *n, int rank, int *axes, int *count, olv
 }
 
 /* Output sizes and scales from either input. */
-static olv_status plan_axes(ol_eval *c, const ol_tensor *x, axis_plan *p, olv_error *err) {
+static olv_status plan_axes(ol_eval *c, const ol_tensor *x, ol_resize_axis *p, olv_error *err) {
     const ol_tensor *roi = ol_eval_in(c, 1), *scales = ol_eval_in(c, 2), *sizes = ol_eval_in(c, 3);
     int axes[OL_MAX_RANK], n;
     OL_TRY(axes_of(c->node, x->rank, axes, &n, err));
-    for (int i = 0; i < x->rank; i++) p[i] = (axis_plan){x->dims[i], x->dims[i], 1, 0, 1};
+    for (int i = 0; i < x->rank; i++) p[i] = (ol_resize_axis){x->dims[i], x->dims[i], 1, 0, 1};
     bool by_scale = scales && ol_tensor_count(scales) > 0;
     if (by_scale ? ol_tensor_count(scales) != n : !sizes || ol_tensor_count(sizes) != n) return ol_fail(err, OLV_SHAPE, "scales or sizes do not fit");
     ol_str keep = ol_node_string(c->node, "keep_aspect_ratio_policy", "stretch");
@@ -119,7 +105,7 @@ static olv_status plan_axes(ol_eval *c, const ol_tensor *x, axis_plan *p, olv_er
     }
     bool kept = !by_scale && !ol_str_is(keep, "stretch");
     for (int i = 0; i < n; i++) {
-        axis_plan *a = &p[axes[i]];
+        ol_resize_axis *a = &p[axes[i]];
         a->scale = by_scale ? ol_tensor_get(scales, i) : kept ? ratio : (double)ol_tensor_i64(sizes, i) / (double)a->in;
         if (!(a->scale > 0) || a->in < 1 || a->scale * (double)a->in > 1e9) return ol_fail(err, OLV_SHAPE, "scale %g of %lld elements", a->scale, (long long)a->in);
         a->out = by_scale ? (int64_t)floor(a->scale * (double)a->in) : kept ? (int64_t)floor(ratio * (double)a->in + 0.5) : ol_tensor_i64(sizes, i);
@@ -133,16 +119,20 @@ static olv_status plan_axes(ol_eval *c, const ol_tensor *x, axis_plan *p, olv_er
     return OLV_OK;
 }
 
+ol_resize ol_resize_of(const ol_node *n) {
+    return (ol_resize){ol_node_string(n, "mode", "nearest"), ol_node_string(n, "coordinate_transformation_mode", "half_pixel"),
+                       ol_node_string(n, "nearest_mode", "round_prefer_floor"), (double)ol_node_float(n, "cubic_coeff_a", -0.75f),
+                       (double)ol_node_float(n, "extrapolation_value", 0), ol_node_int(n, "exclude_outside", 0) != 0, ol_node_int(n, "antialias", 0) != 0};
+}
+
 static olv_status eval(ol_eval *c, olv_error *err) {
     const ol_tensor *x;
     ol_tensor *y;
-    axis_plan p[OL_MAX_RANK];
+    ol_resize_axis p[OL_MAX_RANK];
     int64_t dims[OL_MAX_RANK];
     double *v;
     const ol_node *n = c->node;
-    resize r = {ol_node_string(n, "mode", "nearest"), ol_node_string(n, "coordinate_transformation_mode", "half_pixel"),
-                ol_node_string(n, "nearest_mode", "round_prefer_floor"), (double)ol_node_float(n, "cubic_coeff_a", -0.75f),
-                (double)ol_node_float(n, "extrapolation_value", 0), ol_node_int(n, "exclude_outside", 0) != 0, ol_node_int(n, "antialias", 0) != 0};
+    ol_resize r = ol_resize_of(n);
     OL_TRY(ol_eval_need(c, 0, &x, err));
     OL_TRY(plan_axes(c, x, p, err));
     memcpy(dims, x->dims, sizeof dims);

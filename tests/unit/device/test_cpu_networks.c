@@ -62,6 +62,14 @@ static const network networks[] = {
     {X("1, 4, 25") "y = MaxPool(x) kernel_shape=ints[4] strides=ints[3] dilations=ints[2]\n" Y, "pool", 1, {0}},
     {X("n, 4, h, w") "y = GlobalAveragePool(x)\n" Y, "pool", 1, {3, 7, 9}},
     {X("2, 4, 6, 5") "y = GlobalMaxPool(x)\n" Y, "pool", 1, {0}},
+    /* norms of channels, resizing */
+    {X("2, 6, 5, 7") NORM "y = BatchNormalization(x, s, b, m, v) epsilon=0.01\n" Y, "channel norm", 1, {0}},
+    {X("n, 6, h, w") NORM "y = InstanceNormalization(x, s, b)\n" Y, "channel norm", 1, {2, 9, 70}},
+    {X("2, 6, 33") NORM "y = GroupNormalization(x, s, b) num_groups=3\n" Y, "channel norm", 1, {0}},
+    {X("1, 2, 7, 9") "const e: f32[0] {}\n const s: f32[4] {1.0, 1.0, 2.0, 2.0}\n y = Resize(x, e, s)\n" Y, "resize", 1, {0}},
+    {X("1, 2, h, w") "const e: f32[0] {}\n const s: f32[4] {1.0, 1.0, 2.0, 3.0}\n y = Resize(x, e, s) mode=\"linear\"\n" Y, "resize", 1, {7, 9}},
+    {X("1, 2, 30, 19") "const e: f32[0] {}\n const s: i64[4] {1, 2, 11, 40}\n y = Resize(x, e, e, s) mode=\"cubic\" coordinate_transformation_mode=\"align_corners\"\n" Y, "resize", 1, {0}},
+    {X("2, 3, 30, 19") "const e: f32[0] {}\n const s: i64[2] {45, 6}\n y = Resize(x, e, e, s) axes=ints[2, 3] mode=\"linear\" coordinate_transformation_mode=\"asymmetric\"\n" Y, "resize", 1, {0}},
     /* products */
     {X("2, 3, 9, 20") "t = Transpose(x) perm=ints[0, 1, 3, 2]\n y = MatMul(x, t)\n" Y, "matmul", 0, {0}},
     {X("2, 1, 9, 20") "const o: f32[3, 20, 5] {#300}\n y = MatMul(x, o)\n" Y, "matmul", 1, {0}},
