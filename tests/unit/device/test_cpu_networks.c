@@ -70,6 +70,10 @@ static const network networks[] = {
     {X("1, 2, h, w") "const e: f32[0] {}\n const s: f32[4] {1.0, 1.0, 2.0, 3.0}\n y = Resize(x, e, s) mode=\"linear\"\n" Y, "resize", 1, {7, 9}},
     {X("1, 2, 30, 19") "const e: f32[0] {}\n const s: i64[4] {1, 2, 11, 40}\n y = Resize(x, e, e, s) mode=\"cubic\" coordinate_transformation_mode=\"align_corners\"\n" Y, "resize", 1, {0}},
     {X("2, 3, 30, 19") "const e: f32[0] {}\n const s: i64[2] {45, 6}\n y = Resize(x, e, e, s) axes=ints[2, 3] mode=\"linear\" coordinate_transformation_mode=\"asymmetric\"\n" Y, "resize", 1, {0}},
+    /* quantized and back */
+    {X("2, 6, 33") "const s: f32[] {0.013}\n const z: u8[] {120}\n q = QuantizeLinear(x, s, z)\n y = DequantizeLinear(q, s, z)\n" Y, "round to steps", 1, {0}},
+    {X("2, 6, 33") "const s: f32[] {0.004}\n const z: i8[] {-3}\n q = QuantizeLinear(x, s, z)\n t = Transpose(q) perm=ints[0, 2, 1]\n y = DequantizeLinear(t, s, z)\n" Y, "quantize", 3, {0}},
+    {X("2, 3, 5") "const s: f32[] {0.5}\n const z: u8[] {1}\n const a: f32[3] {0.5, 0.25, 2.0}\n const b: u8[3] {1, 2, 3}\n q = QuantizeLinear(x, s, z)\n y = DequantizeLinear(q, a, b)\n" Y, "dequantize", 2, {0}},
     /* products */
     {X("2, 3, 9, 20") "t = Transpose(x) perm=ints[0, 1, 3, 2]\n y = MatMul(x, t)\n" Y, "matmul", 0, {0}},
     {X("2, 1, 9, 20") "const o: f32[3, 20, 5] {#300}\n y = MatMul(x, o)\n" Y, "matmul", 1, {0}},
