@@ -27,7 +27,8 @@ typedef enum ol_value_kind { OL_VALUE_TENSOR, OL_VALUE_SEQUENCE, OL_VALUE_OPTION
 /* Type and shape as far as known. rank < 0: unknown; dims[i] may be symbolic (tensor/dim.h, table of the root graph). */
 typedef struct ol_type {
     ol_value_kind kind;
-    bool sequence_inside; /* OPTIONAL of a SEQUENCE */
+    bool sequence_inside; /* OPTIONAL of a SEQUENCE; with map_key: SEQUENCE of maps */
+    ol_dtype map_key;     /* not NONE: a map of such keys to scalars of dtype. At run time a SEQUENCE of two tensors [n] */
     ol_dtype dtype;       /* element type of the innermost tensor; NONE: unknown */
     int rank;
     ol_dim dims[OL_MAX_RANK];
@@ -113,6 +114,7 @@ struct ol_graph {
     int n_outputs, cap_outputs;
     ol_state_decl *states;
     int n_states, cap_states;
+    const struct ol_op_set *ops; /* of a root graph: operators beside the registry's (graph/op.h); NULL: none */
     /* metadata: pairs of strings */
     const char **meta_keys, **meta_values;
     int n_meta, cap_meta;

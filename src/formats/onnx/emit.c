@@ -156,6 +156,15 @@ static void wrap_type(ol_buf *type, uint32_t field) {
     *type = outer;
 }
 
+/* `type` becomes that of a map to it. */
+static void map_of(ol_buf *type, ol_dtype key) {
+    ol_buf inner = OL_BUF_INIT, outer = OL_BUF_INIT;
+    ol_pb_put_varint(&inner, 1, (uint64_t)ol_dtype_onnx(key));
+    put_part(&inner, 2, type);
+    put_part(&outer, 5, &inner);
+    *type = outer;
+}
+
 static ol_buf make_type(ol_dtype t, int rank, const char *const *dim_text, int kind) {
     ol_buf type = OL_BUF_INIT, tensor = OL_BUF_INIT;
     ol_pb_put_varint(&tensor, 1, (uint64_t)ol_dtype_onnx(t));
@@ -176,8 +185,9 @@ static ol_buf make_type(ol_dtype t, int rank, const char *const *dim_text, int k
         put_part(&tensor, 2, &shape);
     }
     put_part(&type, 1, &tensor);
-    if (kind == 1 || kind == 3) wrap_type(&type, 4);
-    if (kind >= 2) wrap_type(&type, 9);
+    if (kind >= OL_ONNX_MAP(0)) map_of(&type, (ol_dtype)(kind >= OL_ONNX_MAPS(0) ? kind - OL_ONNX_MAPS(0) : kind - OL_ONNX_MAP(0)));
+    if (kind == 1 || kind == 3 || kind >= OL_ONNX_MAPS(0)) wrap_type(&type, 4);
+    if (kind == 2 || kind == 3) wrap_type(&type, 9);
     return type;
 }
 

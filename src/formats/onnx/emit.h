@@ -7,6 +7,9 @@
 #include "base/str.h"
 #include "tensor/dtype.h"
 
+#define OL_ONNX_MAP(key) (16 + (int)(key))
+#define OL_ONNX_MAPS(key) (128 + (int)(key))
+
 typedef struct ol_onnx_emit {
     ol_buf nodes, initializers, inputs, outputs; /* fields of GraphProto */
     bool failed;
@@ -38,7 +41,7 @@ void ol_onnx_emit_initializer(ol_onnx_emit *e, const ol_buf *tensor_proto);
 void ol_onnx_emit_external(ol_onnx_emit *e, const char *name, ol_dtype t, int rank, const int64_t *dims,
                            const char *location, uint64_t offset, uint64_t length);
 /* ValueInfo of a tensor: dim_text[i] is a decimal number or a symbol; rank < 0: unknown. kind: 0 tensor, 1 sequence, 2
- * optional, 3 optional of a sequence. */
+ * optional, 3 optional of a sequence; OL_ONNX_MAP(key) and OL_ONNX_MAPS(key): a map to such tensors, a sequence of maps. */
 void ol_onnx_emit_value(ol_buf *into, uint32_t field, bool *failed, const char *name, ol_dtype t, int rank,
                         const char *const *dim_text, int kind);
 void ol_onnx_emit_input(ol_onnx_emit *e, const char *name, ol_dtype t, int rank, const char *const *dim_text, int kind);

@@ -315,6 +315,23 @@ static olv_status shape(ol_dim_table *dims, ol_bytes m, ol_type *t, olv_error *e
     return m.failed ? malformed(err, "shape") : OLV_OK;
 }
 
+static olv_status type_at(ol_onnx_reader *r, ol_dim_table *dims, ol_bytes m, ol_type *out, int depth, olv_error *err);
+
+/* TypeProto.Map: key_type 1, value_type 2 (tensors alone). */
+static olv_status map_type(ol_onnx_reader *r, ol_dim_table *dims, ol_bytes m, ol_type *out, int depth, olv_error *err) {
+    ol_pb_field f;
+    ol_type value = {.kind = OL_VALUE_TENSOR};
+    ol_dtype key = OL_DTYPE_NONE;
+    while (ol_pb_next(&m, &f) > 0) {
+        if (f.number == 1 && f.wire == 0) key = ol_dtype_from_onnx((int64_t)f.value);
+        if (f.number == 2 && f.wire == 2) OL_TRY(type_at(r, dims, ol_pb_message(&f), &value, depth + 1, err));
+    }
+    if (m.failed) return malformed(err, "type");
+    if (value.kind != OL_VALUE_TENSOR || key == OL_DTYPE_NONE) return ol_fail(err, OLV_UNSUPPORTED, "a map to values that are no tensors");
+    *out = (ol_type){.kind = OL_VALUE_SEQUENCE, .map_key = key, .dtype = value.dtype, .rank = -1};
+    return OLV_OK;
+}
+
 static olv_status type_at(ol_onnx_reader *r, ol_dim_table *dims, ol_bytes m, ol_type *out, int depth, olv_error *err) {
     ol_pb_field f, g;
     if (depth > 3) return ol_fail(err, OLV_UNSUPPORTED, "nested type");
@@ -332,11 +349,14 @@ static olv_status type_at(ol_onnx_reader *r, ol_dim_table *dims, ol_bytes m, ol_
             while (ol_pb_next(&t, &g) > 0)
                 if (g.number == 1 && g.wire == 2) OL_TRY(type_at(r, dims, ol_pb_message(&g), &inner, depth + 1, err));
             bool seq = inner.kind == OL_VALUE_SEQUENCE;
+            if (inner.map_key != OL_DTYPE_NONE && (f.number == 9 || inner.sequence_inside)) return ol_fail(err, OLV_UNSUPPORTED, "nested maps");
             *out = inner;
             out->kind = f.number == 4 ? OL_VALUE_SEQUENCE : OL_VALUE_OPTIONAL;
-            out->sequence_inside = f.number == 9 && seq;
-        } else if (f.number == 5 || f.number == 7 || f.number == 8) {
-            return ol_fail(err, OLV_UNSUPPORTED, "value that is a map, opaque or sparse");
+            out->sequence_inside = seq && (f.number == 9 || inner.map_key != OL_DTYPE_NONE);
+        } else if (f.number == 5) {
+            OL_TRY(map_type(r, dims, t, out, depth, err));
+        } else if (f.number == 7 || f.number == 8) {
+            return ol_fail(err, OLV_UNSUPPORTED, "value that is opaque or sparse");
         }
         if (t.failed) return malformed(err, "type");
     }

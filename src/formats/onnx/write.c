@@ -224,6 +224,7 @@ static void describe_type(const ol_graph *g, const ol_type *t, type_text *out) {
         out->dims[i] = out->text[i];
     }
     out->kind = t->kind == OL_VALUE_OPTIONAL && t->sequence_inside ? 3 : (int)t->kind;
+    if (t->map_key != OL_DTYPE_NONE) out->kind = t->sequence_inside ? OL_ONNX_MAPS(t->map_key) : OL_ONNX_MAP(t->map_key);
 }
 
 static void emit_io(const ol_graph *g, ol_onnx_emit *e, const ol_value *v, bool input) {
