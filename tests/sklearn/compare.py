@@ -3,7 +3,8 @@
 
 usage: compare.py OLIVINE [--write FOLDER]
 
-With --write, the models, their inputs and scikit-learn's answers are left in FOLDER as fixtures (.onnx, .npy)."""
+With --write, models that agree are left in FOLDER as vectors in the form of the ONNX backend tests, with olivine's labels and
+scores, which are those of scikit-learn by the comparison."""
 import json
 import os
 import subprocess
@@ -137,12 +138,29 @@ def agrees(got, want):
     return float(np.abs(got.reshape(-1) - want.reshape(-1)).max() / max(1.0, np.abs(want).max())) if got.size == want.size else float("inf")
 
 
+def keep(folder, name, path, x, outputs):
+    """node/sklearn_NAME/model.onnx and test_data_set_0."""
+    import onnx
+    from onnx import numpy_helper
+    place = os.path.join(folder, "node", "sklearn_" + name.replace("-", "_"), "test_data_set_0")
+    os.makedirs(place, exist_ok=True)
+    model = onnx.load(path)
+    onnx.save(model, os.path.join(place, "..", "model.onnx"))
+    arrays = {"input_0": x}
+    for i, (o, y) in enumerate(zip(model.graph.output, outputs)):
+        kind = o.type.tensor_type.elem_type
+        arrays["output_%d" % i] = np.array(y, object if kind == 8 else onnx.helper.tensor_dtype_to_np_dtype(kind))
+    for stem, a in arrays.items():
+        with open(os.path.join(place, stem + ".pb"), "wb") as f:
+            f.write(numpy_helper.from_array(a).SerializeToString())
+
+
 def main():
     olivine, folder = sys.argv[1], sys.argv[3] if len(sys.argv) > 3 else None
     bad = n = 0
     with tempfile.TemporaryDirectory() as temp:
         for name, est, X, y in models():
-            path = write(name, est, X, y, folder or temp)
+            path = write(name, est, X, y, temp)
             if not path:
                 continue
             test = X[:24]
@@ -159,10 +177,8 @@ def main():
                     ok = False
                     print("  %s on %s: %s" % (name, device, str(e)[:300]))
                 bad += not ok
-            if folder:
-                np.save(os.path.join(folder, name + ".x.npy"), test.astype("U8") if test.dtype == object else test)
-                for i, w in enumerate(want):
-                    np.save(os.path.join(folder, "%s.%d.npy" % (name, i)), w)
+            if folder and ok:
+                keep(folder, name, path, test, got)
     print("%d of %d agree" % (n - bad, n))
     return bad != 0
 
