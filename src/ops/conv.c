@@ -174,42 +174,6 @@ static olv_status infer_qlinear_conv(ol_infer *c, olv_error *err) {
 
 /* ---- ConvTranspose: every input element adds its kernel into the output ---- */
 
-static olv_status transpose_form(ol_window *w, const ol_node *node, int n, const int64_t *in, const int64_t *kernel, olv_error *err) {
-    size_t n_pads, n_strides, n_dil, n_out, n_extra;
-    const int64_t *pads = ol_node_ints(node, "pads", &n_pads), *strides = ol_node_ints(node, "strides", &n_strides);
-    const int64_t *dil = ol_node_ints(node, "dilations", &n_dil), *size = ol_node_ints(node, "output_shape", &n_out);
-    const int64_t *extra = ol_node_ints(node, "output_padding", &n_extra);
-    ol_str pad = ol_node_string(node, "auto_pad", "NOTSET");
-    size_t m = (size_t)n;
-    if ((pads && n_pads != 2 * m) || (strides && n_strides != m) || (dil && n_dil != m) || (extra && n_extra != m) || (size && n_out < m))
-        return ol_fail(err, OLV_SHAPE, "pads, strides, dilations or output sizes do not fit");
-    w->n = n;
-    for (int i = 0; i < n; i++) {
-        int64_t st = strides ? strides[i] : 1, d = dil ? dil[i] : 1, ex = extra ? extra[i] : 0;
-        if (st < 1 || d < 1 || kernel[i] < 1) return ol_fail(err, OLV_SHAPE, "strides or dilations");
-        int64_t full = (in[i] - 1) * st + ex + (kernel[i] - 1) * d + 1, total;
-        w->in[i] = in[i];
-        w->stride[i] = st;
-        w->dilation[i] = d;
-        w->kernel[i] = kernel[i];
-        w->begin[i] = pads ? pads[i] : 0;
-        w->end[i] = pads ? pads[n + i] : 0;
-        if (size || ol_str_starts(pad, "SAME")) {
-            w->out[i] = size ? size[n_out - m + (size_t)i] : in[i] * st;
-            total = full - w->out[i];
-            if (total < 0 && !size) total = 0;
-            w->begin[i] = ol_str_is(pad, "SAME_UPPER") || !ol_str_starts(pad, "SAME") ? total / 2 : total - total / 2;
-            if (size && !ol_str_is(pad, "SAME_UPPER") && !ol_str_is(pad, "SAME_LOWER")) w->begin[i] = total - total / 2 - (total - 2 * (total / 2));
-            w->end[i] = total - w->begin[i];
-        } else {
-            if (ol_str_is(pad, "VALID")) w->begin[i] = w->end[i] = 0;
-            w->out[i] = full - w->begin[i] - w->end[i];
-        }
-        if (w->out[i] < 0) return ol_fail(err, OLV_SHAPE, "output of %lld elements", (long long)w->out[i]);
-    }
-    return OLV_OK;
-}
-
 static int64_t scatter_place(const ol_window *w, const int64_t *i, const int64_t *k) {
     int64_t at = 0;
     for (int d = 0; d < w->n; d++) {
@@ -229,7 +193,7 @@ static olv_status eval_transpose(ol_eval *c, olv_error *err) {
     int64_t group = ol_node_int(c->node, "group", 1);
     if (x->rank < 3 || w->rank != x->rank || group < 1 || w->dims[0] != x->dims[1] || x->dims[1] % group) return ol_fail(err, OLV_SHAPE, "input and weights do not fit");
     int n = x->rank - 2;
-    OL_TRY(transpose_form(&v, c->node, n, x->dims + 2, w->dims + 2, err));
+    OL_TRY(ol_window_init_transposed(&v, c->node, n, x->dims + 2, w->dims + 2, err));
     int64_t mg = w->dims[1], m = mg * group, cg = x->dims[1] / group, dims[OL_MAX_RANK] = {x->dims[0], m};
     if (bias && ol_tensor_count(bias) != m) return ol_fail(err, OLV_SHAPE, "bias does not fit");
     memcpy(dims + 2, v.out, (size_t)n * sizeof *dims);
@@ -266,7 +230,7 @@ static olv_status infer_transpose(ol_infer *c, olv_error *err) {
     c->out[0].dims[1] = ol_dim_mul(c->graph->dims, w->dims[1], ol_node_int(c->node, "group", 1));
     for (int i = 2; i < x->rank; i++)
         if (!ol_dim_known(x->dims[i]) || !ol_dim_known(w->dims[i])) return OLV_OK;
-    OL_TRY(transpose_form(&v, c->node, x->rank - 2, x->dims + 2, w->dims + 2, err));
+    OL_TRY(ol_window_init_transposed(&v, c->node, x->rank - 2, x->dims + 2, w->dims + 2, err));
     memcpy(c->out[0].dims + 2, v.out, (size_t)v.n * sizeof(int64_t));
     return OLV_OK;
 }

@@ -56,6 +56,42 @@ olv_status ol_window_init(ol_window *w, const ol_node *node, int n, const int64_
     return OLV_OK;
 }
 
+olv_status ol_window_init_transposed(ol_window *w, const ol_node *node, int n, const int64_t *in, const int64_t *kernel, olv_error *err) {
+    size_t n_pads, n_strides, n_dil, n_out, n_extra;
+    const int64_t *pads = ol_node_ints(node, "pads", &n_pads), *strides = ol_node_ints(node, "strides", &n_strides);
+    const int64_t *dil = ol_node_ints(node, "dilations", &n_dil), *size = ol_node_ints(node, "output_shape", &n_out);
+    const int64_t *extra = ol_node_ints(node, "output_padding", &n_extra);
+    ol_str pad = ol_node_string(node, "auto_pad", "NOTSET");
+    size_t m = (size_t)n;
+    if ((pads && n_pads != 2 * m) || (strides && n_strides != m) || (dil && n_dil != m) || (extra && n_extra != m) || (size && n_out < m))
+        return ol_fail(err, OLV_SHAPE, "pads, strides, dilations or output sizes do not fit");
+    w->n = n;
+    for (int i = 0; i < n; i++) {
+        int64_t st = strides ? strides[i] : 1, d = dil ? dil[i] : 1, ex = extra ? extra[i] : 0;
+        if (st < 1 || d < 1 || kernel[i] < 1) return ol_fail(err, OLV_SHAPE, "strides or dilations");
+        int64_t full = (in[i] - 1) * st + ex + (kernel[i] - 1) * d + 1, total;
+        w->in[i] = in[i];
+        w->stride[i] = st;
+        w->dilation[i] = d;
+        w->kernel[i] = kernel[i];
+        w->begin[i] = pads ? pads[i] : 0;
+        w->end[i] = pads ? pads[n + i] : 0;
+        if (size || ol_str_starts(pad, "SAME")) {
+            w->out[i] = size ? size[n_out - m + (size_t)i] : in[i] * st;
+            total = full - w->out[i];
+            if (total < 0 && !size) total = 0;
+            w->begin[i] = ol_str_is(pad, "SAME_UPPER") || !ol_str_starts(pad, "SAME") ? total / 2 : total - total / 2;
+            if (size && !ol_str_is(pad, "SAME_UPPER") && !ol_str_is(pad, "SAME_LOWER")) w->begin[i] = total - total / 2 - (total - 2 * (total / 2));
+            w->end[i] = total - w->begin[i];
+        } else {
+            if (ol_str_is(pad, "VALID")) w->begin[i] = w->end[i] = 0;
+            w->out[i] = full - w->begin[i] - w->end[i];
+        }
+        if (w->out[i] < 0) return ol_fail(err, OLV_SHAPE, "output of %lld elements", (long long)w->out[i]);
+    }
+    return OLV_OK;
+}
+
 olv_status ol_window_infer(ol_infer *c, const ol_type *x, const int64_t *kernel, ol_dim channels, ol_type *out, olv_error *err) {
     ol_window w;
     out->dtype = x->dtype;

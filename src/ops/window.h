@@ -15,6 +15,9 @@ typedef struct ol_window {
  * ceil_mode where the node has it. in[i] may be any known size. */
 OLV_MUST_USE olv_status ol_window_init(ol_window *w, const ol_node *node, int n, const int64_t *in, const int64_t *kernel,
                                        olv_error *err);
+/* The same for the window of a ConvTranspose, whose inputs are places of the window in the output. */
+OLV_MUST_USE olv_status ol_window_init_transposed(ol_window *w, const ol_node *node, int n, const int64_t *in, const int64_t *kernel,
+                                                  olv_error *err);
 /* Output types of such an operator: [N, channels, ...]; kernel NULL: unknown. */
 OLV_MUST_USE olv_status ol_window_infer(ol_infer *c, const ol_type *x, const int64_t *kernel, ol_dim channels, ol_type *out,
                                         olv_error *err);

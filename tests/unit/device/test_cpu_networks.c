@@ -55,6 +55,12 @@ static const network networks[] = {
     /* open sizes */
     {X("n, 3, h, w") W("k", "20, 3, 3, 3", "540") "a = Conv(x, k) pads=ints[1, 1, 1, 1]\n y = Relu(a)\n" Y, "conv", 0, {2, 13, 21}},
     {X("n, 6, h, w") W("k", "6, 1, 3, 3", "54") "y = Conv(x, k) group=6 strides=ints[2, 2]\n" Y, "conv", 0, {1, 40, 33}},
+    /* transposed */
+    {X("2, 5, 6, 7") W("w", "5, 4, 3, 3", "180") W("c", "4", "4") "y = ConvTranspose(x, w, c) strides=ints[2, 2] pads=ints[1, 1, 0, 1] output_padding=ints[1, 0]\n" Y, "conv transpose", 1, {0}},
+    {X("1, 6, 9, 5") W("w", "6, 3, 2, 4", "144") "y = ConvTranspose(x, w) group=2 strides=ints[1, 3] dilations=ints[2, 1]\n" Y, "conv transpose", 1, {0}},
+    {X("1, 400, 16, 16") W("w", "400, 2, 2, 2", "3200") "y = ConvTranspose(x, w) strides=ints[2, 2]\n" Y, "conv transpose", 1, {0}},
+    {X("1, 3, 90, 100") W("w", "3, 17, 4, 4", "816") "y = ConvTranspose(x, w) strides=ints[2, 2] pads=ints[1, 1, 1, 1]\n" Y, "conv transpose", 1, {0}},
+    {X("2, 4, 21") W("w", "4, 5, 6", "120") "y = ConvTranspose(x, w) strides=ints[3] auto_pad=\"SAME_UPPER\"\n" Y, "conv transpose", 1, {0}},
     /* pools */
     {X("2, 3, 13, 18") "y = MaxPool(x) kernel_shape=ints[3, 2] strides=ints[2, 2] pads=ints[1, 0, 1, 1]\n" Y, "pool", 1, {0}},
     {X("1, 3, 13, 18") "y = AveragePool(x) kernel_shape=ints[3, 3] strides=ints[2, 1] pads=ints[1, 1, 1, 1] count_include_pad=1\n" Y, "pool", 1, {0}},
