@@ -52,7 +52,7 @@ typedef struct common_options {
     const char *model, *device, *precision, *weights, *kv_cache, *isa, *cache_dir, *draft_model, *progress;
     int64_t threads, log_level;
     bool no_cache, offline, verbose, quiet, json, jsonl;
-    arg_list config;
+    arg_list config, extensions;
 } common_options;
 extern common_options common;
 #define COMMON_OPTIONS                                                                                                 \

@@ -172,7 +172,7 @@ static olv_status open_model(arg_list *positionals, const graph_benchmark *g, gr
     if (!path) return cli_fail(err, OLV_ARG, "no model given");
     double t0 = now_ms();
     olv_status s = olv_core_create(&m->core, err);
-    if (s == OLV_OK) s = olv_model_read(path, &m->model, err);
+    if (s == OLV_OK) s = read_graph_model(m->core, path, &m->model, err);
     f->read_ms = now_ms() - t0;
     for (size_t i = 0; s == OLV_OK && i < g->shapes.count; i++) s = reshape_graph_model(m->model, g->shapes.items[i], err);
     for (size_t i = 0; s == OLV_OK && g->batch > 0 && i < olv_model_n_inputs(m->model); i++) {

@@ -99,7 +99,7 @@ int cmd_benchmark(int argc, char **argv) {
                                   {"warmup", ARG_INT, &warmup, "N", "runs before that (1)", NULL},
                                   {"profile", ARG_FLAG, &profile, NULL, "time by kind of step", NULL},
                                   {"slices", ARG_FLAG, &slices, NULL, "one JSON result per line of standard input", NULL},
-                                  GRAPH_BENCHMARK_OPTIONS(graph), ADAPTER_OPTION, COMMON_OPTIONS};
+                                  GRAPH_BENCHMARK_OPTIONS(graph), EXTENSION_OPTION, ADAPTER_OPTION, COMMON_OPTIONS};
     const arg_spec spec = {.usage = "MODEL", .summary = "Speed of a language model (load, first token, prefill, decode, memory), or of any graph (latency, throughput).",
                            .example = "olivine benchmark models/pebble --prompt-tokens 128 --new-tokens 64 --threads 2 --json",
                            .options = options, .n_options = sizeof options / sizeof options[0], .positionals = &positionals};

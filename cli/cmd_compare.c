@@ -192,7 +192,7 @@ static olv_status open_models(comparison *c, olv_error *err) {
     side *sides[2] = {&c->a, &c->b};
     for (int i = 0; i < 2; i++) {
         olv_status s = olv_core_create(&sides[i]->core, err);
-        if (s == OLV_OK) s = olv_model_read(c->path[i], &sides[i]->model, err);
+        if (s == OLV_OK) s = read_graph_model(sides[i]->core, c->path[i], &sides[i]->model, err);
         for (size_t k = 0; s == OLV_OK && k < c->shapes.count; k++) s = reshape_graph_model(sides[i]->model, c->shapes.items[k], err);
         if (s != OLV_OK) return s;
     }
@@ -304,6 +304,7 @@ int cmd_compare(int argc, char **argv) {
                                   {"tolerance", ARG_REAL, &c.tolerance, "T", "exit code 4 when an output's rms error is above T times its rms (0.001)", NULL},
                                   {"outputs-only", ARG_FLAG, &c.outputs_only, NULL, "do not look at the values inside", NULL},
                                   {"html", ARG_STRING, &c.html, "FILE", "the table as a page", NULL},
+                                  EXTENSION_OPTION,
                                   COMMON_OPTIONS};
     const arg_spec spec = {.usage = "A [B]", .summary = "Outputs of two models, or of one on two devices, on the same inputs, layer by layer.",
                            .example = "olivine compare model.onnx --device CPU --device2 REFERENCE",

@@ -134,7 +134,7 @@ int cmd_infer(int argc, char **argv) {
                                   {"output-format", ARG_STRING, &c.format, "F", "npy, pb, json", NULL},
                                   {"shape", ARG_LIST, &shapes, "NAME[1,3,224,224]", "fixes the shape of an input", NULL},
                                   {"jsonl", ARG_FLAG, &common.jsonl, NULL, "one inference for each JSON line of standard input", NULL},
-                                  PREPROCESS_OPTIONS(preprocess),
+                                  PREPROCESS_OPTIONS(preprocess), EXTENSION_OPTION,
                                   COMMON_OPTIONS};
     const arg_spec spec = {.usage = "MODEL --input NAME=FILE ... [--output-dir DIR]", .summary = "Runs a model once.",
                            .example = "olivine infer model.onnx --input x=x.npy --output-dir out",

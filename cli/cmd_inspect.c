@@ -42,6 +42,7 @@ int cmd_inspect(int argc, char **argv) {
                                   {"graph", ARG_STRING, &what.graph, "text|json|svg", "graphs: every node, on standard output", NULL},
                                   {"after", ARG_STRING, &what.after, "PASS", "graphs: as it is after that pass", NULL},
                                   {"html", ARG_STRING, &what.html, "FILE", "graphs: a page with tables and the drawn graph", NULL},
+                                  EXTENSION_OPTION,
                                   COMMON_OPTIONS};
     const arg_spec spec = {.usage = "MODEL", .summary = "What is in a model.", .example = "olivine inspect model.onnx --html model.html",
                            .options = options, .n_options = sizeof options / sizeof options[0], .positionals = &positionals};

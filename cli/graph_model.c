@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "graph_model.h"
 #include "jsonl.h"
+#include <olivine/extension.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,13 +75,19 @@ size_t graph_properties(const char **out, graph_property_texts *texts) {
     return n;
 }
 
+olv_status read_graph_model(olv_core *core, const char *path, olv_model **out, olv_error *err) {
+    olv_status s = OLV_OK;
+    for (size_t i = 0; s == OLV_OK && i < common.extensions.count; i++) s = olv_core_load_extension(core, common.extensions.items[i], err);
+    return s == OLV_OK ? olv_core_read_model(core, path, out, err) : s;
+}
+
 int open_graph_model_named(const char *path, const arg_list *shapes, const graph_preprocess *preprocess, graph_model *out) {
     const char *properties[GRAPH_PROPERTIES];
     graph_property_texts texts;
     olv_error err;
     size_t n = graph_properties(properties, &texts);
     olv_status s = olv_core_create(&out->core, &err);
-    if (s == OLV_OK) s = olv_model_read(path, &out->model, &err);
+    if (s == OLV_OK) s = read_graph_model(out->core, path, &out->model, &err);
     for (size_t i = 0; s == OLV_OK && shapes && i < shapes->count; i++) s = reshape_graph_model(out->model, shapes->items[i], &err);
     if (s == OLV_OK && preprocess) s = preprocess_graph_model(out->model, preprocess, &err);
     if (s == OLV_OK) s = olv_compile(out->core, out->model, common.device, properties, n, &out->compiled, &err);

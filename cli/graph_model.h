@@ -14,6 +14,7 @@ typedef struct graph_model {
     olv_compiled *compiled;
 } graph_model;
 
+#define EXTENSION_OPTION {"extension", ARG_LIST, &common.extensions, "FILE.so", "graphs: a shared object with operators of one's own", NULL}
 #define GRAPH_PROPERTIES 64
 typedef struct graph_property_texts {
     char threads[64], precision[80], cache[4200];
@@ -25,6 +26,8 @@ size_t graph_properties(const char **out, graph_property_texts *texts);
  * one input, "[...]"), with preprocessing (both may be NULL), compiled. Exit code; 0: all is well. Close it in any case. */
 int open_graph_model(arg_list *positionals, const arg_list *shapes, const graph_preprocess *preprocess, graph_model *out);
 int open_graph_model_named(const char *path, const arg_list *shapes, const graph_preprocess *preprocess, graph_model *out);
+/* Reads a model with the operators of --extension. */
+olv_status read_graph_model(olv_core *core, const char *path, olv_model **out, olv_error *err);
 /* Reshapes as one text of --shape says. */
 olv_status reshape_graph_model(olv_model *m, const char *text, olv_error *err);
 /* True for the path of a model file that is no language model's folder. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 typedef struct view {
+    olv_core *core;
     olv_model *model;
     json_t *summary, *graph;
     char *plan;
@@ -168,7 +169,8 @@ static int write_page(const view *v, const char *path) {
 
 static olv_status open_view(const char *path, const graph_inspection *what, view *v, olv_error *err) {
     char *text = NULL;
-    olv_status s = olv_model_read(path, &v->model, err);
+    olv_status s = olv_core_create(&v->core, err);
+    if (s == OLV_OK) s = read_graph_model(v->core, path, &v->model, err);
     if (s == OLV_OK) s = olv_model_describe(v->model, &text, err);
     if (s == OLV_OK) v->summary = json_loads(text, 0, NULL);
     olv_free(text);
@@ -226,5 +228,6 @@ int inspect_graph(const char *path, const graph_inspection *what) {
     json_decref(v.summary);
     json_decref(v.graph);
     olv_model_destroy(v.model);
+    olv_core_destroy(v.core);
     return code;
 }

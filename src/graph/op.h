@@ -82,7 +82,7 @@ struct ol_op {
     int min_inputs, max_inputs;   /* max < 0: any number */
     int min_outputs, max_outputs;
     const ol_attr_spec *attrs;
-    int n_attrs;
+    int n_attrs; /* -1: attributes of any names */
     /* Types of the outputs from those of the inputs; errors say what was found and expected. */
     olv_status (*infer)(ol_infer *c, olv_error *err);
     /* The obvious evaluation, in double where it matters. NULL for composite operators. */
@@ -92,6 +92,13 @@ struct ol_op {
     bool stochastic;  /* never folded or merged */
     bool elementwise; /* output has the shape of its (broadcast) inputs */
 };
+
+/* Operators beside those of the registry, as a graph is read with them. They and the set outlive the graph. */
+typedef struct ol_op_set {
+    const ol_op *(*find)(const struct ol_op_set *s, const char *domain, const char *name); /* NULL: none */
+} ol_op_set;
+/* In the graph's set, or in the registry. */
+const ol_op *ol_graph_find_op(const ol_graph *g, const char *domain, const char *name);
 
 /* Lookup in the registry (src/ops). NULL when there is no such operator. */
 const ol_op *ol_op_find(const char *domain, const char *name);

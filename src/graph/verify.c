@@ -27,7 +27,7 @@ olv_status ol_node_check_form(const ol_node *n, bool strict, olv_error *err) {
     for (int i = 0; i < n->n_attrs; i++) {
         const ol_attr *a = &n->attrs[i];
         const ol_attr_spec *s = find_spec(op, a->name);
-        if (!s && strict) return ol_fail(err, OLV_FORMAT, "unknown attribute '%.200s'", a->name);
+        if (!s && strict && op->n_attrs >= 0) return ol_fail(err, OLV_FORMAT, "unknown attribute '%.200s'", a->name);
         if (s && s->type != a->type)
             return ol_fail(err, OLV_FORMAT, "attribute '%.200s' is of type %d, %d expected", a->name, (int)a->type,
                            (int)s->type);

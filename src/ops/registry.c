@@ -19,6 +19,12 @@ const ol_op *ol_op_find(const char *domain, const char *name) {
     return NULL;
 }
 
+const ol_op *ol_graph_find_op(const ol_graph *g, const char *domain, const char *name) {
+    while (g->parent) g = g->parent;
+    const ol_op *op = g->ops ? g->ops->find(g->ops, domain, name) : NULL;
+    return op ? op : ol_op_find(domain, name);
+}
+
 const ol_op *const *ol_op_all(size_t *count) {
     *count = sizeof all_ops / sizeof *all_ops;
     return all_ops;

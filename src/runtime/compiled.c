@@ -100,6 +100,7 @@ olv_status ol_compile_with(olv_core *core, const olv_model *model, const char *d
     if (!c) return ol_fail(err, OLV_NOMEM, "no memory for a compiled model");
     c->refs = 1;
     c->core = ol_core_retain(core);
+    c->operators = model->core ? ol_core_retain(model->core) : NULL;
     pthread_mutex_init(&c->lock, NULL);
     olv_status s = read_properties(c, properties, n_properties, err);
     if (s == OLV_OK) s = make_streams(c, err);
@@ -134,6 +135,7 @@ void olv_compiled_destroy(olv_compiled *c) {
     ol_properties_deinit(&c->properties);
     pthread_mutex_destroy(&c->lock);
     olv_core_destroy(c->core);
+    olv_core_destroy(c->operators);
     ol_free(c);
 }
 

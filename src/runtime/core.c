@@ -29,6 +29,7 @@ olv_status olv_core_create(olv_core **out, olv_error *err) {
     if (!c) return ol_fail(err, OLV_NOMEM, "no memory for a core");
     c->refs = 1;
     pthread_mutex_init(&c->lock, NULL);
+    ol_custom_ops_init(&c->ops);
     olv_status s = tell_fixed(c, err);
     if (s == OLV_OK) s = ol_executor_create(0, &c->executor, err);
     if (s == OLV_OK) *out = c;
@@ -45,6 +46,7 @@ void olv_core_destroy(olv_core *c) {
     if (!c || atomic_fetch_sub(&c->refs, 1) != 1) return;
     if (c->executor) ol_executor_destroy(c->executor);
     ol_properties_deinit(&c->properties);
+    ol_custom_ops_deinit(&c->ops);
     pthread_mutex_destroy(&c->lock);
     ol_free(c);
 }

@@ -6,6 +6,7 @@
 #include "base/executor.h"
 #include "base/file.h"
 #include "plan/plan.h"
+#include "runtime/extension.h"
 #include "runtime/prepared_store.h"
 #include "runtime/properties.h"
 #include <olivine/model.h>
@@ -17,6 +18,7 @@ struct olv_core {
     pthread_mutex_t lock; /* properties */
     ol_properties properties;
     ol_executor *executor; /* on all usable processors */
+    ol_custom_ops ops;
 };
 
 /* Sizes that inputs take: OL_MAX_RANK ranges for each. */
@@ -25,8 +27,10 @@ typedef olv_range ol_input_ranges[OLV_MAX_RANK];
 struct olv_model {
     ol_graph *graph; /* as read, or reshaped: no pass has run */
     ol_input_ranges *ranges; /* by input */
+    olv_core *core; /* whose operators it uses; NULL: none's */
 };
 
+OLV_MUST_USE olv_status ol_model_read_with(const char *path, const ol_op_set *ops, olv_model **out, olv_error *err);
 /* Takes the graph. */
 OLV_MUST_USE olv_status ol_model_create(ol_graph *graph, olv_model **out, olv_error *err);
 
@@ -34,7 +38,7 @@ OLV_MUST_USE olv_status ol_model_create(ol_graph *graph, olv_model **out, olv_er
 
 struct olv_compiled {
     atomic_int refs;
-    olv_core *core;
+    olv_core *core, *operators; /* operators: the model's; may be NULL */
     pthread_mutex_t lock; /* told properties */
     ol_properties properties;
     const ol_graph *graph; /* the plan's, or `reference` */

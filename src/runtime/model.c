@@ -56,11 +56,13 @@ static olv_status find_file(const char *path, char **out, olv_error *err) {
                       : ol_fail(err, OLV_NOT_FOUND, "'%.300s' holds %zu .onnx files, one expected; name the file", path, found);
 }
 
-olv_status olv_model_read(const char *path, olv_model **out, olv_error *err) {
+olv_status olv_model_read(const char *path, olv_model **out, olv_error *err) { return ol_model_read_with(path, NULL, out, err); }
+
+olv_status ol_model_read_with(const char *path, const ol_op_set *ops, olv_model **out, olv_error *err) {
     char *file;
     ol_graph *g;
     OL_TRY(find_file(path, &file, err));
-    olv_status s = ol_onnx_read(file, &g, err);
+    olv_status s = ol_onnx_read_with(file, ops, &g, err);
     ol_free(file);
     return s == OLV_OK ? ol_model_create(g, out, err) : s;
 }
@@ -75,6 +77,7 @@ void olv_model_destroy(olv_model *m) {
     if (!m) return;
     ol_graph_destroy(m->graph);
     ol_free(m->ranges);
+    olv_core_destroy(m->core);
     ol_free(m);
 }
 

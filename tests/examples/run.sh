@@ -34,6 +34,12 @@ mkdir -p enc && tar -xJf "$root/tests/data/embed.tar.xz" -C enc
 check search $? '^ 1.000  w5 w6$' search.txt
 "$BUILD/examples/classify" "$root/tests/data/digits/digits.onnx" "$root/tests/data/pictures/digit3.png" >classify.txt 2>&1
 check classify $? '^ 9[0-9].* 3$' classify.txt
+echo '[0.0, 0.5, 1.0]' >x.json
+"$BUILD/olivine" infer "$root/tests/data/extension/clamp.onnx" --extension "$BUILD/examples/extension.so" --input x=x.json --output-format json -o ext >ext.txt 2>&1
+check extension $? '^\[0.5,1,1.5\]$' ext/0_y.json
+"$BUILD/olivine" infer "$root/tests/data/extension/clamp.onnx" --input x=x.json >ext.txt 2>&1
+[ $? -eq 3 ]
+check no-extension $? "'example::Clamp' is not supported" ext.txt
 "$BUILD/examples/generate" nowhere x >missing.txt 2>&1
 if [ $? -eq 1 ] && grep -q nowhere missing.txt; then echo "PASS missing-model"
 else echo "FAIL missing-model: $(cat missing.txt)"; failed=1; fi

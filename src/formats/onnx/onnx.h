@@ -9,6 +9,9 @@
 /* Reads PATH. External data files are looked for beside it. Metadata of the model goes into the graph's ("producer",
  * "opset" and metadata_props). Errors name file, node and operator. */
 OLV_MUST_USE olv_status ol_onnx_read(const char *path, ol_graph **out, olv_error *err);
+/* The same with operators beside the registry's. */
+struct ol_op_set;
+OLV_MUST_USE olv_status ol_onnx_read_with(const char *path, const struct ol_op_set *ops, ol_graph **out, olv_error *err);
 /* Reads a model from memory, which is copied; `name` is used in messages; dir (for external data) may be NULL. */
 OLV_MUST_USE olv_status ol_onnx_read_bytes(const void *data, size_t len, const char *name, const char *dir,
                                            ol_graph **out, olv_error *err);

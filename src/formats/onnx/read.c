@@ -111,7 +111,8 @@ static olv_status read_model(ol_onnx_reader *r, ol_bytes whole, ol_graph *g, olv
     return s;
 }
 
-static olv_status read_part(ol_file *file, ol_bytes whole, const char *name, const char *dir, ol_graph **out, olv_error *err) {
+static olv_status read_part(ol_file *file, ol_bytes whole, const char *name, const char *dir, const ol_op_set *ops, ol_graph **out,
+                            olv_error *err) {
     ol_onnx_reader *r = ol_calloc(1, sizeof *r);
     ol_graph *g = ol_graph_create("");
     olv_status s = r && g ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory for a graph");
@@ -119,6 +120,7 @@ static olv_status read_part(ol_file *file, ol_bytes whole, const char *name, con
         r->name = name;
         r->dir = dir;
         r->file = file;
+        g->ops = ops;
         s = read_model(r, whole, g, err);
     }
     for (int i = 0; r && i < r->n_ext; i++) ol_file_release(r->ext[i]);
@@ -133,15 +135,17 @@ static olv_status read_part(ol_file *file, ol_bytes whole, const char *name, con
 }
 
 static olv_status read_file(ol_file *file, const char *name, const char *dir, ol_graph **out, olv_error *err) {
-    return read_part(file, ol_bytes_of(file->data, (size_t)file->size), name, dir, out, err);
+    return read_part(file, ol_bytes_of(file->data, (size_t)file->size), name, dir, NULL, out, err);
 }
 
 olv_status ol_onnx_read_part(ol_file *file, uint64_t place, uint64_t bytes, const char *name, ol_graph **out, olv_error *err) {
     if (place > file->size || bytes > file->size - place) return ol_fail(err, OLV_FORMAT, "%.200s: the model lies outside of its file", name);
-    return read_part(file, ol_bytes_of(file->data + place, (size_t)bytes), name, NULL, out, err);
+    return read_part(file, ol_bytes_of(file->data + place, (size_t)bytes), name, NULL, NULL, out, err);
 }
 
-olv_status ol_onnx_read(const char *path, ol_graph **out, olv_error *err) {
+olv_status ol_onnx_read(const char *path, ol_graph **out, olv_error *err) { return ol_onnx_read_with(path, NULL, out, err); }
+
+olv_status ol_onnx_read_with(const char *path, const ol_op_set *ops, ol_graph **out, olv_error *err) {
     ol_file *f;
     OL_TRY(ol_file_open(path, &f, err));
     const char *name = ol_path_name(path);
@@ -151,7 +155,7 @@ olv_status ol_onnx_read(const char *path, ol_graph **out, olv_error *err) {
     if (dir) {
         memcpy(dir, n ? path : ".", n ? n : 1);
         dir[n ? (n > 1 ? n - 1 : 1) : 1] = 0;
-        s = read_file(f, name, dir, out, err);
+        s = read_part(f, ol_bytes_of(f->data, (size_t)f->size), name, dir, ops, out, err);
     } else {
         ol_fail(err, OLV_NOMEM, "no memory");
     }

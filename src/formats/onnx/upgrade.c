@@ -315,6 +315,7 @@ static olv_status add_constant(ol_onnx_draft *d, olv_error *err) {
 }
 
 static void drop_unknown(ol_onnx_draft *d, const ol_op *op) {
+    if (op->n_attrs < 0) return;
     for (int i = d->n_attrs - 1; i >= 0; i--) {
         bool known = false;
         for (int k = 0; k < op->n_attrs; k++) known |= !strcmp(op->attrs[k].name, d->attrs[i].name);
@@ -324,7 +325,7 @@ static void drop_unknown(ol_onnx_draft *d, const ol_op *op) {
 
 olv_status ol_onnx_add_draft(ol_onnx_draft *d, olv_error *err) {
     if (!d->domain[0] && is_op(d, "Constant")) return add_constant(d, err);
-    const ol_op *op = ol_op_find(d->domain, d->op);
+    const ol_op *op = ol_graph_find_op(d->g, d->domain, d->op);
     if (!op) {
         const char *near = ol_op_nearest(d->op);
         return ol_fail(err, OLV_UNSUPPORTED, "operator '%s%s%s' is not supported%s%s%s", d->domain, d->domain[0] ? "::" : "",
