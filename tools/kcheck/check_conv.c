@@ -88,8 +88,39 @@ static void check_depthwise(kc *k, const olk_conv *v) {
     kc_compare_f32(k, "y", y, want, ny, 0, 0);
 }
 
+/* One channel through both transforms, against the definition. */
+static void check_winograd(kc *k, const olk_conv *v) {
+    olk_conv_form f = {.channels = 1, .kernel_h = 3, .kernel_w = 3, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1};
+    f.pad_top = kc_int(k, 0, 2), f.pad_left = kc_int(k, 0, 2);
+    f.height = kc_size(k, 8, 40) + 3, f.width = kc_size(k, 16, 70) + 3;
+    f.out_height = f.height + f.pad_top + kc_int(k, 0, 2) - 2, f.out_width = f.width + f.pad_left + kc_int(k, 0, 2) - 2;
+    int64_t high = (f.out_height + 1) / 2, wide = (f.out_width + 1) / 2, blocks = high * wide, step = blocks + kc_int(k, 0, 5), b1 = kc_int(k, 0, high), b0 = kc_int(k, 0, b1);
+    size_t nx = (size_t)(f.height * f.width), ny = (size_t)(f.out_height * f.out_width), np = (size_t)(15 * step + blocks);
+    kc_describe(k, "winograd %lld x %lld -> %lld x %lld, pads %lld %lld", (long long)f.height, (long long)f.width, (long long)f.out_height, (long long)f.out_width, (long long)f.pad_top, (long long)f.pad_left);
+    float *x = kc_alloc(k, nx * 4, 64, 4 * (size_t)kc_int(k, 0, 15)), *y = kc_alloc(k, ny * 4, 64, 4 * (size_t)kc_int(k, 0, 15)), g[9], u[16], bias = kc_float(k);
+    float *p = kc_alloc(k, np * 4, 64, 4 * (size_t)kc_int(k, 0, 15)), *scratch = kc_alloc(k, (size_t)olk_winograd_scratch(&f) * 4, 64, 0);
+    double *want = kc_alloc(k, ny * sizeof *want, 64, 0);
+    kc_fill_f32(k, x, nx, KC_NORMAL);
+    kc_fill_f32(k, y, ny, KC_NORMAL);
+    kc_fill_f32(k, g, 9, KC_NORMAL);
+    kc_protect(k, x);
+    for (int64_t o = 0; o < (int64_t)ny; o++) {
+        double sum = (double)bias;
+        int64_t oy = o / f.out_width, ox = o % f.out_width;
+        for (int64_t t = 0; t < 9; t++) sum += (double)g[t] * (double)seen(&f, x, oy, ox, t / 3, t % 3);
+        want[o] = oy >= 2 * b0 && oy < 2 * b1 ? sum : (double)y[o];
+    }
+    v->winograd_window(g, u);
+    v->winograd_input(&f, x, step, scratch, p);
+    for (int64_t t = 0; t < 16; t++)
+        for (int64_t b = 0; b < blocks; b++) p[t * step + b] *= u[t];
+    if (b0 < b1) v->winograd_output(&f, p + b0 * wide, step, bias, b0, b1, scratch, y);
+    kc_compare_f32(k, "y", y, want, ny, 1e-4, 1e-5);
+}
+
 static void check(kc *k, size_t i) {
-    if (kc_chance(k, 2)) check_pack(k, at(i));
+    if (kc_chance(k, 3)) check_winograd(k, at(i));
+    else if (kc_chance(k, 2)) check_pack(k, at(i));
     else check_depthwise(k, at(i));
 }
 

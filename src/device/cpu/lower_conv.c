@@ -2,7 +2,8 @@
 /* Convolutions of one and two spatial dims with constant weights. Each group is a matrix product: the weights, packed once
  * per plan, times the image laid out in panels (kernels/conv). Where a tile has all outputs of its columns, it lays them out
  * for itself, and nothing of the size of the unfolded image is ever stored; small images with many channels are laid out
- * once, by a step of its own, and tiles share that. Depthwise ones have a kernel of their own. What follows in the graph is done while a tile is in the
+ * once, by a step of its own, and tiles share that. Depthwise ones have a kernel of their own; windows of 3 x 3 over many channels become
+ * products over 16 places (kernels/conv/winograd.h). What follows in the graph is done while a tile is in the
  * cache: normalization by constants (into weights and bias), the sum with another value, an activation. */
 #include "base/alloc.h"
 #include "base/error.h"
@@ -21,6 +22,11 @@
 #define UNFOLD_ROWS 1024   /* panel rows of a tile of the step that lays out */
 #define PLANE_TILE 8192    /* outputs of a depthwise tile */
 #define FORM_PANELS 101    /* prepared forms */
+#define FORM_PLACES 105
+#define PLACES 16          /* of Winograd's transform */
+#define PLACE_CHANNELS 32  /* fewer do not pay for it */
+#define PLACE_PANELS 2     /* A panels of a tile */
+#define PLACE_COLUMNS 128
 
 typedef struct sizes {
     olk_conv_form form;
@@ -29,6 +35,7 @@ typedef struct sizes {
     bool in_place;                                          /* the image is the matrix */
     int64_t panels, unfold_parts;                           /* of an image, when it is laid out by its own step; else 0 */
     int64_t plane_rows, row_blocks;                         /* depthwise */
+    int64_t blocks, ldb, block_rows;                        /* by places: blocks of an image, of a tile's rows */
 } sizes;
 
 typedef struct conv_args {
@@ -42,7 +49,7 @@ typedef struct conv_args {
     int64_t groups, channels, outputs; /* of a group */
     const float *weights, *bias;       /* packed panels by group, or windows by channel; bias of all outputs */
     int mr;
-    bool depthwise;
+    bool depthwise, places;
     ol_cpu_act act;
     const olk_gemm *gemm;
     const olk_conv *conv;
@@ -88,6 +95,16 @@ static bool find_sizes(const conv_args *a, const ol_run *r, sizes *z) {
         z->row_blocks = (z->form.out_height + z->plane_rows - 1) / z->plane_rows;
         return true;
     }
+    if (a->places) {
+        int64_t high = (z->form.out_height + 1) / 2, wide = (z->form.out_width + 1) / 2;
+        z->blocks = high * wide;
+        z->ldb = olk_gemm_in_place(z->blocks) ? z->blocks : z->blocks + 16;
+        z->block_rows = PLACE_COLUMNS / (wide + 1) + 1;
+        z->row_tile = (int64_t)PLACE_PANELS * a->mr;
+        z->row_tiles = (a->outputs + z->row_tile - 1) / z->row_tile;
+        z->column_tiles = (high + z->block_rows - 1) / z->block_rows;
+        return true;
+    }
     z->in_place = flatten(&z->form) && olk_gemm_in_place(z->columns);
     z->column_tile = (int64_t)TILE_PANELS * a->gemm->nb;
     z->column_tiles = (z->columns + z->column_tile - 1) / z->column_tile;
@@ -105,7 +122,7 @@ static unsigned tiles(const ol_step *s, const ol_run *r) {
     const conv_args *a = s->args;
     sizes z;
     if (!find_sizes(a, r, &z)) return 0;
-    int64_t n = a->depthwise ? z.batch * a->groups * z.row_blocks : z.batch * a->groups * z.column_tiles * z.row_tiles;
+    int64_t n = a->depthwise ? z.batch * a->groups * z.row_blocks : a->places && !z.blocks ? 0 : z.batch * a->groups * z.column_tiles * z.row_tiles;
     return (unsigned)n;
 }
 
@@ -113,6 +130,8 @@ static size_t scratch_bytes(const ol_step *s, const ol_run *r) {
     const conv_args *a = s->args;
     sizes z;
     if (a->depthwise || !find_sizes(a, r, &z) || z.panels || z.in_place) return 0;
+    if (a->places)
+        return (size_t)(olk_winograd_scratch(&z.form) + PLACES * z.row_tile * z.block_rows * ((z.form.out_width + 1) / 2)) * sizeof(float);
     return TILE_PANELS * (size_t)z.k * (size_t)a->gemm->nb * sizeof(float);
 }
 
@@ -122,6 +141,7 @@ static size_t unfolded_bytes(const void *ctx, const ol_run *r) {
     const conv_args *a = ctx;
     sizes z;
     if (!find_sizes(a, r, &z)) return 0;
+    if (a->places) return (size_t)(z.batch * PLACES * a->channels * z.ldb + PLACES) * sizeof(float);
     return (size_t)(z.batch * a->groups * z.panels * z.k * a->gemm->nb) * sizeof(float);
 }
 
@@ -142,6 +162,27 @@ static void unfold_run(const ol_step *s, const ol_run *r, unsigned tile, void *s
     float *to = (float *)ol_run_buffer(r, a->unfolded) + (panel * z.k + k0) * nb;
     a->conv->pack(&z.form, x, k0, kn, n0, z.columns - n0 < nb ? z.columns - n0 : nb, (int)nb, to);
 }
+
+/* By places: [image][place][channel][block]; a tile is a channel. */
+static unsigned transform_tiles(const ol_step *s, const ol_run *r) {
+    const conv_args *a = *(conv_args *const *)s->args;
+    sizes z;
+    return find_sizes(a, r, &z) && z.blocks ? (unsigned)(z.batch * a->channels) : 0;
+}
+static size_t transform_scratch(const ol_step *s, const ol_run *r) {
+    sizes z;
+    return find_sizes(*(conv_args *const *)s->args, r, &z) ? (size_t)olk_winograd_scratch(&z.form) * sizeof(float) : 0;
+}
+static void transform_run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch) {
+    const conv_args *a = *(conv_args *const *)s->args;
+    sizes z;
+    if (!find_sizes(a, r, &z)) return;
+    int64_t image = tile / a->channels, c = tile % a->channels;
+    const float *x = (const float *)ol_run_buffer(r, a->x) + (int64_t)tile * z.form.height * z.form.width;
+    float *to = (float *)ol_run_buffer(r, a->unfolded) + (image * PLACES * a->channels + c) * z.ldb;
+    a->conv->winograd_input(&z.form, x, a->channels * z.ldb, scratch, to);
+}
+static const ol_step_class transform_class = {"transform", transform_tiles, transform_scratch, NULL, transform_run};
 static const ol_step_class unfold_class = {"unfold", unfold_tiles, NULL, NULL, unfold_run};
 
 /* ---- running ---- */
@@ -190,6 +231,31 @@ static void run_product(const conv_args *a, const ol_run *r, const sizes *z, int
     end_tile(a, r, plane0, o0, o1, z->columns, n0, n, y);
 }
 
+static void run_places(const conv_args *a, const ol_run *r, const sizes *z, int64_t tile, float *scratch) {
+    int64_t row_tile = tile % z->row_tiles, column_tile = tile / z->row_tiles % z->column_tiles, image = tile / z->row_tiles / z->column_tiles;
+    int64_t o0 = row_tile * z->row_tile, rows = a->outputs - o0 < z->row_tile ? a->outputs - o0 : z->row_tile;
+    int64_t high = (z->form.out_height + 1) / 2, wide = (z->form.out_width + 1) / 2, b0 = column_tile * z->block_rows;
+    int64_t b1 = b0 + z->block_rows < high ? b0 + z->block_rows : high, n = (b1 - b0) * wide, nb = a->gemm->nb;
+    int64_t place_floats = (a->outputs + a->mr - 1) / a->mr * a->mr * a->channels;
+    const float *v = (const float *)ol_run_buffer(r, a->unfolded) + image * PLACES * a->channels * z->ldb + b0 * wide;
+    float *m = scratch, *work = scratch + PLACES * rows * n, *y = ol_run_buffer(r, a->y);
+    olk_gemm_tile t = {.mr = a->mr, .ldb = z->ldb, .ldc = n};
+    for (int64_t place = 0; place < PLACES; place++)
+        for (int64_t k0 = 0; k0 < a->channels; k0 += KC)
+            for (int64_t o = 0; o < rows; o += a->mr)
+                for (int64_t j = 0; j < n; j += nb) {
+                    t.k = a->channels - k0 < KC ? a->channels - k0 : KC, t.add = k0 > 0;
+                    t.a = a->weights + place * place_floats + (o0 + o) * a->channels + k0 * a->mr;
+                    t.m = rows - o < a->mr ? (int)(rows - o) : a->mr, t.n = n - j < nb ? n - j : nb;
+                    t.b = v + (place * a->channels + k0) * z->ldb + j, t.c = m + (place * rows + o) * n + j;
+                    a->gemm->multiply(&t);
+                }
+    int64_t plane0 = image * a->outputs, first = 2 * b0, last = 2 * b1 < z->form.out_height ? 2 * b1 : z->form.out_height;
+    for (int64_t o = 0; o < rows; o++)
+        a->conv->winograd_output(&z->form, m + o * n, rows * n, a->bias ? a->bias[o0 + o] : 0, b0, b1, work, y + (plane0 + o0 + o) * z->columns);
+    end_tile(a, r, plane0, o0, o0 + rows, z->columns, first * z->form.out_width, (last - first) * z->form.out_width, y);
+}
+
 static void run_depthwise(const conv_args *a, const ol_run *r, const sizes *z, int64_t tile) {
     int64_t block = tile % z->row_blocks, plane = tile / z->row_blocks, c = plane % a->groups;
     int64_t r0 = block * z->plane_rows, r1 = r0 + z->plane_rows < z->form.out_height ? r0 + z->plane_rows : z->form.out_height;
@@ -209,6 +275,7 @@ static void run(const ol_step *s, const ol_run *r, unsigned tile, void *scratch)
     sizes z;
     if (!find_sizes(a, r, &z)) return;
     if (a->depthwise) run_depthwise(a, r, &z, tile);
+    else if (a->places) run_places(a, r, &z, tile, scratch);
     else run_product(a, r, &z, tile, scratch);
 }
 static const ol_step_class conv_class = {"conv", tiles, scratch_bytes, NULL, run};
@@ -287,19 +354,29 @@ static olv_status weight_rows(const ol_const *c, int64_t lines, int64_t o, int64
     return OLV_OK;
 }
 
+/* m rows of windows: a panel for each place, `step` floats apart; behind the rows there is room for the transformed ones. */
+static void pack_places(const conv_args *a, float *line, int64_t m, int64_t step, float *to) {
+    int64_t windows = m * a->channels;
+    float *u = line + windows * 9;
+    for (int64_t i = 0; i < windows; i++) a->conv->winograd_window(line + i * 9, u + i * PLACES);
+    for (int64_t place = 0; place < PLACES; place++)
+        a->gemm->pack_a(u + place, a->channels * PLACES, PLACES, m, a->channels, a->mr, to + place * step);
+}
+
 /* Panels of every group (or the windows of a depthwise one as they are), made once per plan. */
 static olv_status pack_weights(ol_lowering *l, const ol_node *n, conv_args *a, const affine *f, olv_error *err) {
     const ol_const *c = n->inputs[1]->constant;
     const int64_t *d = ol_const_dims(c);
     int64_t k = ol_const_rank(c) == 4 ? d[1] * d[2] * d[3] : d[1] * d[2], lines = ol_const_rank(c) == 4 ? d[1] * d[2] : d[1];
     int64_t panels = (a->outputs + a->mr - 1) / a->mr, rows = a->depthwise ? 1 : a->mr;
-    int64_t floats = a->depthwise ? a->groups * k : a->groups * panels * a->mr * k;
+    int64_t floats = (a->depthwise ? a->groups * k : a->groups * panels * a->mr * k) / (a->places ? 9 : 1) * (a->places ? PLACES : 1);
+    int form = (a->places ? FORM_PLACES : FORM_PANELS) + (f->scale != NULL);
     bool made;
     size_t bytes;
     const void *source = ol_const_data(c, &bytes);
-    ol_prepared_item *item = ol_prepare(l->prepared, n->name, source ? source : c, FORM_PANELS + (f->scale != NULL),
+    ol_prepared_item *item = ol_prepare(l->prepared, n->name, source ? source : c, form,
                                         ((size_t)floats + 16) * sizeof(float), &made);
-    float *line = item ? ol_alloc((size_t)(rows * k) * sizeof(float) + 1) : NULL;
+    float *line = item ? ol_alloc((size_t)(rows * k) * (a->places ? 25 : 9) / 9 * sizeof(float) + 1) : NULL;
     if (!line) return ol_fail(err, OLV_NOMEM, "no memory for weight '%s'", n->inputs[1]->name);
     float *to = item->data;
     olv_status s = OLV_OK;
@@ -308,8 +385,9 @@ static olv_status pack_weights(ol_lowering *l, const ol_node *n, conv_args *a, c
             int64_t m = a->outputs - o < rows ? a->outputs - o : rows;
             s = weight_rows(c, lines, g * a->outputs + o, m, k, f, line, err);
             if (s == OLV_OK && a->depthwise) memcpy(to, line, (size_t)k * sizeof *to);
+            else if (s == OLV_OK && a->places) pack_places(a, line, m, floats / PLACES, to);
             else if (s == OLV_OK) a->gemm->pack_a(line, k, 1, m, k, a->mr, to);
-            to += rows * k;
+            to += a->places ? rows * a->channels : rows * k;
         }
     ol_free(line);
     if (made && source) ol_const_drop_pages(c, source, bytes);
@@ -347,6 +425,9 @@ static olv_status read_form(ol_lowering *l, const ol_node *n, conv_args *a, olv_
     if (ol_dim_known(x->type.dims[1]) && x->type.dims[1] != a->groups * a->channels)
         return ol_fail(err, OLV_SHAPE, "%lld channels found, %lld expected", (long long)x->type.dims[1], (long long)(a->groups * a->channels));
     a->depthwise = a->channels == 1 && a->outputs == 1;
+    const olk_conv_form *f = &a->form;
+    a->places = f->kernel_h == 3 && f->kernel_w == 3 && f->stride_h * f->stride_w * f->dilation_h * f->dilation_w == 1 && a->groups == 1 &&
+                a->channels >= PLACE_CHANNELS && a->outputs >= PLACE_CHANNELS;
     a->batch = x->type.dims[0];
     for (int i = 0; i < a->n_spatial; i++) a->in[i] = x->type.dims[2 + i];
     a->gemm = olk_gemm_select(l->opt.cpu);
@@ -367,9 +448,9 @@ static void know_sizes(conv_args *a) {
 
 /* Without tiles in a run whose sizes do not ask for it; no step at all where that is known. */
 static bool emit_unfold(ol_lowering *l, const ol_node *n, conv_args *a) {
-    if (a->known.batch && !a->known.panels) return true;
+    if (a->known.batch && !a->known.panels && !a->places) return true;
     a->unfolded = ol_lower_temp_sized(l, unfolded_bytes, a);
-    ol_step *s = ol_lower_step(l, &unfold_class, n->name, sizeof a);
+    ol_step *s = ol_lower_step(l, a->places ? &transform_class : &unfold_class, n->name, sizeof a);
     if (!s) return false;
     memcpy(s->args, &a, sizeof a);
     ol_step_reads(s, a->x);

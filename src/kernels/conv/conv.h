@@ -22,7 +22,19 @@ typedef struct olk_conv {
     void (*pack)(const olk_conv_form *f, const float *x, int64_t k0, int64_t kn, int64_t n0, int64_t n, int nb, float *panel);
     /* Output rows [r0, r1) of one channel: y = bias + sum of w[i, j] x; x and y are the channel's planes. */
     void (*depthwise)(const olk_conv_form *f, const float *x, const float *w, float bias, int64_t r0, int64_t r1, float *y);
+    /* Windows of 3 x 3, stride and dilation 1, by products over 16 places (winograd.h), for blocks of 2 x 2 outputs, row by row.
+     * Input: block b of one channel at place p goes to out[p * step + b]. */
+    void (*winograd_input)(const olk_conv_form *f, const float *x, int64_t step, float *scratch, float *out);
+    /* Output rows of blocks [b0, b1): place p of the first block is at m[p * step]. */
+    void (*winograd_output)(const olk_conv_form *f, const float *m, int64_t step, float bias, int64_t b0, int64_t b1, float *scratch, float *y);
+    void (*winograd_window)(const float *g, float *u); /* 9 weights to 16 */
 } olk_conv;
+
+/* Floats of scratch for either transform. */
+static inline int64_t olk_winograd_scratch(const olk_conv_form *f) {
+    int64_t high = (f->out_height + 1) / 2, wide = (f->out_width + 1) / 2;
+    return 2 * wide + 2 + (2 * high + 2) * 4 * wide;
+}
 
 /* Best variant under these CPU flags; never NULL. */
 const olk_conv *olk_conv_select(uint64_t cpu);

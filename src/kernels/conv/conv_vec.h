@@ -2,6 +2,7 @@
 /* Body of the vector variants (see math/vec_x86.h). */
 #include "base/cpu.h"
 #include "kernels/conv/window.h"
+#include "kernels/conv/winograd.h"
 #include "kernels/math/vec_x86.h"
 
 /* VW values of an image row at a stride, of which those in [lo, hi) may be read and the others are 0: the first is at

@@ -2,4 +2,4 @@
 #include "kernels/conv/conv_vec.h"
 
 extern const olk_conv olk_conv__avx512;
-const olk_conv olk_conv__avx512 = {"olk_conv__avx512", OL_ISA_AVX512, pack, depthwise};
+const olk_conv olk_conv__avx512 = {"olk_conv__avx512", OL_ISA_AVX512, pack, depthwise, winograd_input, winograd_output, winograd_window};

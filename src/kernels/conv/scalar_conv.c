@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/conv/window.h"
+#include "kernels/conv/winograd.h"
 #include <math.h>
 #include <stdbool.h>
 
@@ -32,4 +33,4 @@ static void depthwise(const olk_conv_form *f, const float *x, const float *w, fl
 }
 
 extern const olk_conv olk_conv__scalar;
-const olk_conv olk_conv__scalar = {"olk_conv__scalar", 0, pack, depthwise};
+const olk_conv olk_conv__scalar = {"olk_conv__scalar", 0, pack, depthwise, winograd_input, winograd_output, winograd_window};

@@ -39,6 +39,13 @@ static const network networks[] = {
     {X("1, 2, 1, 130") W("w", "3, 2, 1, 7", "42") "y = Conv(x, w) pads=ints[0, 9, 0, 9]\n" Y, "conv", 1, {0}},
     {X("1, 450, 6, 6") W("w", "20, 450, 1, 1", "9000") "y = Conv(x, w) strides=ints[2, 2]\n" Y, "unfold", 0, {0}},
     {X("2, 6, 31") W("w", "4, 6, 4", "96") W("c", "4", "4") "y = Conv(x, w, c) strides=ints[2] pads=ints[1, 2]\n" Y, "conv", 0, {0}},
+    /* by places: odd sizes, pads, residual, open sizes, many channels */
+    {X("2, 32, 13, 18") W("w", "33, 32, 3, 3", "9504") W("c", "33", "33") "y = Conv(x, w, c) pads=ints[1, 1, 1, 1]\n" Y, "transform", 2, {0}},
+    {X("1, 40, 7, 7") W("w", "40, 40, 3, 3", "14400") "a = Conv(x, w) pads=ints[1, 1, 1, 1]\n t = Add(a, x)\n y = Relu(t)\n" Y, "transform", 2, {0}},
+    {X("n, 32, h, w") W("k", "40, 32, 3, 3", "11520") "y = Conv(x, k) pads=ints[0, 2, 1, 0]\n" Y, "transform", 2, {1, 35, 50}},
+    {X("1, 400, 8, 3") W("w", "32, 400, 3, 3", "115200") "y = Conv(x, w)\n" Y, "transform", 2, {0}},
+    {X("1, 32, 3, 300") W("w", "32, 32, 3, 3", "9216") "y = Conv(x, w) pads=ints[1, 1, 1, 1]\n" Y, "transform", 2, {0}},
+    {X("1, 32, 64, 66") W("w", "32, 32, 3, 3", "9216") "y = Conv(x, w) pads=ints[1, 0, 1, 0]\n" Y, "transform", 2, {0}},
     /* groups, depthwise with and without a multiplier */
     {X("2, 6, 11, 12") W("w", "9, 2, 3, 3", "162") W("c", "9", "9") "y = Conv(x, w, c) group=3 pads=ints[1, 1, 1, 1]\n" Y, "conv", 0, {0}},
     {X("2, 5, 20, 37") W("w", "5, 1, 3, 3", "45") W("c", "5", "5") "y = Conv(x, w, c) group=5 pads=ints[1, 1, 1, 1]\n" Y, "conv", 1, {0}},
