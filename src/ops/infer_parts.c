@@ -10,14 +10,12 @@ olv_status ol_infer_same(ol_infer *c, olv_error *err) {
     return OLV_OK;
 }
 
-/* Broadcast of two dims; symbols are taken to be equal or one, so their maximum. */
+/* Broadcast of two dims; a symbol beside a size other than 1 is taken to be that size or one. */
 static ol_dim broadcast_dim(ol_infer *c, ol_dim a, ol_dim b) {
-    if (a == b || b == 1) return a;
-    if (a == 1) return b;
-    if (ol_dim_known(a) && ol_dim_known(b)) return OL_DIM_NONE;
-    if (ol_dim_known(a)) return a;
-    if (ol_dim_known(b)) return b;
-    ol_dim m = ol_dim_max(c->graph->dims, a, b);
+    if (ol_dim_known(a) && ol_dim_known(b)) return a == b || b == 1 ? a : a == 1 ? b : OL_DIM_NONE;
+    if (ol_dim_known(a)) return a == 1 ? b : a;
+    if (ol_dim_known(b)) return b == 1 ? a : b;
+    ol_dim m = ol_dim_joint(c->graph->dims, a, b);
     return m == OL_DIM_NONE ? ol_infer_fresh(c) : m;
 }
 

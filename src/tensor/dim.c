@@ -24,7 +24,7 @@ typedef struct poly {
     term terms[MAX_TERMS]; /* in the order of cmp_factors, the constant term last */
 } poly;
 
-typedef enum atom_kind { ATOM_SYMBOL, ATOM_DIV, ATOM_MAX, ATOM_MIN } atom_kind;
+typedef enum atom_kind { ATOM_SYMBOL, ATOM_DIV, ATOM_MAX, ATOM_MIN, ATOM_JOINT } atom_kind;
 
 typedef struct atom {
     atom_kind kind;
@@ -364,6 +364,13 @@ static ol_dim extreme(ol_dim_table *t, atom_kind kind, ol_dim a, ol_dim b) {
 ol_dim ol_dim_max(ol_dim_table *t, ol_dim a, ol_dim b) { return extreme(t, ATOM_MAX, a, b); }
 ol_dim ol_dim_min(ol_dim_table *t, ol_dim a, ol_dim b) { return extreme(t, ATOM_MIN, a, b); }
 
+ol_dim ol_dim_joint(ol_dim_table *t, ol_dim a, ol_dim b) {
+    if (a == b || b == 1) return a;
+    if (a == 1) return b;
+    if (a >= 0 && b >= 0) return OL_DIM_NONE;
+    return a > b ? binary_atom(t, ATOM_JOINT, a, b) : binary_atom(t, ATOM_JOINT, b, a);
+}
+
 /* ---- evaluation ---- */
 
 static bool eval(const ol_dim_table *t, ol_dim d, const int64_t *values, size_t n, int64_t *out);
@@ -379,6 +386,10 @@ static bool eval_atom(const ol_dim_table *t, const atom *m, const int64_t *value
     if (m->kind == ATOM_DIV) {
         if (b == 0 || (b == -1 && a == INT64_MIN)) return false;
         *out = floor_div(a, b);
+    } else if (m->kind == ATOM_JOINT && (a == 1 || b == 1)) {
+        *out = a == 1 ? b : a;
+    } else if (m->kind == ATOM_JOINT) { /* equal, or sizes that whoever uses them will refuse */
+        *out = a > b ? a : b;
     } else {
         *out = (a > b) == (m->kind == ATOM_MAX) ? a : b;
     }
@@ -431,7 +442,8 @@ static void put_atom(const ol_dim_table *t, const atom *m, ol_buf *b) {
         put_symbol(b, m->name);
         return;
     }
-    ol_buf_puts(b, m->kind == ATOM_DIV ? "(" : m->kind == ATOM_MAX ? "max(" : "min(");
+    static const char *const opening[] = {"", "(", "max(", "min(", "joint("};
+    ol_buf_puts(b, opening[m->kind]);
     put_dim(t, m->a, b);
     ol_buf_puts(b, m->kind == ATOM_DIV ? " / " : ", ");
     put_dim(t, m->b, b);
@@ -494,7 +506,7 @@ static bool parse_number(parser *s, poly *out) {
     return poly_add_const(out, v);
 }
 
-/* The two operands of max, min or floor-division joined into a dim, given as a polynomial again. */
+/* The two operands of max, min, joint or floor-division joined into a dim, given as a polynomial again. */
 static bool join(parser *s, ol_dim (*op)(ol_dim_table *, ol_dim, ol_dim), const poly *a, const poly *b, poly *out) {
     ol_dim da = intern(s->t, a), db = intern(s->t, b);
     if (da == OL_DIM_NONE || db == OL_DIM_NONE) return false;
@@ -518,10 +530,11 @@ static bool parse_symbol(parser *s, poly *out) {
     memcpy(name, start, len);
     name[len] = 0;
     bool is_max = !quoted && strcmp(name, "max") == 0, is_min = !quoted && strcmp(name, "min") == 0;
-    if ((is_max || is_min) && take(s, '(')) {
+    bool is_joint = !quoted && strcmp(name, "joint") == 0;
+    if ((is_max || is_min || is_joint) && take(s, '(')) {
         poly a, b;
         return parse_sum(s, &a) && take(s, ',') && parse_sum(s, &b) && take(s, ')') &&
-               join(s, is_max ? ol_dim_max : ol_dim_min, &a, &b, out);
+               join(s, is_max ? ol_dim_max : is_min ? ol_dim_min : ol_dim_joint, &a, &b, out);
     }
     ol_dim d = ol_dim_symbol(s->t, name);
     return d != OL_DIM_NONE && poly_of(s->t, d, out);

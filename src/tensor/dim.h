@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Symbolic dimensions. A dim is a known size (>= 0) or a handle (< 0) to an expression in a table: a symbol, or
- * an affine, product, floor-division, max or min expression over dims. Equal expressions share one handle, so dims
+ * an affine, product, floor-division, max, min or joint expression over dims. Equal expressions share one handle, so dims
  * compare by ==. */
 #ifndef OL_TENSOR_DIM_H
 #define OL_TENSOR_DIM_H
@@ -32,6 +32,8 @@ ol_dim ol_dim_div_floor(ol_dim_table *t, ol_dim a, ol_dim b);
 ol_dim ol_dim_div_ceil(ol_dim_table *t, ol_dim a, ol_dim b);
 ol_dim ol_dim_max(ol_dim_table *t, ol_dim a, ol_dim b);
 ol_dim ol_dim_min(ol_dim_table *t, ol_dim a, ol_dim b);
+/* What two sizes broadcast to: the other one where one is 1 (so 0 and 1 give 0). NONE for known sizes that do not fit. */
+ol_dim ol_dim_joint(ol_dim_table *t, ol_dim a, ol_dim b);
 /* Value of d when symbol i of the table has values[i] (values[i] < 0: unbound). -1 when unbound or negative. */
 int64_t ol_dim_eval(const ol_dim_table *t, ol_dim d, const int64_t *values, size_t n_values);
 size_t ol_dim_n_symbols(const ol_dim_table *t);

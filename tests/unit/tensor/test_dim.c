@@ -37,6 +37,8 @@ static void equal_expressions_share_a_handle(void **state) {
     assert_true(ol_dim_max(t, a, ol_dim_add(t, a, 3)) == ol_dim_add(t, a, 3));
     assert_true(ol_dim_min(t, a, ol_dim_add(t, a, 3)) == a);
     assert_true(ol_dim_max(t, 3, 5) == 5 && ol_dim_min(t, 3, 5) == 3);
+    assert_true(ol_dim_joint(t, a, 1) == a && ol_dim_joint(t, a, b) == ol_dim_joint(t, b, a));
+    assert_true(ol_dim_joint(t, 0, 1) == 0 && ol_dim_joint(t, 2, 3) == OL_DIM_NONE);
     assert_true(ol_dim_symbol_index(t, b) == 1 && ol_dim_symbol_index(t, left) == -1);
     assert_int_equal(ol_dim_n_symbols(t), 2);
     assert_string_equal(ol_dim_symbol_name(t, a), "A");
@@ -54,6 +56,8 @@ static void evaluation(void **state) {
             assert_int_equal(ol_dim_eval(t, e, v, 2), want < 0 ? -1 : want);
             assert_int_equal(ol_dim_eval(t, ol_dim_max(t, ol_dim_sub(t, a, b), 2), v, 2), x - y > 2 ? x - y : 2);
             assert_int_equal(ol_dim_eval(t, ol_dim_min(t, ol_dim_mul(t, a, b), 9), v, 2), x * y < 9 ? x * y : 9);
+            if (x == y || x == 1 || y == 1)
+                assert_int_equal(ol_dim_eval(t, ol_dim_joint(t, a, b), v, 2), x == 1 ? y : x);
             ol_dim q = ol_dim_div_floor(t, a, b);
             assert_int_equal(ol_dim_eval(t, q, v, 2), y ? x / y : -1);
         }
@@ -87,7 +91,7 @@ static void overflow_and_limits(void **state) {
 
 static void text_round_trip(void **state) {
     ol_dim_table *t = *state;
-    const char *const texts[] = {"4", "T", "(T + 3)", "(2*T - 5)", "max(T, B)", "((T + 1) / 2)", "(T*B - min(T, 7))",
+    const char *const texts[] = {"4", "T", "(T + 3)", "(2*T - 5)", "max(T, B)", "joint(T, B)", "((T + 1) / 2)", "(T*B - min(T, 7))",
                                  "`batch size`", "(-T + 10)"};
     char out[128];
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
