@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "graph_model.h"
 #include "jsonl.h"
+#include <dirent.h>
 #include <olivine/extension.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,11 +101,29 @@ int open_graph_model(arg_list *positionals, const arg_list *shapes, const graph_
     return open_graph_model_named(path, shapes, preprocess, out);
 }
 
+static bool ends_onnx(const char *s) {
+    size_t n = strlen(s);
+    return n > 5 && !strcmp(s + n - 5, ".onnx");
+}
+
+/* A folder with one .onnx file and no configuration of a language model. */
+static bool is_graph_folder(const char *path) {
+    DIR *d = opendir(path);
+    int models = 0, configs = 0;
+    for (const struct dirent *e; d && (e = readdir(d));) {
+        models += ends_onnx(e->d_name);
+        configs += !strcmp(e->d_name, "config.json") || !strcmp(e->d_name, "genai_config.json");
+    }
+    if (d) closedir(d);
+    return models == 1 && !configs;
+}
+
 bool is_graph_file(const char *path) {
     struct stat st;
-    if (!path || stat(path, &st)) return false;
-    size_t n = strlen(path);
-    return S_ISREG(st.st_mode) && n > 5 && !strcmp(path + n - 5, ".onnx");
+    char longer[4096];
+    if (!path) return false;
+    if (!stat(path, &st)) return S_ISREG(st.st_mode) ? ends_onnx(path) : is_graph_folder(path);
+    return snprintf(longer, sizeof longer, "%s.onnx", path) < (int)sizeof longer && !stat(longer, &st) && S_ISREG(st.st_mode);
 }
 
 void close_graph_model(graph_model *m) {

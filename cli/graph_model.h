@@ -30,7 +30,7 @@ int open_graph_model_named(const char *path, const arg_list *shapes, const graph
 olv_status read_graph_model(olv_core *core, const char *path, olv_model **out, olv_error *err);
 /* Reshapes as one text of --shape says. */
 olv_status reshape_graph_model(olv_model *m, const char *text, olv_error *err);
-/* True for the path of a model file that is no language model's folder. */
+/* True for the path of a model file, with or without its ending, or of a folder that holds one and is no language model. */
 bool is_graph_file(const char *path);
 void close_graph_model(graph_model *m);
 

@@ -81,6 +81,7 @@ def inspects():
     assert len(b) == summary["nodes"] + 2, len(b)
     apart = all(p[1] != q[1] or abs(p[0] - q[0]) >= p[2] for i, p in enumerate(b) for q in b[:i])
     assert apart, "boxes lie on one another"
+    assert run("inspect", os.path.dirname(DIGITS)) == text and run("inspect", DIGITS[:-5]) == text
     assert "kernel" not in run("inspect", DIGITS) and "whole" in run("inspect", DIGITS, "--plan")
 
 

@@ -150,6 +150,28 @@ static void ranges_bound_what_is_given(void **state) {
     olv_model_destroy(m);
 }
 
+static void outputs_last_until_the_next_run(void **state) {
+    olv_error err;
+    compiled_fixture f = compile_text(affine, *state, NULL);
+    olv_request *r;
+    olv_tensor *x = ramp(2, (int64_t[]){2, 4}), *other = ramp(2, (int64_t[]){9, 4}), *b = ramp(1, (int64_t[]){4}), *kept;
+    ASSERT_OK(olv_request_create(f.compiled, &r, &err));
+    ASSERT_OK(olv_request_set_input(r, "x", x, &err));
+    ASSERT_OK(olv_request_set_input(r, "b", b, &err));
+    ASSERT_OK(olv_request_run(r, &err));
+    const olv_tensor *y = olv_request_get_output(r, 0);
+    ASSERT_OK(olv_tensor_copy(y, &kept, &err));
+    ASSERT_OK(olv_request_set_input(r, "x", other, &err)); /* given, not run */
+    olv_tensor_destroy(x);
+    assert_memory_equal(olv_tensor_get_data(y), olv_tensor_get_data(kept), olv_tensor_get_bytes(kept));
+    ASSERT_OK(olv_request_run(r, &err));
+    assert_int_equal(olv_tensor_get_dims(olv_request_get_output(r, 0))[0], 9);
+    assert_int_equal(olv_tensor_get_dims(kept)[0], 2);
+    olv_request_destroy(r);
+    olv_tensor_destroy(other), olv_tensor_destroy(b), olv_tensor_destroy(kept);
+    release_fixture(&f);
+}
+
 static void nothing_is_allocated_while_running(void **state) {
     (void)state;
     olv_error err;
@@ -207,7 +229,9 @@ int main(void) {
         cmocka_unit_test_prestate(runs_and_answers, cpu), cmocka_unit_test_prestate(runs_and_answers, reference),
         cmocka_unit_test(wrong_inputs_are_named), cmocka_unit_test(sizes_that_disagree_are_refused),
         cmocka_unit_test(parts_keep_the_whole), cmocka_unit_test(shapes_may_depend_on_data),
-        cmocka_unit_test(ranges_bound_what_is_given), cmocka_unit_test(nothing_is_allocated_while_running),
+        cmocka_unit_test(ranges_bound_what_is_given),
+        cmocka_unit_test_prestate(outputs_last_until_the_next_run, cpu), cmocka_unit_test_prestate(outputs_last_until_the_next_run, reference),
+        cmocka_unit_test(nothing_is_allocated_while_running),
         cmocka_unit_test_prestate(strings_and_sequences_pass, cpu), cmocka_unit_test_prestate(strings_and_sequences_pass, reference)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
