@@ -108,15 +108,46 @@ static void pack(const olk_conv_form *f, const float *x, int64_t k0, int64_t kn,
 
 #define MAX_SPANS 16
 
-/* VW outputs of a column of rows; kernel_h, kernel_w and stride are constants where this is inlined, as far as they are known. */
+#if VW == 16
+/* What three neighbouring window places see at stride 1 or 2, from the spans of VW values each that begin at the first place
+ * and behind them: loads that cross a cache line are dear, so each value is loaded once. */
+VI void neighbours(const float *row, const span *s, const int64_t stride, vf out[3]) {
+    __m512i a = _mm512_castps_si512(load_span(row, &s[0], 1)), b = _mm512_castps_si512(load_span(row, &s[1], 1));
+    if (stride == 2) {
+        const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+        const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+        __m512i e = _mm512_permutex2var_epi32(a, even, b), c = _mm512_castps_si512(load_span(row, &s[2], 1));
+        out[0] = _mm512_castsi512_ps(e);
+        out[1] = _mm512_castsi512_ps(_mm512_permutex2var_epi32(a, odd, b));
+        out[2] = _mm512_castsi512_ps(_mm512_alignr_epi32(c, e, 1));
+        return;
+    }
+    out[0] = _mm512_castsi512_ps(a);
+    out[1] = _mm512_castsi512_ps(_mm512_alignr_epi32(b, a, 1));
+    out[2] = _mm512_castsi512_ps(_mm512_alignr_epi32(b, a, 2));
+}
+#else
+VI void neighbours(const float *row, const span *s, const int64_t stride, vf out[3]) {
+    for (int j = 0; j < 3; j++) out[j] = load_span(row, &s[j], stride);
+}
+#endif
+
+/* VW outputs of a column of rows; kernel_h, kernel_w and stride are constants where this is inlined, as far as they
+ * are known. three: the places of a row are three neighbours, at stride 1 or 2. */
 VI void window_column(const olk_conv_form *f, const float *x, const float *w, float bias, int64_t r0, int64_t r1, int64_t ox, float *y,
-                      const int64_t kernel_h, const int64_t kernel_w, const int64_t stride) {
+                      const int64_t kernel_h, const int64_t kernel_w, const int64_t stride, const bool three) {
     int64_t n = f->out_width - ox < VW ? f->out_width - ox : VW, x0 = ox * stride - f->pad_left;
     span s[MAX_SPANS];
     vf weight[9];
     const int64_t spans = kernel_w < MAX_SPANS ? kernel_w : MAX_SPANS, held = kernel_h * kernel_w <= 9 ? kernel_h * kernel_w : 0;
+    if (three && VW == 16) { /* places next to each other */
+        int64_t last = x0 + 2 + (n - 1) * stride + 1; /* nothing behind it is seen */
+        if (last > f->width) last = f->width;
+        for (int j = 0; j < 3; j++) s[j] = make_span(x0 + j * VW, 1, VW, last);
+    } else {
 #pragma GCC unroll 9
-    for (int64_t j = 0; j < spans; j++) s[j] = make_span(x0 + j * f->dilation_w, stride, n, f->width);
+        for (int64_t j = 0; j < spans; j++) s[j] = make_span(x0 + j * f->dilation_w, stride, n, f->width);
+    }
 #pragma GCC unroll 9
     for (int64_t k = 0; k < held; k++) weight[k] = v_set1(w[k]);
     vm stored = v_first(n);
@@ -126,12 +157,14 @@ VI void window_column(const olk_conv_form *f, const float *x, const float *w, fl
         for (int64_t i = 0; i < kernel_h; i++) {
             int64_t iy = oy * f->stride_h - f->pad_top + i * f->dilation_h;
             if (iy < 0 || iy >= f->height) continue;
+            vf seen[3];
+            if (three) neighbours(x + iy * f->width, s, stride, seen);
 #pragma GCC unroll 5
             for (int64_t j = 0; j < kernel_w; j++) {
                 vf c = held ? weight[i * kernel_w + j] : v_set1(w[i * kernel_w + j]);
                 span far;
                 if (j >= MAX_SPANS) far = make_span(x0 + j * f->dilation_w, stride, n, f->width);
-                sum = v_fma(c, load_span(x + iy * f->width, j < MAX_SPANS ? &s[j] : &far, stride), sum);
+                sum = v_fma(c, three ? seen[j] : load_span(x + iy * f->width, j < MAX_SPANS ? &s[j] : &far, stride), sum);
             }
         }
         if (n == VW) v_store(y + oy * f->out_width + ox, sum);
@@ -139,19 +172,19 @@ VI void window_column(const olk_conv_form *f, const float *x, const float *w, fl
     }
 }
 
-#define WINDOWS(name, kernel_h, kernel_w, stride)                                                                                          \
+#define WINDOWS(name, kernel_h, kernel_w, stride, three)                                                                                         \
     static void name(const olk_conv_form *f, const float *x, const float *w, float bias, int64_t r0, int64_t r1, float *y) {              \
-        for (int64_t ox = 0; ox < f->out_width; ox += VW) window_column(f, x, w, bias, r0, r1, ox, y, kernel_h, kernel_w, stride);        \
+        for (int64_t ox = 0; ox < f->out_width; ox += VW) window_column(f, x, w, bias, r0, r1, ox, y, kernel_h, kernel_w, stride, three);        \
     }
-WINDOWS(windows_3_1, 3, 3, 1)
-WINDOWS(windows_3_2, 3, 3, 2)
-WINDOWS(windows_5_1, 5, 5, 1)
-WINDOWS(windows_5_2, 5, 5, 2)
-WINDOWS(windows_any_1, f->kernel_h, f->kernel_w, 1)
-WINDOWS(windows_any, f->kernel_h, f->kernel_w, f->stride_w)
+WINDOWS(windows_3_1, 3, 3, 1, true)
+WINDOWS(windows_3_2, 3, 3, 2, true)
+WINDOWS(windows_5_1, 5, 5, 1, false)
+WINDOWS(windows_5_2, 5, 5, 2, false)
+WINDOWS(windows_any_1, f->kernel_h, f->kernel_w, 1, false)
+WINDOWS(windows_any, f->kernel_h, f->kernel_w, f->stride_w, false)
 
 static void depthwise(const olk_conv_form *f, const float *x, const float *w, float bias, int64_t r0, int64_t r1, float *y) {
-    int64_t s = f->stride_w, side = f->kernel_h == f->kernel_w && s <= 2 ? f->kernel_h : 0;
+    int64_t s = f->stride_w, side = f->kernel_h == f->kernel_w && s <= 2 && f->dilation_w == 1 ? f->kernel_h : 0;
     if (side == 3) (s == 1 ? windows_3_1 : windows_3_2)(f, x, w, bias, r0, r1, y);
     else if (side == 5) (s == 1 ? windows_5_1 : windows_5_2)(f, x, w, bias, r0, r1, y);
     else (s == 1 ? windows_any_1 : windows_any)(f, x, w, bias, r0, r1, y);
