@@ -193,7 +193,7 @@ static olv_status parse_tensors(ol_gguf *g, ol_bytes *r, size_t len, olv_error *
         s = ol_fail(err, OLV_FORMAT, "%s: key 'general.alignment': expected a power of two from 8 to %u", g->name,
                     MAX_ALIGNMENT);
     for (size_t i = 0; i < g->n_tensors && s == OLV_OK; i++) s = parse_tensor(g, r, &g->tensors[i], &offsets[i], err);
-    size_t base = ol_align_up(ol_bytes_pos(r), (size_t)align);
+    size_t base = s == OLV_OK ? ol_align_up(ol_bytes_pos(r), (size_t)align) : 0;
     for (size_t i = 0; i < g->n_tensors && s == OLV_OK; i++) {
         ol_gguf_tensor *t = &g->tensors[i];
         if (offsets[i] % (uint64_t)align)
