@@ -4,6 +4,7 @@
 #ifndef OL_DEVICE_LOWERING_H
 #define OL_DEVICE_LOWERING_H
 
+#include "base/executor.h"
 #include "device/prepared.h"
 #include "device/step.h"
 #include "kernels/linear/linear.h"
@@ -18,6 +19,7 @@ typedef struct ol_lower_options {
     uint64_t cpu;            /* OL_CPU_ flags that kernels may use */
     olk_precision precision; /* of linear layers */
     ol_dtype kv_dtype;       /* F32, F16, I8 */
+    ol_executor *executor;   /* for preparing data; NULL: the caller alone */
     /* Where each KV state lies in a block of 64 positions, by state index. */
     const size_t *k_offset, *v_offset, *k_head_stride, *v_head_stride;
     const size_t *fixed_offset; /* floats, by state index */

@@ -196,6 +196,7 @@ static olv_status lower_entry(ol_plan *p, ol_entry entry, olv_error *err) {
     l.opt = (ol_lower_options){.cpu = p->opt.cpu,
                                .precision = p->opt.precision,
                                .kv_dtype = p->opt.kv_dtype,
+                               .executor = p->opt.executor,
                                .k_offset = p->states.k_offset,
                                .v_offset = p->states.v_offset,
                                .k_head_stride = p->states.k_head_stride,

@@ -15,6 +15,7 @@ typedef struct ol_plan_options {
     olk_precision precision;
     ol_dtype kv_dtype; /* F32, F16, I8 */
     ol_store *store;   /* where prepared data are kept; retained; NULL: in memory */
+    ol_executor *executor; /* for preparing data; NULL: the caller alone */
     bool whole;        /* one entry OL_ENTRY_WHOLE for any graph, instead of those of row-wise models */
 } ol_plan_options;
 

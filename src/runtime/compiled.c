@@ -79,6 +79,7 @@ static olv_status make_plan(olv_compiled *c, const char *device, const ol_given_
         return s;
     }
     o.store = c->store;
+    o.executor = c->core->executor;
     OL_TRY(ol_plan_create(g, &o, &c->plan, err));
     ol_store_finish(c->store);
     c->graph = ol_plan_graph(c->plan);

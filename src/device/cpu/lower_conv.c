@@ -363,36 +363,56 @@ static void pack_places(const conv_args *a, float *line, int64_t m, int64_t step
         a->gemm->pack_a(u + place, a->channels * PLACES, PLACES, m, a->channels, a->mr, to + place * step);
 }
 
+/* Packing of weights: item i is a panel of `rows` rows (the last of a group may have fewer), or one depthwise window. */
+typedef struct packing {
+    const conv_args *a;
+    const ol_const *c;
+    const affine *f;
+    float *scratch; /* by lane */
+    size_t scratch_floats;
+    float *to;
+    int64_t k, lines, rows, panels; /* a row is `lines` rows of the constant; panels of a group */
+    int64_t stride, step;           /* floats from panel to panel; from place to place */
+    atomic_int failed;              /* an olv_status */
+} packing;
+
+static void pack_panel(void *ctx, size_t i, int lane) {
+    packing *p = ctx;
+    const conv_args *a = p->a;
+    float *line = p->scratch + (size_t)lane * p->scratch_floats, *to = p->to + (int64_t)i * p->stride;
+    int64_t g = (int64_t)i / p->panels, o = (int64_t)i % p->panels * p->rows, m = a->outputs - o < p->rows ? a->outputs - o : p->rows;
+    olv_status s = weight_rows(p->c, p->lines, g * a->outputs + o, m, p->k, p->f, line, NULL);
+    if (s != OLV_OK) p->failed = (int)s;
+    else if (a->depthwise) memcpy(to, line, (size_t)p->k * sizeof *to);
+    else if (a->places) pack_places(a, line, m, p->step, to);
+    else a->gemm->pack_a(line, p->k, 1, m, p->k, a->mr, to);
+}
+
 /* Panels of every group (or the windows of a depthwise one as they are), made once per plan. */
 static olv_status pack_weights(ol_lowering *l, const ol_node *n, conv_args *a, const affine *f, olv_error *err) {
     const ol_const *c = n->inputs[1]->constant;
     const int64_t *d = ol_const_dims(c);
-    int64_t k = ol_const_rank(c) == 4 ? d[1] * d[2] * d[3] : d[1] * d[2], lines = ol_const_rank(c) == 4 ? d[1] * d[2] : d[1];
-    int64_t panels = (a->outputs + a->mr - 1) / a->mr, rows = a->depthwise ? 1 : a->mr;
-    int64_t floats = (a->depthwise ? a->groups * k : a->groups * panels * a->mr * k) / (a->places ? 9 : 1) * (a->places ? PLACES : 1);
-    int form = (a->places ? FORM_PLACES : FORM_PANELS) + (f->scale != NULL);
+    int64_t k = ol_const_rank(c) == 4 ? d[1] * d[2] * d[3] : d[1] * d[2], rows = a->depthwise ? 1 : a->mr;
+    int64_t panels = (a->outputs + rows - 1) / rows, floats = a->groups * panels * rows * k / (a->places ? 9 : 1) * (a->places ? PLACES : 1);
+    int form = (a->places ? FORM_PLACES : FORM_PANELS) + (f->scale != NULL), lanes = l->opt.executor ? ol_executor_lanes(l->opt.executor) : 1;
     bool made;
     size_t bytes;
     const void *source = ol_const_data(c, &bytes);
-    ol_prepared_item *item = ol_prepare(l->prepared, n->name, source ? source : c, form,
-                                        ((size_t)floats + 16) * sizeof(float), &made);
-    float *line = item ? ol_alloc((size_t)(rows * k) * (a->places ? 25 : 9) / 9 * sizeof(float) + 1) : NULL;
-    if (!line) return ol_fail(err, OLV_NOMEM, "no memory for weight '%s'", n->inputs[1]->name);
-    float *to = item->data;
-    olv_status s = OLV_OK;
-    for (int64_t g = 0; made && s == OLV_OK && g < a->groups; g++)
-        for (int64_t o = 0; s == OLV_OK && o < a->outputs; o += rows) {
-            int64_t m = a->outputs - o < rows ? a->outputs - o : rows;
-            s = weight_rows(c, lines, g * a->outputs + o, m, k, f, line, err);
-            if (s == OLV_OK && a->depthwise) memcpy(to, line, (size_t)k * sizeof *to);
-            else if (s == OLV_OK && a->places) pack_places(a, line, m, floats / PLACES, to);
-            else if (s == OLV_OK) a->gemm->pack_a(line, k, 1, m, k, a->mr, to);
-            to += a->places ? rows * a->channels : rows * k;
-        }
-    ol_free(line);
-    if (made && source) ol_const_drop_pages(c, source, bytes);
+    ol_prepared_item *item = ol_prepare(l->prepared, n->name, source ? source : c, form, ((size_t)floats + 16) * sizeof(float), &made);
+    if (!item) return ol_fail(err, OLV_NOMEM, "no memory for weight '%s'", n->inputs[1]->name);
     a->weights = item->data;
-    return s;
+    if (!made) return OLV_OK;
+    packing p = {.a = a, .c = c, .f = f, .to = item->data, .k = k, .lines = ol_const_rank(c) == 4 ? d[1] * d[2] : d[1], .rows = rows, .panels = panels,
+                 .stride = a->places ? rows * a->channels : rows * k, .step = floats / PLACES,
+                 .scratch_floats = (size_t)(rows * k) * (a->places ? 25 : 9) / 9 + 16};
+    p.scratch = ol_alloc((size_t)lanes * p.scratch_floats * sizeof(float));
+    if (!p.scratch) return ol_fail(err, OLV_NOMEM, "no memory for weight '%s'", n->inputs[1]->name);
+    size_t items = (size_t)(a->groups * panels);
+    if (lanes > 1) ol_executor_for(l->opt.executor, items, pack_panel, &p);
+    for (size_t i = 0; lanes == 1 && i < items; i++) pack_panel(&p, i, 0);
+    ol_free(p.scratch);
+    if (source) ol_const_drop_pages(c, source, bytes);
+    return p.failed ? ol_fail(err, (olv_status)p.failed, "weight '%s' cannot be read", n->inputs[1]->name) : OLV_OK;
 }
 
 static olv_status make_bias(ol_lowering *l, const ol_node *n, conv_args *a, const affine *f, olv_error *err) {
