@@ -87,6 +87,11 @@ static const network networks[] = {
     {X("2, 6, 33") "const s: f32[] {0.013}\n const z: u8[] {120}\n q = QuantizeLinear(x, s, z)\n y = DequantizeLinear(q, s, z)\n" Y, "round to steps", 1, {0}},
     {X("2, 6, 33") "const s: f32[] {0.004}\n const z: i8[] {-3}\n q = QuantizeLinear(x, s, z)\n t = Transpose(q) perm=ints[0, 2, 1]\n y = DequantizeLinear(t, s, z)\n" Y, "quantize", 3, {0}},
     {X("2, 3, 5") "const s: f32[] {0.5}\n const z: u8[] {1}\n const a: f32[3] {0.5, 0.25, 2.0}\n const b: u8[3] {1, 2, 3}\n q = QuantizeLinear(x, s, z)\n y = DequantizeLinear(q, a, b)\n" Y, "dequantize", 2, {0}},
+    /* through time */
+    {X("9, 11, 5") W("w", "1, 28, 5", "140") W("r", "1, 28, 7", "196") W("c", "1, 56", "56") "y = LSTM(x, w, r, c) hidden_size=7\n" Y, "recurrent", 2, {0}},
+    {X("s, b, 5") W("w", "2, 80, 5", "800") W("r", "2, 80, 20", "3200") "y = LSTM(x, w, r) hidden_size=20 direction=\"bidirectional\"\n" Y, "recurrent", 2, {6, 3}},
+    {X("7, 2, 5") W("w", "1, 60, 5", "300") W("r", "1, 60, 20", "1200") W("c", "1, 120", "120") W("h", "1, 2, 20", "40") "y = GRU(x, w, r, c, _, h) hidden_size=20 linear_before_reset=1\n" Y, "recurrent", 2, {0}},
+    {X("7, 2, 5") W("w", "1, 60, 5", "300") W("r", "1, 60, 20", "1200") W("c", "1, 120", "120") "y = GRU(x, w, r, c) hidden_size=20 direction=\"reverse\"\n" Y, "recurrent", 2, {0}},
     /* products */
     {X("2, 3, 9, 20") "t = Transpose(x) perm=ints[0, 1, 3, 2]\n y = MatMul(x, t)\n" Y, "matmul", 0, {0}},
     {X("2, 1, 9, 20") "const o: f32[3, 20, 5] {#300}\n y = MatMul(x, o)\n" Y, "matmul", 1, {0}},
