@@ -3,6 +3,7 @@
 #include "fetch.h"
 #include "progress.h"
 #include <olivine/convert.h>
+#include <olivine/model.h>
 #include <olivine/optimize.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,7 @@ int cmd_convert(int argc, char **argv);
 
 typedef struct conversion {
     const char *model, *out, *format, *type;
-    int64_t shard; /* MB */
+    int64_t shard, opset; /* MB; of ONNX graphs, 0: the newest */
     bool force, fp16;
 } conversion;
 
@@ -28,6 +29,21 @@ static olv_status to_onnx(const conversion *c, progress *bar, olv_error *err) {
     return olv_optimize(c->model, &o, c->out, progress_show, bar, NULL, err);
 }
 
+/* A graph, not a folder of a language model. */
+static bool is_graph(const char *path) {
+    size_t n = strlen(path);
+    return n > 5 && !strcmp(path + n - 5, ".onnx");
+}
+
+static olv_status graph_to_onnx(const conversion *c, olv_error *err) {
+    olv_model *model;
+    olv_status s = olv_model_read(c->model, &model, err);
+    if (s != OLV_OK) return s;
+    s = olv_model_save(model, c->out, c->opset, err);
+    olv_model_destroy(model);
+    return s;
+}
+
 static bool one_of(const char *word, const char *const *words) {
     for (; *words; words++)
         if (!strcmp(word, *words)) return true;
@@ -37,6 +53,14 @@ static bool one_of(const char *word, const char *const *words) {
 /* Type for the format; exit code. */
 static int check_type(conversion *c) {
     static const char *const gguf[] = {"f32", "f16", "q8_0", "q4_0", NULL}, *const st[] = {"f32", "f16", "bf16", "as-is", NULL}, *const onnx[] = {"f32", "f16", NULL};
+    if (is_graph(c->model)) {
+        if (c->format && strcmp(c->format, "onnx")) return usage_error("--format %s: an ONNX graph is written as onnx alone", c->format);
+        if (c->type || c->fp16) return usage_error("--outtype: the weights of an ONNX graph stay as they are");
+        if (c->opset < 0) return usage_error("--opset is %lld, expected 7 or more", (long long)c->opset);
+        return 0;
+    }
+    if (c->opset) return usage_error("--opset is for ONNX graphs");
+    if (!c->format) c->format = "gguf";
     if (!strcmp(c->format, "hf")) c->format = "safetensors";
     bool to_gguf = !strcmp(c->format, "gguf"), to_st = !strcmp(c->format, "safetensors");
     if (!to_gguf && !to_st && strcmp(c->format, "onnx")) return usage_error("--format %s: expected gguf, safetensors or onnx", c->format);
@@ -49,6 +73,7 @@ static int check_type(conversion *c) {
 }
 
 static olv_status convert(const conversion *c, progress *bar, olv_error *err) {
+    if (is_graph(c->model)) return graph_to_onnx(c, err);
     if (!strcmp(c->format, "gguf")) return olv_convert_gguf(c->model, c->out, c->type, progress_show, bar, err);
     if (!strcmp(c->format, "onnx")) return to_onnx(c, bar, err);
     return olv_convert_safetensors(c->model, c->out, c->type, (uint64_t)c->shard * 1000000u, c->force, progress_show, bar, err);
@@ -56,10 +81,11 @@ static olv_status convert(const conversion *c, progress *bar, olv_error *err) {
 
 int cmd_convert(int argc, char **argv) {
     arg_list positionals = {0};
-    conversion c = {.format = "gguf"};
+    conversion c = {.format = NULL};
     const arg_option options[] = {{"output o output_path", ARG_STRING, &c.out, "OUT", "the file (gguf) or folder to write", NULL},
                                   {"model model_name_or_path m", ARG_STRING, &common.model, "MODEL", "folder or hub id of the model", NULL},
-                                  {"format", ARG_STRING, &c.format, "F", "gguf, safetensors, onnx", NULL},
+                                  {"format", ARG_STRING, &c.format, "F", "gguf, safetensors, onnx (of an .onnx file: onnx)", NULL},
+                                  {"opset", ARG_INT, &c.opset, "N", "of the ONNX graph to write, 7 or more (the newest)", NULL},
                                   {"outtype", ARG_STRING, &c.type, "T", "f32, f16; gguf: q8_0, q4_0; safetensors: bf16, as-is", NULL},
                                   {"compress_to_fp16", ARG_FLAG, &c.fp16, NULL, "the same as --outtype f16", NULL},
                                   {"max-shard-mb", ARG_INT, &c.shard, "MB", "bytes of a safetensors file at most (5000)", NULL},

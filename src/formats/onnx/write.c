@@ -3,7 +3,9 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/map.h"
 #include "formats/onnx/emit.h"
+#include "formats/onnx/lower.h"
 #include "formats/onnx/onnx.h"
 #include "graph/op.h"
 #include <errno.h>
@@ -13,6 +15,7 @@
 
 #define TILE_BYTES ((size_t)4 << 20)
 #define PAGE 4096u
+#define NEWEST 27 /* opset that can be asked for */
 
 typedef struct writer {
     ol_onnx_write_options opt;
@@ -21,6 +24,7 @@ typedef struct writer {
     char *data_path;      /* under its temporary name */
     uint64_t at;
     ol_arena *names;
+    ol_map node_names; /* written so far: a second node of a name goes without */
     olv_error *err;
 } writer;
 
@@ -267,17 +271,6 @@ static olv_status emit_attr(writer *w, const ol_graph *g, const ol_attr *a, ol_b
     return OLV_OK;
 }
 
-/* Operators that came after opset 21. */
-static int64_t since(const ol_op *op) {
-    static const struct {
-        const char *name;
-        int64_t opset;
-    } late[] = {{"RMSNormalization", 23}, {"Attention", 23}, {"RotaryEmbedding", 23}, {"Swish", 24}, {"TensorScatter", 24}, {"BitCast", 26}, {"CumProd", 26}};
-    for (size_t i = 0; i < sizeof late / sizeof *late; i++)
-        if (!op->domain[0] && !strcmp(op->name, late[i].name)) return late[i].opset;
-    return 0;
-}
-
 static const char *name_of(const ol_value *v) { return v ? v->name : NULL; }
 
 /* y = x W^T + b: Gemm for matrices, else Transpose, MatMul, Add. */
@@ -307,15 +300,18 @@ static olv_status emit_linear(writer *w, ol_onnx_emit *e, const ol_node *n) {
 static olv_status emit_node(writer *w, ol_onnx_emit *e, const ol_node *n) {
     if (!strcmp(n->op->domain, "olivine") && !strcmp(n->op->name, "Linear")) return emit_linear(w, e, n);
     if (!strcmp(n->op->domain, "olivine")) return ol_fail(w->err, OLV_UNSUPPORTED, "no form in ONNX files");
-    if (since(n->op) > w->opt.opset) return ol_fail(w->err, OLV_UNSUPPORTED, "needs opset %lld, %lld asked for", (long long)since(n->op), (long long)w->opt.opset);
+    ol_onnx_form form;
+    OL_TRY(ol_onnx_form_of(n, w->opt.opset, w->names, &form, w->err));
     const char **names = ol_calloc((size_t)(n->n_inputs + n->n_outputs) + 1, sizeof *names);
     if (!names) return ol_fail(w->err, OLV_NOMEM, "no memory");
     ol_buf attrs = OL_BUF_INIT;
     olv_status s = OLV_OK;
-    for (int i = 0; i < n->n_inputs; i++) names[i] = name_of(n->inputs[i]);
+    for (int i = 0; i < form.n_inputs; i++) names[i] = name_of(n->inputs[i]);
     for (int i = 0; i < n->n_outputs; i++) names[n->n_inputs + i] = name_of(n->outputs[i]);
-    for (int i = 0; i < n->n_attrs && s == OLV_OK; i++) s = emit_attr(w, n->graph, &n->attrs[i], &attrs);
-    if (s == OLV_OK) ol_onnx_emit_node(e, n->op->domain, n->op->name, n->name, names, n->n_inputs, names + n->n_inputs, n->n_outputs, &attrs);
+    for (int i = 0; i < form.n_attrs && s == OLV_OK; i++) s = emit_attr(w, n->graph, &form.attrs[i], &attrs);
+    int fresh = ol_map_put(&w->node_names, ol_str_of(n->name), 1);
+    if (fresh < 0) s = ol_fail(w->err, OLV_NOMEM, "no memory");
+    if (s == OLV_OK) ol_onnx_emit_node(e, n->op->domain, form.op, fresh > 0 ? n->name : NULL, names, form.n_inputs, names + n->n_inputs, n->n_outputs, &attrs);
     ol_buf_deinit(&attrs);
     ol_free(names);
     return s;
@@ -340,7 +336,29 @@ static olv_status emit_graph(writer *w, const ol_graph *g, ol_onnx_emit *e) {
     return OLV_OK;
 }
 
-static int64_t ir_for(int64_t opset) { return opset <= 18 ? 8 : opset <= 20 ? 9 : opset <= 22 ? 10 : opset == 23 ? 11 : opset == 24 ? 12 : 13; }
+/* The IR version of the release that brought the opset, but 4 at least: 3 wants every constant to be an input. */
+static int64_t ir_for(int64_t opset) {
+    static const struct {
+        int64_t opset, ir;
+    } releases[] = {{9, 4}, {10, 5}, {11, 6}, {14, 7}, {18, 8}, {20, 9}, {22, 10}, {23, 11}, {24, 12}};
+    for (size_t i = 0; i < sizeof releases / sizeof *releases; i++)
+        if (opset <= releases[i].opset) return releases[i].ir;
+    return 13;
+}
+
+/* OL_OPSET, or what the newest operator of the graph needs. */
+static int64_t needed_opset(const ol_graph *g) {
+    int64_t opset = OL_OPSET;
+    for (const ol_node *n = g->first; n; n = n->next) {
+        int64_t since = ol_onnx_since(n->op);
+        if (since > opset) opset = since;
+        for (int i = 0; i < n->n_attrs; i++) {
+            int64_t inner = n->attrs[i].type == OL_ATTR_GRAPH ? needed_opset(n->attrs[i].v.graph) : 0;
+            if (inner > opset) opset = inner;
+        }
+    }
+    return opset;
+}
 
 static bool uses_domain(const ol_graph *g, const char *domain) {
     for (const ol_node *n = g->first; n; n = n->next) {
@@ -376,15 +394,22 @@ static olv_status write_model(writer *w, const ol_graph *g, const char *path) {
 olv_status ol_onnx_write(const ol_graph *g, const char *path, const ol_onnx_write_options *opt, olv_error *err) {
     writer w = {.fd = -1, .err = err, .names = ol_arena_create()};
     if (!w.names) return ol_fail(err, OLV_NOMEM, "no memory");
+    ol_map_init(&w.node_names);
     if (opt) w.opt = *opt;
-    if (!w.opt.opset) w.opt.opset = OL_OPSET;
+    if (!w.opt.opset) w.opt.opset = needed_opset(g);
     if (!w.opt.ir_version) w.opt.ir_version = ir_for(w.opt.opset);
     if (!w.opt.inline_max) w.opt.inline_max = 1024;
     w.location = ol_arena_printf(w.names, "%s.data", ol_path_name(path));
     w.data_path = ol_arena_printf(w.names, "%s.data.part", path);
     olv_status s = w.location && w.data_path ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory");
-    if (s == OLV_OK && w.opt.opset < 21) s = ol_fail(err, OLV_UNSUPPORTED, "opset %lld, 21 or newer expected", (long long)w.opt.opset);
-    if (s == OLV_OK) s = write_model(&w, g, path);
+    if (s == OLV_OK && (w.opt.opset < 7 || w.opt.opset > NEWEST))
+        s = ol_fail(err, OLV_UNSUPPORTED, "opset %lld, 7 to %d expected", (long long)w.opt.opset, NEWEST);
+    ol_graph *older = NULL; /* a copy whose operators the opset has */
+    if (s == OLV_OK && w.opt.opset < OL_OPSET) s = ol_graph_clone(g, NULL, &older, err);
+    if (older) s = ol_onnx_compose(older, w.opt.opset, err);
+    if (s == OLV_OK) s = write_model(&w, older ? older : g, path);
+    ol_map_deinit(&w.node_names);
+    ol_graph_destroy(older);
     if (w.fd >= 0) close(w.fd);
     if (s != OLV_OK && w.fd >= 0) unlink(w.data_path);
     ol_arena_destroy(w.names);
