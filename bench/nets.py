@@ -26,13 +26,13 @@ def export(name, path):
     import torch, transformers as t
     torch.manual_seed(0)
     if name == "bertbase128":
-        net, names, shape = t.BertModel(t.BertConfig(attn_implementation="eager")), ["input_ids"], None
-        given = torch.randint(0, 2000, (1, 128))
+        net, names = t.BertModel(t.BertConfig(attn_implementation="eager")), ["input_ids", "attention_mask"]
+        given = (torch.randint(0, 2000, (1, 128)), torch.ones(1, 128, dtype=torch.int64))
     else:
         net = {"resnet50": lambda: t.ResNetForImageClassification(t.ResNetConfig()),
                "mobilenetv2": lambda: t.MobileNetV2ForImageClassification(t.MobileNetV2Config()),
                "vitb16": lambda: t.ViTForImageClassification(t.ViTConfig(attn_implementation="eager", num_labels=1000))}[name]()
-        names, given = ["pixel_values"], torch.randn(1, 3, 224, 224)
+        names, given = ["pixel_values"], (torch.randn(1, 3, 224, 224),)
     for m in net.modules():  # statistics as of a trained net: not 0 and 1
         if isinstance(m, torch.nn.BatchNorm2d):
             m.running_mean.normal_(0, 0.1)
@@ -43,10 +43,13 @@ def export(name, path):
             super().__init__()
             self.m = net
 
-        def forward(self, x):
-            return self.m(x, return_dict=False)[0]
+        def forward(self, x, mask=None):
+            if mask is None:
+                return self.m(x, return_dict=False)[0]
+            added = (1 - mask[:, None, None, :].float()) * torch.finfo(torch.float32).min
+            return self.m(x, attention_mask=added, return_dict=False)[0]
 
-    torch.onnx.export(First().eval(), (given,), path, input_names=names, output_names=["out"], opset_version=17, dynamo=False)
+    torch.onnx.export(First().eval(), given, path, input_names=names, output_names=["out"], opset_version=17, dynamo=False)
 
 
 def inputs_of(path, python_inputs):
