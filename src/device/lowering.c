@@ -178,3 +178,10 @@ bool ol_lower_ready(const ol_lowering *l, const ol_value *v, const ol_node *n) {
     if (v->constant || v->is_input) return true;
     return l->buffer_of[v->id] >= 0 || (v->producer && v->producer->id < n->id && l->done[v->producer->id]);
 }
+
+int ol_lower_lanes(const ol_lowering *l) { return l->opt.executor ? ol_executor_lanes(l->opt.executor) : 1; }
+
+void ol_lower_for(const ol_lowering *l, size_t n, ol_item_fn *fn, void *ctx) {
+    if (l->opt.executor) ol_executor_for(l->opt.executor, n, fn, ctx);
+    for (size_t i = 0; !l->opt.executor && i < n; i++) fn(ctx, i, 0);
+}

@@ -95,6 +95,9 @@ bool ol_lower_fits_buffer(const ol_lowering *l, const ol_value *v);
  * (in row-wise plans: states, subgraphs, sequences, sizes that depend on data). device/evaluate.c */
 const char *ol_lower_evaluate_refuses(const ol_lowering *l, const ol_node *n);
 olv_status ol_lower_evaluate(ol_lowering *l, ol_node *n, olv_error *err);
+/* Calls fn for [0, n) on all lanes of the executor, or here when there is none: lane is below ol_lower_lanes. */
+void ol_lower_for(const ol_lowering *l, size_t n, ol_item_fn *fn, void *ctx);
+int ol_lower_lanes(const ol_lowering *l);
 /* True if the value is computed (or constant or input) before node n in the list. */
 bool ol_lower_ready(const ol_lowering *l, const ol_value *v, const ol_node *n);
 

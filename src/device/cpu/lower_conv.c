@@ -394,7 +394,7 @@ static olv_status pack_weights(ol_lowering *l, const ol_node *n, conv_args *a, c
     const int64_t *d = ol_const_dims(c);
     int64_t k = ol_const_rank(c) == 4 ? d[1] * d[2] * d[3] : d[1] * d[2], rows = a->depthwise ? 1 : a->mr;
     int64_t panels = (a->outputs + rows - 1) / rows, floats = a->groups * panels * rows * k / (a->places ? 9 : 1) * (a->places ? PLACES : 1);
-    int form = (a->places ? FORM_PLACES : FORM_PANELS) + (f->scale != NULL), lanes = l->opt.executor ? ol_executor_lanes(l->opt.executor) : 1;
+    int form = (a->places ? FORM_PLACES : FORM_PANELS) + (f->scale != NULL), lanes = ol_lower_lanes(l);
     bool made;
     size_t bytes;
     const void *source = ol_const_data(c, &bytes);
@@ -407,9 +407,7 @@ static olv_status pack_weights(ol_lowering *l, const ol_node *n, conv_args *a, c
                  .scratch_floats = (size_t)(rows * k) * (a->places ? 25 : 9) / 9 + 16};
     p.scratch = ol_alloc((size_t)lanes * p.scratch_floats * sizeof(float));
     if (!p.scratch) return ol_fail(err, OLV_NOMEM, "no memory for weight '%s'", n->inputs[1]->name);
-    size_t items = (size_t)(a->groups * panels);
-    if (lanes > 1) ol_executor_for(l->opt.executor, items, pack_panel, &p);
-    for (size_t i = 0; lanes == 1 && i < items; i++) pack_panel(&p, i, 0);
+    ol_lower_for(l, (size_t)(a->groups * panels), pack_panel, &p);
     ol_free(p.scratch);
     if (source) ol_const_drop_pages(c, source, bytes);
     return p.failed ? ol_fail(err, (olv_status)p.failed, "weight '%s' cannot be read", n->inputs[1]->name) : OLV_OK;

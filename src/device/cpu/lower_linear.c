@@ -249,16 +249,28 @@ static const ol_const *dense_source(const ol_const *c) {
 }
 
 /* Panels of a weight that is seen transposed: their rows are stretches of the source's rows. */
-static void make_turned_panels(const ol_const *source, int64_t tile_n, float *out) {
-    int64_t k = ol_const_rows(source), n = ol_const_width(source);
+typedef struct turning {
+    const void *data;
+    ol_dtype dtype;
+    int64_t k, n, tile_n;
+    float *out;
+} turning;
+
+static void make_turned_panel(void *ctx, size_t i, int lane) {
+    (void)lane;
+    const turning *t = ctx;
+    int64_t n0 = (int64_t)i * t->tile_n, m = t->n - n0 < t->tile_n ? t->n - n0 : t->tile_n;
+    float *out = t->out + n0 * t->k;
+    for (int64_t row = 0; row < t->k; row++, out += t->tile_n) {
+        ol_elems_to_f32(t->dtype, t->data, (uint64_t)(row * t->n + n0), (uint64_t)m, out);
+        for (int64_t j = m; j < t->tile_n; j++) out[j] = 0;
+    }
+}
+
+static void make_turned_panels(const ol_lowering *l, const ol_const *source, int64_t tile_n, float *out) {
     size_t bytes;
-    const void *data = ol_const_data(source, &bytes);
-    for (int64_t n0 = 0; n0 < n; n0 += tile_n)
-        for (int64_t i = 0; i < k; i++, out += tile_n) {
-            int64_t m = n - n0 < tile_n ? n - n0 : tile_n;
-            ol_elems_to_f32(ol_const_dtype(source), data, (uint64_t)(i * n + n0), (uint64_t)m, out);
-            for (; m < tile_n; m++) out[m] = 0;
-        }
+    turning t = {ol_const_data(source, &bytes), ol_const_dtype(source), ol_const_rows(source), ol_const_width(source), tile_n, out};
+    ol_lower_for(l, (size_t)((t.n + tile_n - 1) / tile_n), make_turned_panel, &t);
 }
 
 /* The weight as kernels see it: quantized or dense rows in place; other views are copied once as f32. */
@@ -328,7 +340,7 @@ static olv_status lay_out_panels(ol_lowering *l, const ol_value *v, part *p, olv
     floats = form->floats(&p->w);
     ol_prepared_item *item = ol_prepare(l->prepared, v->name, v->constant, OL_CPU_FORM_PANELS, floats * sizeof(float), &made);
     if (!item) return ol_fail(err, OLV_NOMEM, "no memory for weight '%s'", v->name);
-    if (made && p->turned) make_turned_panels(p->turned, p->kernel[0]->tile_n, item->data);
+    if (made && p->turned) make_turned_panels(l, p->turned, p->kernel[0]->tile_n, item->data);
     else if (made) form->make(&p->w, item->data);
     p->w.panels = item->data;
     const ol_const *read = p->turned ? p->turned : v->constant;
