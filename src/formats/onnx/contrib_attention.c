@@ -50,6 +50,11 @@ static void attend(ol_contrib *t, ol_value *x, ol_value *qkv, ol_value *mask, ol
     if (keep) {
         double filter = (double)ol_contrib_float(t, "mask_filter_value", -10000);
         in[3] = ol_contrib_op(t, "Where", (ol_value *[]){keep, ol_contrib_number(t, 0, x), ol_contrib_number(t, filter, x)}, 3, NULL, 0);
+        /* A row for each query: onnxruntime's Attention does not broadcast them. */
+        ol_attr axis = ol_attr_int("axis", 0);
+        const int64_t one = 1;
+        ol_value *sizes[4] = {ol_contrib_ints(t, &one, 1), ol_contrib_ints(t, &one, 1), ol_contrib_size(t, x, 1), ol_contrib_ints(t, &one, 1)};
+        in[3] = ol_contrib_binary(t, "Expand", in[3], ol_contrib_op(t, "Concat", sizes, 4, &axis, 1));
         if (bias) in[3] = ol_contrib_binary(t, "Add", in[3], bias);
     } else {
         in[3] = bias;

@@ -2,6 +2,7 @@
 /* Operators that an older opset lacks, composed of those that it has. */
 #include "base/error.h"
 #include "formats/onnx/lower.h"
+#include <math.h>
 #include <string.h>
 
 /* Nodes before the one that they replace; a failure latches. */
@@ -150,11 +151,47 @@ static ol_value *softmax(parts *p, const ol_node *n) {
     return part(p, "Transpose", &x, 1, &turn, 1);
 }
 
+/* [B, S, heads d] as [B, heads, S, d]; rank 4 is that already. */
+static ol_value *split_heads(parts *p, ol_value *x, int64_t heads) {
+    const int64_t shape4[4] = {0, 0, heads, -1}, perm[4] = {0, 2, 1, 3};
+    const ol_attr turn = ol_attr_ints("perm", perm, 4);
+    if (x->type.rank == 4) return x;
+    x = two(p, "Reshape", x, ints(p, shape4, 4));
+    return part(p, "Transpose", &x, 1, &turn, 1);
+}
+
+/* Attention in its plain form: as many heads of keys as of queries, no caches, no causal mask, no cap. */
+static ol_value *attention(parts *p, const ol_node *n) {
+    const ol_type *q = &n->inputs[0]->type;
+    int64_t heads = ol_node_int(n, "q_num_heads", 0), d = 0;
+    bool flat = q->rank == 3;
+    for (int i = 4; i < n->n_inputs; i++)
+        if (n->inputs[i]) return NULL;
+    if (n->n_outputs > 1 || ol_node_int(n, "is_causal", 0) || ol_node_float(n, "softcap", 0) != 0 || (q->rank != 3 && q->rank != 4)) return NULL;
+    if (flat ? heads < 1 || heads != ol_node_int(n, "kv_num_heads", 0) : q->dims[1] != n->inputs[1]->type.dims[1]) return NULL;
+    ol_dim width = q->dims[q->rank - 1];
+    if (ol_dim_known(width)) d = flat ? width / heads : width;
+    double scale = (double)ol_node_float(n, "scale", 0);
+    if (!ol_node_attr(n, "scale")) scale = d > 0 ? 1 / sqrt((double)d) : 0;
+    if (scale == 0) return NULL;
+    const ol_attr swap = ol_attr_ints("perm", (const int64_t[]){0, 1, 3, 2}, 4), back = ol_attr_ints("perm", (const int64_t[]){0, 2, 1, 3}, 4), last = ol_attr_int("axis", -1);
+    ol_value *query = split_heads(p, n->inputs[0], heads), *k = split_heads(p, n->inputs[1], heads), *v = split_heads(p, n->inputs[2], heads);
+    k = part(p, "Transpose", &k, 1, &swap, 1);
+    ol_value *s = two(p, "MatMul", two(p, "Mul", query, number(p, scale, n->inputs[0])), k), *mask = n->n_inputs > 3 ? n->inputs[3] : NULL;
+    if (mask && mask->type.dtype == OL_BOOL)
+        mask = part(p, "Where", (ol_value *[]){mask, number(p, 0, n->inputs[0]), number(p, -INFINITY, n->inputs[0])}, 3, NULL, 0);
+    if (mask) s = two(p, "Add", s, mask);
+    v = two(p, "MatMul", part(p, "Softmax", &s, 1, &last, 1), v);
+    if (!flat) return v;
+    v = part(p, "Transpose", &v, 1, &back, 1);
+    return two(p, "Reshape", v, ints(p, (const int64_t[]){0, 0, -1}, 3));
+}
+
 static const struct {
     const char *op, *attr; /* attr: only nodes that have it ("" all) */
     int64_t since;
     ol_value *(*build)(parts *p, const ol_node *n); /* NULL: cannot be said */
-} rules[] = {{"Gelu", "", 20, gelu}, {"Swish", "", 24, swish}, {"Mish", "", 18, mish}, {"HardSwish", "", 14, hard_swish}, {"Celu", "", 12, celu},
+} rules[] = {{"Gelu", "", 20, gelu}, {"Attention", "", 23, attention}, {"Swish", "", 24, swish}, {"Mish", "", 18, mish}, {"HardSwish", "", 14, hard_swish}, {"Celu", "", 12, celu},
              {"GreaterOrEqual", "", 12, not_of}, {"LessOrEqual", "", 12, not_of}, {"CastLike", "", 15, cast_like},
              {"LayerNormalization", "", 17, layer_norm}, {"RMSNormalization", "", 23, rms_norm}, {"Shape", "start", 15, shape},
              {"Shape", "end", 15, shape}, {"Clip", "", 11, clip}, {"Softmax", "", 13, softmax}, {"LogSoftmax", "", 13, softmax}, {"Hardmax", "", 13, softmax}};
