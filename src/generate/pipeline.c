@@ -102,7 +102,8 @@ static olv_status compile(olv_pipeline *p, const olv_pipeline_options *o, olv_er
     p->rope_switch = rotation_length(g, "longrope");
     p->dynamic_length = rotation_length(g, "dynamic");
     if (p->kv_dtype == OL_DTYPE_NONE) p->kv_dtype = default_kv_dtype(p, g);
-    ol_plan_options po = {.device = device, .cpu = p->cpu, .precision = p->precision, .kv_dtype = p->kv_dtype, .store = store};
+    ol_plan_options po = {.device = device, .cpu = p->cpu, .precision = p->precision, .kv_dtype = p->kv_dtype, .store = store,
+                          .executor = p->executor};
     s = ol_plan_create(g, &po, &p->plan, err);
     if (s == OLV_OK) ol_store_finish(store);
     ol_store_release(store);

@@ -53,7 +53,7 @@ def same_tree(a, b):
         expect(ta[f] == tb[f], f"{f} differs")
 
 
-COMMANDS = ["verify", "auto-opt", "generate", "chat", "eval", "benchmark", "inspect", "embed", "rerank", "classify", "logits", "tokenize", "detokenize",
+COMMANDS = ["verify", "auto-opt", "generate", "chat", "eval", "benchmark", "inspect", "embed", "rerank", "classify", "infer", "compare", "logits", "tokenize", "detokenize",
             "template", "devices", "doctor"]
 GREEDY = ["--max-new-tokens", "12", "--do-sample", "false"]
 
