@@ -53,8 +53,8 @@ static void attend(ol_contrib *t, ol_value *x, ol_value *qkv, ol_value *mask, ol
         /* A row for each query: onnxruntime's Attention does not broadcast them. */
         ol_attr axis = ol_attr_int("axis", 0);
         const int64_t one = 1;
-        ol_value *sizes[4] = {ol_contrib_ints(t, &one, 1), ol_contrib_ints(t, &one, 1), ol_contrib_size(t, x, 1), ol_contrib_ints(t, &one, 1)};
-        in[3] = ol_contrib_binary(t, "Expand", in[3], ol_contrib_op(t, "Concat", sizes, 4, &axis, 1));
+        ol_value *rows[4] = {ol_contrib_ints(t, &one, 1), ol_contrib_ints(t, &one, 1), ol_contrib_size(t, x, 1), ol_contrib_ints(t, &one, 1)};
+        in[3] = ol_contrib_binary(t, "Expand", in[3], ol_contrib_op(t, "Concat", rows, 4, &axis, 1));
         if (bias) in[3] = ol_contrib_binary(t, "Add", in[3], bias);
     } else {
         in[3] = bias;

@@ -129,6 +129,10 @@ static olv_status add_outputs(ol_onnx_reader *r, ol_bytes m, ol_graph *g, ol_onn
         ol_value *v = ol_onnx_lookup(scope, name);
         if (!v) return ol_fail(err, OLV_FORMAT, "graph output '%.*s' is not defined", (int)name.len, name.ptr);
         if (v->producer && v->type.dtype == OL_DTYPE_NONE) v->type.dtype = type.dtype;
+        if (v->producer && v->type.rank < 0 && v->type.kind == OL_VALUE_TENSOR && type.kind == OL_VALUE_TENSOR) {
+            v->type.rank = type.rank; /* the file's word for what cannot be inferred: the rank, not the sizes */
+            for (int i = 0; i < type.rank; i++) v->type.dims[i] = ol_dim_fresh(g->dims, "d");
+        }
         OL_TRY(ol_graph_add_output(g, v, err));
     }
     return OLV_OK;

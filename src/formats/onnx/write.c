@@ -391,6 +391,17 @@ static olv_status write_model(writer *w, const ol_graph *g, const char *path) {
     return s;
 }
 
+/* Ranks of outputs that are known, but not by inference. */
+static void keep_ranks(const ol_graph *from, ol_graph *to) {
+    for (int i = 0; i < from->n_outputs && i < to->n_outputs; i++) {
+        const ol_type *a = &from->outputs[i]->type;
+        ol_type *b = &to->outputs[i]->type;
+        if (a->rank < 0 || b->rank >= 0 || b->kind != OL_VALUE_TENSOR) continue;
+        b->rank = a->rank;
+        for (int d = 0; d < a->rank; d++) b->dims[d] = ol_dim_fresh(to->dims, "d");
+    }
+}
+
 olv_status ol_onnx_write(const ol_graph *g, const char *path, const ol_onnx_write_options *opt, olv_error *err) {
     writer w = {.fd = -1, .err = err, .names = ol_arena_create()};
     if (!w.names) return ol_fail(err, OLV_NOMEM, "no memory");
@@ -406,6 +417,7 @@ olv_status ol_onnx_write(const ol_graph *g, const char *path, const ol_onnx_writ
         s = ol_fail(err, OLV_UNSUPPORTED, "opset %lld, 7 to %d expected", (long long)w.opt.opset, NEWEST);
     ol_graph *older = NULL; /* a copy whose operators the opset has */
     if (s == OLV_OK && w.opt.opset < OL_OPSET) s = ol_graph_clone(g, NULL, &older, err);
+    if (older) keep_ranks(g, older);
     if (older) s = ol_onnx_compose(older, w.opt.opset, err);
     if (s == OLV_OK) s = write_model(&w, older ? older : g, path);
     ol_map_deinit(&w.node_names);
