@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "graph_fixture.h"
 #include <olivine/pipeline.h>
+#include <olivine/preprocess.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -121,23 +122,38 @@ static void properties_have_names_and_values(void **state) {
 
 static olv_core *the_core;
 
+static olv_status preprocess(olv_model *m, olv_error *err) {
+    static const float mean = 1, scale = 2;
+    olv_preprocess p;
+    olv_preprocess_init(&p);
+    p.mean = &mean, p.n_mean = 1, p.scale = &scale, p.n_scale = 1;
+    return olv_model_preprocess(m, "x", &p, err);
+}
+
 static olv_status read_compile_and_run(olv_error *err) {
     olv_model *m = NULL;
-    olv_compiled *c = NULL;
+    olv_compiled *c = NULL, *d = NULL;
     olv_request *r = NULL;
     olv_tensor *x = NULL;
     char *text = NULL;
+    void *blob = NULL;
+    size_t bytes = 0;
     olv_status s = olv_model_read(path, &m, err);
     if (s == OLV_OK) s = olv_model_describe(m, &text, err);
     olv_free(text);
     if (s == OLV_OK) s = olv_model_reshape(m, "x", 2, (int64_t[]){-1, 8}, err);
+    if (s == OLV_OK) s = preprocess(m, err);
     if (s == OLV_OK) s = olv_compile(the_core, m, "CPU", NULL, 0, &c, err);
-    if (s == OLV_OK) s = olv_request_create(c, &r, err);
+    if (s == OLV_OK) s = olv_compiled_export(c, &blob, &bytes, err);
+    if (s == OLV_OK) s = olv_compiled_import(the_core, blob, bytes, NULL, 0, &d, err);
+    if (s == OLV_OK) s = olv_request_create(d, &r, err);
     if (s == OLV_OK) s = olv_tensor_create(OLV_F32, 2, (int64_t[]){3, 8}, &x, err);
     if (s == OLV_OK) s = olv_request_set_input(r, "x", x, err);
     if (s == OLV_OK) s = olv_request_run(r, err);
     olv_request_destroy(r);
     olv_compiled_destroy(c);
+    olv_compiled_destroy(d);
+    olv_free(blob);
     olv_model_destroy(m);
     olv_tensor_destroy(x);
     return s;
