@@ -71,6 +71,8 @@ static void check_depthwise(kc *k, const olk_conv *v) {
     size_t nx = (size_t)(f.height * f.width), nw = (size_t)(f.kernel_h * f.kernel_w), ny = (size_t)(f.out_height * f.out_width);
     float *x = kc_alloc(k, nx * 4, 64, 4 * (size_t)kc_int(k, 0, 15)), *w = kc_alloc(k, nw * 4, 64, 4 * (size_t)kc_int(k, 0, 15));
     float *y = kc_alloc(k, ny * 4, 64, 4 * (size_t)kc_int(k, 0, 15)), bias = kc_float(k);
+    bool ranged = kc_chance(k, 2);
+    const float range[2] = {-0.5f, 0.75f};
     double *want = kc_alloc(k, ny * sizeof *want, 64, 0);
     kc_fill_f32(k, x, nx, kc_any_values(k));
     kc_fill_f32(k, w, nw, KC_NORMAL);
@@ -81,10 +83,11 @@ static void check_depthwise(kc *k, const olk_conv *v) {
             float sum = bias; /* steps are fused multiply-adds in the order of the window */
             for (int64_t i = 0; i < f.kernel_h; i++)
                 for (int64_t j = 0; j < f.kernel_w; j++) sum = fmaf(w[i * f.kernel_w + j], seen(&f, x, oy, ox, i, j), sum);
+            if (ranged) sum = sum < range[0] ? range[0] : sum > range[1] ? range[1] : sum;
             int64_t o = oy * f.out_width + ox;
             want[o] = (double)(oy < r0 || oy >= r1 ? y[o] : sum); /* other rows stay */
         }
-    v->depthwise(&f, x, w, bias, r0, r1, y);
+    v->depthwise(&f, x, w, bias, ranged ? range : NULL, r0, r1, y);
     kc_compare_f32(k, "y", y, want, ny, 0, 0);
 }
 
@@ -137,7 +140,7 @@ static void run_pack(void *ctx) {
 }
 static void run_depthwise(void *ctx) {
     work *w = ctx;
-    w->v->depthwise(&w->f, w->x, w->w, 0.5f, 0, w->f.out_height, w->y);
+    w->v->depthwise(&w->f, w->x, w->w, 0.5f, NULL, 0, w->f.out_height, w->y);
 }
 static void bench(kc *k, size_t i) {
     static const int sides[] = {112, 56, 28, 14, 7};

@@ -46,7 +46,8 @@ static void check(kc *k, size_t i) {
     const olk_gemm *g = at(i);
     int64_t m = kc_size(k, 14, 45), n = kc_size(k, 32, 100), depth = kc_size(k, 8, 70), ldc = n + kc_int(k, 0, 3);
     int64_t cut = kc_int(k, 0, depth); /* of k, in two parts */
-    bool add = kc_chance(k, 2), given = kc_chance(k, 2);
+    bool add = kc_chance(k, 2), given = kc_chance(k, 2), ranged = kc_chance(k, 2);
+    const float range[2] = {-0.5f, 0.75f};
     kc_values values = kc_any_values(k);
     kc_describe(k, "m %lld n %lld k %lld + %lld%s", (long long)m, (long long)n, (long long)cut, (long long)(depth - cut), add ? " added" : "");
     matrix a = make_matrix(k, m, depth, values), b = make_matrix(k, depth, n, values);
@@ -56,7 +57,7 @@ static void check(kc *k, size_t i) {
         for (int64_t j = 0; j < n; j++) {
             float sum = add ? c[r * ldc + j] : given ? start[r] : 0;
             for (int64_t p = 0; p < depth; p++) sum = fmaf(a.x[r * a.row + p * a.col], b.x[p * b.row + j * b.col], sum);
-            want[r * n + j] = sum;
+            want[r * n + j] = !ranged ? sum : sum < range[0] ? range[0] : sum > range[1] ? range[1] : sum;
         }
     for (int part = 0; part < 2; part++) {
         int64_t k0 = part ? cut : 0, kn = part ? depth - cut : cut;
@@ -64,7 +65,7 @@ static void check(kc *k, size_t i) {
         g->pack_a(a.x + k0 * a.col, a.row, a.col, m, kn, (int)mr, pa);
         for (int64_t j = 0; j < n; j += g->nb) {
             olk_gemm_tile t = {.mr = (int)mr, .k = kn, .n = n - j < g->nb ? n - j : g->nb, .ldc = ldc, .add = part || add};
-            t.b = b.x + k0 * b.row + j * b.col, t.ldb = b.row;
+            t.b = b.x + k0 * b.row + j * b.col, t.ldb = b.row, t.range = ranged && part ? range : NULL;
             bool packed = b.col != 1 || kc_chance(k, 2);
             if (packed) g->pack_b(t.b, b.row, b.col, kn, t.n, pb);
             if (packed) t.b = pb, t.ldb = g->nb;

@@ -51,6 +51,8 @@ typedef struct conv_args {
     int mr;
     bool depthwise, places;
     ol_cpu_act act;
+    bool clamped;   /* the activation is to stay within the range, and is done by the product */
+    float range[2];
     const olk_gemm *gemm;
     const olk_conv *conv;
     const olk_activation *activation;
@@ -218,6 +220,7 @@ static void run_product(const conv_args *a, const ol_run *r, const sizes *z, int
     for (int64_t k0 = 0; k0 < z->k; k0 += KC) {
         t.k = z->k - k0 < KC ? z->k - k0 : KC;
         t.add = k0 > 0;
+        t.range = a->clamped && k0 + t.k == z->k ? a->range : NULL;
         for (int64_t o = o0; o < o1; o += a->mr) {
             t.a = weights + (o / a->mr * z->k + k0) * a->mr;
             t.m = o1 - o < a->mr ? (int)(o1 - o) : a->mr;
@@ -262,7 +265,7 @@ static void run_depthwise(const conv_args *a, const ol_run *r, const sizes *z, i
     const float *x = (const float *)ol_run_buffer(r, a->x) + plane * z->form.height * z->form.width;
     float *y = (float *)ol_run_buffer(r, a->y) + plane * z->columns;
     int64_t at = r0 * z->form.out_width, n = (r1 - r0) * z->form.out_width;
-    a->conv->depthwise(&z->form, x, a->weights + c * z->form.kernel_h * z->form.kernel_w, a->bias ? a->bias[c] : 0, r0, r1, y);
+    a->conv->depthwise(&z->form, x, a->weights + c * z->form.kernel_h * z->form.kernel_w, a->bias ? a->bias[c] : 0, a->clamped ? a->range : NULL, r0, r1, y);
     if (a->residual >= 0) {
         const float *res = (const float *)ol_run_buffer(r, a->residual) + plane * z->columns;
         a->elementwise->full(OLK_ADD, y + at, res + at, y + at, n);
@@ -456,6 +459,14 @@ static olv_status read_form(ol_lowering *l, const ol_node *n, conv_args *a, olv_
     return OLV_OK;
 }
 
+static void know_range(conv_args *a) {
+    if (a->residual >= 0 || a->places || (a->act.f != OLK_ACT_RELU && a->act.f != OLK_ACT_CLIP)) return;
+    a->range[0] = a->act.f == OLK_ACT_CLIP ? a->act.a : 0;
+    a->range[1] = a->act.f == OLK_ACT_CLIP ? a->act.b : INFINITY;
+    a->clamped = a->range[0] <= a->range[1];
+    if (a->clamped) a->act.f = OLK_ACT_NONE;
+}
+
 static void know_sizes(conv_args *a) {
     sizes z;
     if (!ol_dim_known(a->batch) || a->batch < 1) return;
@@ -490,6 +501,7 @@ olv_status ol_lower_conv(ol_lowering *l, ol_node *n, olv_error *err) {
     OL_TRY(make_bias(l, n, a, &f, err));
     OL_TRY(pack_weights(l, n, a, &f, err));
     absorb_rest(l, n, &result, a);
+    know_range(a);
     know_sizes(a);
     if (!a->depthwise && !emit_unfold(l, n, a)) return OLV_OK; /* latched */
     a->y = ol_lower_output(l, result);

@@ -20,8 +20,9 @@ typedef struct olk_conv {
     uint64_t cpu;
     /* Rows [k0, k0 + kn) of columns [n0, n0 + n), n <= nb, into panel[kn][nb], nb >= 16; columns from n to nb are zero or stale. */
     void (*pack)(const olk_conv_form *f, const float *x, int64_t k0, int64_t kn, int64_t n0, int64_t n, int nb, float *panel);
-    /* Output rows [r0, r1) of one channel: y = bias + sum of w[i, j] x; x and y are the channel's planes. */
-    void (*depthwise)(const olk_conv_form *f, const float *x, const float *w, float bias, int64_t r0, int64_t r1, float *y);
+    /* Output rows [r0, r1) of one channel: y = bias + sum of w[i, j] x, kept within range[0] .. range[1] unless that is NULL;
+     * NaN stays. x and y are the channel's planes. */
+    void (*depthwise)(const olk_conv_form *f, const float *x, const float *w, float bias, const float *range, int64_t r0, int64_t r1, float *y);
     /* Windows of 3 x 3, stride and dilation 1, by products over 16 places (winograd.h), for blocks of 2 x 2 outputs, row by row.
      * Input: block b of one channel at place p goes to out[p * step + b]. */
     void (*winograd_input)(const olk_conv_form *f, const float *x, int64_t step, float *scratch, float *out);

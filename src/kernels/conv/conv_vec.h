@@ -134,7 +134,7 @@ VI void neighbours(const float *row, const span *s, const int64_t stride, vf out
 
 /* VW outputs of a column of rows; kernel_h, kernel_w and stride are constants where this is inlined, as far as they
  * are known. three: the places of a row are three neighbours, at stride 1 or 2. */
-VI void window_column(const olk_conv_form *f, const float *x, const float *w, float bias, int64_t r0, int64_t r1, int64_t ox, float *y,
+VI void window_column(const olk_conv_form *f, const float *x, const float *w, float bias, const float *range, int64_t r0, int64_t r1, int64_t ox, float *y,
                       const int64_t kernel_h, const int64_t kernel_w, const int64_t stride, const bool three) {
     int64_t n = f->out_width - ox < VW ? f->out_width - ox : VW, x0 = ox * stride - f->pad_left;
     span s[MAX_SPANS];
@@ -151,6 +151,7 @@ VI void window_column(const olk_conv_form *f, const float *x, const float *w, fl
 #pragma GCC unroll 9
     for (int64_t k = 0; k < held; k++) weight[k] = v_set1(w[k]);
     vm stored = v_first(n);
+    const vf low = v_set1(range ? range[0] : -INFINITY), high = v_set1(range ? range[1] : INFINITY);
     for (int64_t oy = r0; oy < r1; oy++) {
         vf sum = v_set1(bias);
 #pragma GCC unroll 3
@@ -167,14 +168,15 @@ VI void window_column(const olk_conv_form *f, const float *x, const float *w, fl
                 sum = v_fma(c, three ? seen[j] : load_span(x + iy * f->width, j < MAX_SPANS ? &s[j] : &far, stride), sum);
             }
         }
+        sum = v_min(high, v_max(low, sum));
         if (n == VW) v_store(y + oy * f->out_width + ox, sum);
         else v_store_part(y + oy * f->out_width + ox, stored, sum);
     }
 }
 
 #define WINDOWS(name, kernel_h, kernel_w, stride, three)                                                                                         \
-    static void name(const olk_conv_form *f, const float *x, const float *w, float bias, int64_t r0, int64_t r1, float *y) {              \
-        for (int64_t ox = 0; ox < f->out_width; ox += VW) window_column(f, x, w, bias, r0, r1, ox, y, kernel_h, kernel_w, stride, three);        \
+    static void name(const olk_conv_form *f, const float *x, const float *w, float bias, const float *range, int64_t r0, int64_t r1, float *y) {              \
+        for (int64_t ox = 0; ox < f->out_width; ox += VW) window_column(f, x, w, bias, range, r0, r1, ox, y, kernel_h, kernel_w, stride, three);        \
     }
 WINDOWS(windows_3_1, 3, 3, 1, true)
 WINDOWS(windows_3_2, 3, 3, 2, true)
@@ -183,9 +185,9 @@ WINDOWS(windows_5_2, 5, 5, 2, false)
 WINDOWS(windows_any_1, f->kernel_h, f->kernel_w, 1, false)
 WINDOWS(windows_any, f->kernel_h, f->kernel_w, f->stride_w, false)
 
-static void depthwise(const olk_conv_form *f, const float *x, const float *w, float bias, int64_t r0, int64_t r1, float *y) {
+static void depthwise(const olk_conv_form *f, const float *x, const float *w, float bias, const float *range, int64_t r0, int64_t r1, float *y) {
     int64_t s = f->stride_w, side = f->kernel_h == f->kernel_w && s <= 2 && f->dilation_w == 1 ? f->kernel_h : 0;
-    if (side == 3) (s == 1 ? windows_3_1 : windows_3_2)(f, x, w, bias, r0, r1, y);
-    else if (side == 5) (s == 1 ? windows_5_1 : windows_5_2)(f, x, w, bias, r0, r1, y);
-    else (s == 1 ? windows_any_1 : windows_any)(f, x, w, bias, r0, r1, y);
+    if (side == 3) (s == 1 ? windows_3_1 : windows_3_2)(f, x, w, bias, range, r0, r1, y);
+    else if (side == 5) (s == 1 ? windows_5_1 : windows_5_2)(f, x, w, bias, range, r0, r1, y);
+    else (s == 1 ? windows_any_1 : windows_any)(f, x, w, bias, range, r0, r1, y);
 }

@@ -16,7 +16,7 @@ static void pack(const olk_conv_form *f, const float *x, int64_t k0, int64_t kn,
         }
 }
 
-static void depthwise(const olk_conv_form *f, const float *x, const float *w, float bias, int64_t r0, int64_t r1, float *y) {
+static void depthwise(const olk_conv_form *f, const float *x, const float *w, float bias, const float *range, int64_t r0, int64_t r1, float *y) {
     for (int64_t oy = r0; oy < r1; oy++)
         for (int64_t ox = 0; ox < f->out_width; ox++) {
             float sum = bias;
@@ -28,6 +28,7 @@ static void depthwise(const olk_conv_form *f, const float *x, const float *w, fl
                     if (ix >= 0 && ix < f->width) sum = fmaf(w[i * f->kernel_w + j], x[iy * f->width + ix], sum);
                 }
             }
+            if (range) sum = sum < range[0] ? range[0] : sum > range[1] ? range[1] : sum;
             y[oy * f->out_width + ox] = sum;
         }
 }

@@ -24,6 +24,7 @@ typedef struct olk_gemm_tile {
     int64_t ldc;
     bool add;           /* begins with c */
     const float *start; /* else with start[i], or NULL: 0 */
+    const float *range; /* c is kept within range[0] .. range[1] at the end; NaN stays. NULL: as it is */
 } olk_gemm_tile;
 
 typedef struct olk_gemm {

@@ -29,6 +29,12 @@ VI void tile(const olk_gemm_tile *t, const int rows, const int vectors) {
             if (vectors == 2) acc[i][1] = v_fma(x, b1, acc[i][1]);
         }
     }
+    if (t->range) {
+        vf lo = v_set1(t->range[0]), hi = v_set1(t->range[1]);
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++)
+            for (int v = 0; v < vectors; v++) acc[i][v] = v_min(hi, v_max(lo, acc[i][v]));
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) {
         if (vectors == 2) v_store(c + i * ldc, acc[i][0]);

@@ -13,6 +13,7 @@ static void multiply(const olk_gemm_tile *t) {
         for (int64_t j = 0; j < t->n; j++) {
             float *c = t->c + i * t->ldc + j, sum = t->add ? *c : t->start ? t->start[i] : 0;
             for (int64_t p = 0; p < t->k; p++) sum = fmaf(t->a[p * t->mr + i], t->b[p * t->ldb + j], sum);
+            if (t->range) sum = sum < t->range[0] ? t->range[0] : sum > t->range[1] ? t->range[1] : sum;
             *c = sum;
         }
 }
