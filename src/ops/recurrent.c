@@ -20,7 +20,6 @@ static double activate(const cell *c, int64_t k, const char *def, double x) {
     ol_str name = c->acts && k < (int64_t)c->acts->count ? c->acts->v.strings[k] : ol_str_of(def);
     double a = c->alphas && k < (int64_t)c->alphas->count ? (double)c->alphas->v.floats[k] : NAN;
     double b = c->betas && k < (int64_t)c->betas->count ? (double)c->betas->v.floats[k] : NAN;
-    if (c->clip > 0) x = x > c->clip ? c->clip : x < -c->clip ? -c->clip : x;
     if (ol_str_is(name, "Sigmoid")) return sigmoid(x);
     if (ol_str_is(name, "Relu")) return x > 0 ? x : 0;
     if (ol_str_is(name, "Affine")) return (isnan(a) ? 1 : a) * x + (isnan(b) ? 0 : b);
@@ -30,6 +29,12 @@ static double activate(const cell *c, int64_t k, const char *def, double x) {
     if (ol_str_is(name, "Softsign")) return x / (1 + fabs(x));
     if (ol_str_is(name, "Softplus")) return log1p(exp(x));
     return tanh(x);
+}
+
+/* The same of a gate's sum, which is clipped; the state of an LSTM is not, as onnxruntime and OpenVINO have it. */
+static double gate(const cell *c, int64_t k, const char *def, double x) {
+    if (c->clip > 0) x = x > c->clip ? c->clip : x < -c->clip ? -c->clip : x;
+    return activate(c, k, def, x);
 }
 
 /* Row `g * h + j` of W x + Wb (or R h + Rb) of direction d. */
@@ -48,22 +53,22 @@ static double peephole(const cell *c, int64_t d, int64_t k, int64_t j, double st
 /* One time step: x [in], h and cs [h] are replaced; next and reset are scratch of h each. */
 static void step(const cell *c, int64_t d, const double *x, double *h, double *cs, double *next, double *reset) {
     int64_t n = c->h, f = d * (c->kind == LSTM ? 3 : c->kind == GRU ? 2 : 1);
-    for (int64_t j = 0; c->kind == GRU && j < n; j++) reset[j] = activate(c, f, "Sigmoid", part(c, false, d, n + j, x) + part(c, true, d, n + j, h));
+    for (int64_t j = 0; c->kind == GRU && j < n; j++) reset[j] = gate(c, f, "Sigmoid", part(c, false, d, n + j, x) + part(c, true, d, n + j, h));
     if (c->kind == GRU && !c->linear_before_reset)
         for (int64_t j = 0; j < n; j++) reset[j] *= h[j];
     for (int64_t j = 0; j < n; j++) {
         if (c->kind == RNN) {
-            next[j] = activate(c, f, "Tanh", part(c, false, d, j, x) + part(c, true, d, j, h));
+            next[j] = gate(c, f, "Tanh", part(c, false, d, j, x) + part(c, true, d, j, h));
         } else if (c->kind == GRU) {
-            double z = activate(c, f, "Sigmoid", part(c, false, d, j, x) + part(c, true, d, j, h));
+            double z = gate(c, f, "Sigmoid", part(c, false, d, j, x) + part(c, true, d, j, h));
             double hidden = c->linear_before_reset ? reset[j] * part(c, true, d, 2 * n + j, h) : part(c, true, d, 2 * n + j, reset);
-            next[j] = (1 - z) * activate(c, f + 1, "Tanh", part(c, false, d, 2 * n + j, x) + hidden) + z * h[j];
+            next[j] = (1 - z) * gate(c, f + 1, "Tanh", part(c, false, d, 2 * n + j, x) + hidden) + z * h[j];
         } else { /* gates i, o, f, c; peepholes i, o, f */
-            double i = activate(c, f, "Sigmoid", part(c, false, d, j, x) + part(c, true, d, j, h) + peephole(c, d, 0, j, cs[j]));
-            double forget = c->couple ? 1 - i : activate(c, f, "Sigmoid", part(c, false, d, 2 * n + j, x) + part(c, true, d, 2 * n + j, h) + peephole(c, d, 2, j, cs[j]));
-            double g = activate(c, f + 1, "Tanh", part(c, false, d, 3 * n + j, x) + part(c, true, d, 3 * n + j, h));
+            double i = gate(c, f, "Sigmoid", part(c, false, d, j, x) + part(c, true, d, j, h) + peephole(c, d, 0, j, cs[j]));
+            double forget = c->couple ? 1 - i : gate(c, f, "Sigmoid", part(c, false, d, 2 * n + j, x) + part(c, true, d, 2 * n + j, h) + peephole(c, d, 2, j, cs[j]));
+            double g = gate(c, f + 1, "Tanh", part(c, false, d, 3 * n + j, x) + part(c, true, d, 3 * n + j, h));
             double state = forget * cs[j] + i * g;
-            double o = activate(c, f, "Sigmoid", part(c, false, d, n + j, x) + part(c, true, d, n + j, h) + peephole(c, d, 1, j, state));
+            double o = gate(c, f, "Sigmoid", part(c, false, d, n + j, x) + part(c, true, d, n + j, h) + peephole(c, d, 1, j, state));
             next[j] = o * activate(c, f + 2, "Tanh", state);
             cs[j] = state;
         }

@@ -17,10 +17,11 @@ MOVED = NUMERIC + ["bool", "str"]  # types of operators that only move elements
 
 class Case:
     """inputs: arrays, None (omitted) or lists (sequences); constants: numbers of inputs that are initializers. modern: name,
-    opset and case that mean the same, for versions that other programs do not run (rightly)."""
+    opset and case that mean the same, for versions that other programs do not run (rightly). skip: outputs not asked for."""
 
-    def __init__(self, inputs, outputs=1, constants=(), modern=None, **attrs):
+    def __init__(self, inputs, outputs=1, constants=(), modern=None, skip=(), **attrs):
         self.inputs, self.outputs, self.constants, self.modern = inputs, outputs, set(constants), modern
+        self.skip = skip
         self.attrs = {k: v for k, v in attrs.items() if v is not None}
 
 
@@ -193,7 +194,9 @@ def swiglu(d):
 def cast(d):
     pairs = [("float32", TensorProto.INT32), ("int32", TensorProto.FLOAT), ("float32", TensorProto.DOUBLE), ("int64", TensorProto.FLOAT16),
              ("bool", TensorProto.FLOAT), ("float32", TensorProto.BOOL), ("float64", TensorProto.INT64), ("uint8", TensorProto.FLOAT),
-             ("float16", TensorProto.FLOAT), ("int32", TensorProto.UINT8)]
+             ("float16", TensorProto.FLOAT), ("int32", TensorProto.UINT8), ("float32", TensorProto.FLOAT16), ("float64", TensorProto.FLOAT)]
+    if d.version >= 9:
+        pairs += [("int64", TensorProto.STRING), ("bool", TensorProto.INT64)]
     t, to = d.pick(pairs)
     x = d.array(d.shape(), t, 0 if to == TensorProto.UINT8 else -9, 9)
     if to == TensorProto.UINT8:
@@ -229,6 +232,8 @@ def reduce(d):
 @case("ArgMax", "ArgMin")
 def arg(d):
     x = d.array(d.shape(), d.dtype(["float32", "float64", "int32"]))
+    if d.flip():
+        x = np.round(x).astype(x.dtype)  # ties
     return Case([x], axis=d.axis(x.ndim), keepdims=d.int(0, 1), select_last_index=d.int(0, 1) if d.version >= 12 else None)
 
 
@@ -398,6 +403,8 @@ def pad(d):
     if d.version < 11:
         return Case([x], mode=mode, value=1.5 if d.flip() else None, **{"paddings" if d.version < 2 else "pads": pads})
     axes = None
+    if mode == "constant" and d.flip():
+        pads[2], pads[5] = -1, d.int(-2, 2)  # negative pads cut
     if d.version >= 18 and d.flip():
         axes, pads = [0, -1], [1, 1, 0, 1]
     return Case([x, ints(*pads), np.array(1.5, x.dtype) if d.flip() and mode == "constant" else None, ints(*axes) if axes else None],
@@ -525,7 +532,8 @@ def gemm(d):
 
 @case("Einsum")
 def einsum(d):
-    eq, shapes = d.pick([("ij,jk->ik", [(2, 3), (3, 4)]), ("bij,bjk", [(2, 2, 3), (2, 3, 2)]), ("ii->i", [(3, 3)]), ("...ij->...ji", [(2, 3, 4)]), ("i,j->ij", [(2,), (3,)]), ("ij->", [(2, 3)])])
+    eq, shapes = d.pick([("ij,jk->ik", [(2, 3), (3, 4)]), ("bij,bjk", [(2, 2, 3), (2, 3, 2)]), ("ii->i", [(3, 3)]), ("...ij->...ji", [(2, 3, 4)]), ("i,j->ij", [(2,), (3,)]), ("ij->", [(2, 3)]), ("bhsd,bhtd->bhst", [(1, 2, 3, 4), (1, 2, 2, 4)]),
+                         ("i,ij,j->", [(2,), (2, 3), (3,)]), ("...i,...i->...", [(2, 3), (2, 3)]), ("ij,kj", [(2, 3), (4, 3)])])
     return Case([d.array(s) for s in shapes], equation=eq)
 
 
@@ -568,6 +576,12 @@ def conv_transpose(d):
         a.pop("pads", None)
     if d.flip() and "strides" in a:
         a["output_padding"] = [s - 1 for s in a["strides"]]
+    elif d.flip() and "dilations" not in a:
+        a.pop("pads", None)
+        if d.flip():
+            a["auto_pad"] = d.pick(["SAME_UPPER", "SAME_LOWER"]) if d.version >= 11 else "VALID"
+        else:
+            a["output_shape"] = [3 * s + k for s, k in zip(a.get("strides", [1] * n), kernel)]
     return Case([d.array((1, 4) + (4,) * n), d.array((4, 3, *kernel)), d.array((3 * group,)) if d.flip() else None], group=group, **a)
 
 
@@ -719,6 +733,14 @@ def resize(d):
     a = {"mode": d.pick([mode, "cubic"]), "coordinate_transformation_mode": d.pick(["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"])}
     if a["mode"] == "nearest":
         a["nearest_mode"] = d.pick(["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"])
+    if a["mode"] == "cubic" and d.flip():
+        a["cubic_coeff_a"] = -0.5
+        a["exclude_outside"] = d.int(0, 1)
+    if d.version >= 18 and a["mode"] != "nearest" and d.flip():
+        a["antialias"] = 1
+    if d.version >= 18 and d.flip():
+        a["keep_aspect_ratio_policy"] = d.pick(["not_larger", "not_smaller"])
+        return Case([x, None, None, ints(d.int(2, 7), d.int(2, 7))], constants=[3], axes=[2, 3], **a)
     if d.version >= 18 and d.flip():
         a["axes"] = [2, 3]
         return Case([x, None, None, ints(d.int(2, 7), d.int(2, 7))], constants=[3], **a)
@@ -761,6 +783,14 @@ def recurrent(d):
         inputs += [d.array((n, b, hidden)) if inputs[-1] is not None else None]
     if d.schema.name == "GRU" and d.version >= 3 and d.flip():
         a["linear_before_reset"] = 1
+    if d.schema.name == "LSTM" and inputs[-1] is not None and d.flip():
+        inputs += [d.array((n, 3 * hidden))]  # peepholes
+    if d.flip():
+        a["clip"] = 0.5
+    if d.flip():
+        others = {"RNN": [["Relu"], ["Sigmoid"], ["Softsign"]], "GRU": [["Sigmoid", "Relu"], ["HardSigmoid", "Tanh"]],
+                  "LSTM": [["Sigmoid", "Relu", "Tanh"], ["HardSigmoid", "Tanh", "Softsign"]]}
+        a["activations"] = d.pick(others[d.schema.name]) * n
     outputs = 3 if d.schema.name == "LSTM" else 2
     modern = d.schema.name, 7, Case(inputs, outputs, **a)
     return Case(inputs, outputs, modern=modern, output_sequence=1 if d.version < 7 else None, **a)
@@ -770,6 +800,8 @@ def recurrent(d):
 
 @case("QuantizeLinear", "DequantizeLinear")
 def quantize(d):
+    if d.version >= 21 and d.flip():
+        return blocked(d)
     per_axis = d.version >= 13 and d.flip()
     n = 3 if per_axis else None
     scale = d.array((3,), low=0.02, high=0.2) if per_axis else np.array(0.05, np.float32)
@@ -779,6 +811,18 @@ def quantize(d):
     if d.schema.name == "QuantizeLinear":
         return Case([d.array((2, 3, 4), low=-6, high=6), scale.reshape(scale.shape), zero], axis=axis)
     return Case([d.array((2, 3, 4), t, 0, 99), scale, zero if zero is not None or not n else zero], axis=axis)
+
+
+def blocked(d):
+    """Scales and zero points for blocks of two along an axis, and 16-bit integers."""
+    axis, t = d.int(0, 1), d.pick(["int8", "uint8", "int16", "uint16"])
+    shape = (4, 6)
+    scale = d.array(tuple(n // 2 if i == axis else n for i, n in enumerate(shape)), low=0.02, high=0.2)
+    zero = d.array(scale.shape, t, 0, 5) if d.flip() else None
+    if d.schema.name == "DequantizeLinear":
+        return Case([d.array(shape, t, 0, 99), scale, zero], axis=axis, block_size=2)
+    code = helper.np_dtype_to_tensor_dtype(np.dtype(t)) if zero is None else None
+    return Case([d.array(shape, low=-6, high=6), scale, zero], axis=axis, block_size=2, output_dtype=code)
 
 
 @case("DynamicQuantizeLinear")
@@ -860,9 +904,9 @@ def attention(d):
     mask = d.pick([None, "bool", "float32"])
     inputs = [d.array(q), d.array(k), d.array(v), None]
     if mask:
-        inputs[3] = d.array((s, n + past), mask)
+        inputs[3] = d.array(d.pick([(), (heads,), (2, heads), (1, 1), (2, 1)]) + (s, n + past), mask)
         if mask == "bool":
-            inputs[3][:, 0] = True
+            inputs[3][..., 0] = True
     if past:
         inputs += [d.array((2, kv, past, size)), d.array((2, kv, past, size))]
     a = {"q_num_heads": heads, "kv_num_heads": kv} if flat else {}
@@ -872,7 +916,15 @@ def attention(d):
         a["softcap"] = 2.0
     if d.flip() and not mask:
         a["is_causal"] = 1
-    return Case(inputs, 3 if past else 1, **a)
+    if d.version >= 24 and not past and d.flip():
+        inputs += [None] * (6 - len(inputs)) + [ints(d.int(s, n) if s <= n else n, n)]
+        a.pop("is_causal", None)
+    outputs = 3 if past else 1
+    if d.flip():
+        outputs, a["qk_matmul_output_mode"] = 4, d.int(0, 3)
+        if not past:
+            return Case(inputs, outputs, skip=[1, 2], **a)
+    return Case(inputs, outputs, **a)
 
 
 @case("RotaryEmbedding")

@@ -49,7 +49,8 @@ def make_model(op, case, opset, symbolic):
     while names and not names[-1]:
         names.pop()
     outputs = [f"y{i}" for i in range(case.outputs)]
-    node = helper.make_node(op, names, outputs, **case.attrs)
+    node = helper.make_node(op, names, ["" if i in case.skip else o for i, o in enumerate(outputs)], **case.attrs)
+    outputs = [o for o in node.output if o]
     given = {n: v for i, (n, v) in enumerate(zip(names, case.inputs)) if n and i not in case.constants}
     constants = [make_tensor(case.inputs[i], names[i]) for i in sorted(case.constants) if i < len(names) and names[i]]
     graph = helper.make_graph([node], "g", [value_info(n, v, symbolic) for n, v in given.items()], [onnx.ValueInfoProto(name=o) for o in outputs], constants)

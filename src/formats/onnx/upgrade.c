@@ -88,7 +88,7 @@ static olv_status old_softmax(ol_onnx_draft *d, olv_error *err) {
     ol_value *y = m ? node1(d, d->op, &m, 1, &last, 1, err) : NULL;
     if (!y) return failed(err);
     strcpy(d->op, "Reshape");
-    if (!ol_onnx_draft_set_input(d, 1, shape)) return ol_fail(err, OLV_NOMEM, "no memory");
+    if (!ol_onnx_draft_add(d, ol_attr_int("allowzero", 1)) || !ol_onnx_draft_set_input(d, 1, shape)) return ol_fail(err, OLV_NOMEM, "no memory");
     d->in[0] = y;
     return OLV_OK;
 }
