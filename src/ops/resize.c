@@ -153,6 +153,22 @@ static olv_status eval(ol_eval *c, olv_error *err) {
     return s;
 }
 
+/* Sizes where one ratio, the least or the greatest of those asked for, holds for all axes. */
+static void infer_kept_ratio(ol_infer *c, const ol_type *x, const int *axes, int n, const ol_dim *sizes) {
+    bool least = ol_str_is(ol_node_string(c->node, "keep_aspect_ratio_policy", "stretch"), "not_larger");
+    double ratio = 0;
+    for (int i = 0; i < n; i++) {
+        ol_dim d = x->dims[axes[i]];
+        if (d < 1 || sizes[i] < 1) return; /* not known */
+        double s = (double)sizes[i] / (double)d;
+        ratio = i == 0 ? s : least ? fmin(ratio, s) : fmax(ratio, s);
+    }
+    for (int i = 0; i < n; i++) {
+        double size = floor(ratio * (double)x->dims[axes[i]] + 0.5);
+        if (size < 1e9) c->out[0].dims[axes[i]] = (int64_t)size;
+    }
+}
+
 static olv_status infer(ol_infer *c, olv_error *err) {
     const ol_type *x = ol_infer_in(c, 0);
     ol_dim sizes[OL_MAX_RANK];
@@ -166,9 +182,11 @@ static olv_status infer(ol_infer *c, olv_error *err) {
     for (int i = 0; i < n && n < x->rank; i++) c->out[0].dims[axes[i]] = ol_infer_fresh(c);
     bool stretch = ol_str_is(ol_node_string(c->node, "keep_aspect_ratio_policy", "stretch"), "stretch");
     bool crop = ol_str_is(ol_node_string(c->node, "coordinate_transformation_mode", ""), "tf_crop_and_resize");
-    if (ol_infer_in(c, 3) && stretch && ol_infer_ints(c, 3, sizes, OL_MAX_RANK) == n)
-        for (int i = 0; i < n; i++)
+    if (ol_infer_in(c, 3) && ol_infer_ints(c, 3, sizes, OL_MAX_RANK) == n) {
+        if (!stretch) infer_kept_ratio(c, x, axes, n, sizes);
+        for (int i = 0; i < n && stretch; i++)
             if (!ol_infer_is_negative(sizes[i])) c->out[0].dims[axes[i]] = sizes[i];
+    }
     if (ol_infer_in(c, 2) && !crop && ol_value_const_tensor(c->node->inputs[2], 4096, &t)) {
         for (int i = 0; i < n && ol_tensor_count(&t) == n; i++) {
             double s = ol_tensor_get(&t, i);
