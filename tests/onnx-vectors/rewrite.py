@@ -34,6 +34,15 @@ def cases(root):
                 continue
 
 
+def accepted(path):
+    """Whether the checker takes the model as it was: its own inference refuses some."""
+    try:
+        onnx.checker.check_model(path, full_check=True)
+        return True
+    except Exception:
+        return False
+
+
 def run(path, inputs):
     return ort.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, inputs)
 
@@ -68,7 +77,7 @@ def main():
                 try:
                     m = onnx.load(out, load_external_data=False)
                     private = any(o.domain not in ("", "ai.onnx", "ai.onnx.ml") for o in m.opset_import)
-                    onnx.checker.check_model(out, full_check=not private)
+                    onnx.checker.check_model(out, full_check=not private and accepted(path))
                     got = run(out, inputs)
                     error = max([off(a, b) for a, b in zip(got, golden)] or [0])
                     if error > 2e-4 and len(got) == len(golden):

@@ -182,6 +182,8 @@ static olv_status change_meaning(const ol_node *n, int64_t opset, ol_onnx_form *
                 if (n->inputs[0]->type.rank < 0) return ol_fail(err, OLV_UNSUPPORTED, "a negative axis needs opset 11");
                 f->attrs[i] = ol_attr_int("axis", f->attrs[i].v.i + n->inputs[0]->type.rank);
             }
+    if (opset >= 18 && !strcmp(op, "Split") && f->n_inputs < 2 && !find(f, "num_outputs"))
+        f->attrs[f->n_attrs++] = ol_attr_int("num_outputs", n->n_outputs);
     ol_attr *mode = find(f, "mode");
     if (opset < 20 && !strcmp(op, "GridSample") && mode && ol_str_is(mode->v.s, "linear")) *mode = ol_attr_string("mode", "bilinear");
     if (opset < 20 && !strcmp(op, "GridSample") && mode && ol_str_is(mode->v.s, "cubic")) *mode = ol_attr_string("mode", "bicubic");
