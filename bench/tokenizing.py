@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Encoding speed beside the package tokenizers, one thread each, interleaved: a megabyte of mixed text through every recorded
-tokenizer. usage: tokenize.py LIBRARY [--root FOLDER] [--rounds 7] [--kind NAME] [--json FILE]
+tokenizer. usage: tokenizing.py LIBRARY [--root FOLDER] [--rounds 7] [--kind NAME] [--json FILE]
 
 LIBRARY: libolivine.so (build/libolivine.so), called in this process, so that only encoding is timed: ids and offsets on our side,
 an Encoding object on the other. Ratios are of user time, taken within a round; the median is printed."""
