@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     olv_model *m = NULL;
     olv_error err;
     if (!core && olv_core_create(&core, &err) != OLV_OK) return 0;
-    ol_tensor_limit(TENSOR_BYTES);
+    ol_alloc_set_limit(1); /* no block of megabytes */
     ol_alloc_fail_at(ALLOCATIONS, true);
     if (olv_model_read_bytes(data, size, NULL, &m, &err) == OLV_OK && olv_model_n_inputs(m) <= 32 && run_on(m, "REFERENCE") == OLV_OK)
         (void)run_on(m, "CPU");

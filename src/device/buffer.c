@@ -50,7 +50,7 @@ void ol_buffer_from_tensor(void *buffer, const ol_tensor *t) {
         for (int64_t i = 0; i < n; i++) {
             double v = ol_elem_get(t->dtype, t->data, (uint64_t)i);
             if (ol_dtype_class(t->dtype) == 'f') ((float *)buffer)[i] = (float)v;
-            else q[i] = (int64_t)v;
+            else q[i] = ol_f64_to_i64(v);
         }
     }
 }

@@ -75,7 +75,7 @@ static void *materialize_i64(ol_lowering *l, ol_value *v, olv_error *err) {
     int64_t *p = ol_arena_calloc(l->arena, (size_t)n + 1, sizeof *p);
     if (!p) ol_fail(err, OLV_NOMEM, "no memory for constant '%s'", v->name);
     for (int64_t i = 0; p && i < n; i++) p[i] = t.dtype == OL_I64 || t.dtype == OL_U64 ? ((const int64_t *)t.data)[i]
-                                                                             : (int64_t)ol_elem_get(t.dtype, t.data, (uint64_t)i);
+                                                                             : ol_f64_to_i64(ol_elem_get(t.dtype, t.data, (uint64_t)i));
     ol_tensor_deinit(&t);
     return p;
 }

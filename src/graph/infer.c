@@ -30,7 +30,7 @@ static int trace_const(tracer *t, const ol_const *c, ol_dim *out) {
     int64_t n = ol_tensor_count(&x);
     int count = n <= MAX_TRACED ? (int)n : -1;
     for (int i = 0; i < count; i++) {
-        out[i] = ol_infer_code(d == OL_I64 ? ((const int64_t *)x.data)[i] : (int64_t)ol_elem_get(d, x.data, (uint64_t)i));
+        out[i] = ol_infer_code(d == OL_I64 ? ((const int64_t *)x.data)[i] : ol_f64_to_i64(ol_elem_get(d, x.data, (uint64_t)i)));
     }
     ol_tensor_deinit(&x);
     return count;

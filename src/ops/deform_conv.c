@@ -35,7 +35,7 @@ static olv_status init(ol_eval *c, deform *d, olv_error *err) {
 static double pixel(const deform *d, int64_t base, double row, double col) {
     int64_t h = d->win.in[0], w = d->win.in[1];
     if (!(row > -1 && col > -1 && row < (double)h && col < (double)w)) return 0;
-    int64_t r = (int64_t)floor(row), k = (int64_t)floor(col);
+    int64_t r = ol_f64_to_i64(floor(row)), k = ol_f64_to_i64(floor(col));
     double sum = 0;
     for (int64_t i = r; i <= r + 1; i++)
         for (int64_t j = k; j <= k + 1; j++)

@@ -40,7 +40,7 @@ int64_t ol_tensor_i64(const ol_tensor *t, int64_t i) {
     case OL_I64: return ((const int64_t *)t->data)[i];
     case OL_U64: return (int64_t)((const uint64_t *)t->data)[i];
     case OL_I32: return ((const int32_t *)t->data)[i];
-    default: return (int64_t)ol_elem_get(t->dtype, t->data, (uint64_t)i);
+    default: return ol_f64_to_i64(ol_elem_get(t->dtype, t->data, (uint64_t)i));
     }
 }
 

@@ -135,7 +135,7 @@ static olv_status eval_onehot(ol_eval *c, olv_error *err) {
     OL_TRY(ol_eval_need(c, 1, &dt, err));
     OL_TRY(ol_eval_need(c, 2, &v, err));
     if (ol_tensor_count(dt) != 1 || ol_tensor_count(v) != 2) return ol_fail(err, OLV_SHAPE, "depth or values do not fit");
-    int64_t depth = (int64_t)ol_tensor_get(dt, 0);
+    int64_t depth = ol_f64_to_i64(ol_tensor_get(dt, 0));
     OL_TRY(ol_axis(ol_node_int(c->node, "axis", -1), x->rank + 1, false, &axis, err));
     for (int i = 0, from = 0; i <= x->rank; i++) dims[i] = i == axis ? depth : x->dims[from++];
     OL_TRY(ol_eval_out(c, 0, v->dtype, x->rank + 1, dims, &y, err));
@@ -143,7 +143,7 @@ static olv_status eval_onehot(ol_eval *c, olv_error *err) {
     for (int64_t o = 0; o < outer; o++)
         for (int64_t k = 0; k < depth; k++)
             for (int64_t i = 0; i < inner; i++) {
-                int64_t at = (int64_t)ol_tensor_get(x, o * inner + i);
+                int64_t at = ol_f64_to_i64(ol_tensor_get(x, o * inner + i));
                 ol_elems_copy(y, (o * depth + k) * inner + i, v, (at < 0 ? at + depth : at) == k, 1);
             }
     return ol_tensor_own_strings(y, err);

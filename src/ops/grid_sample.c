@@ -24,7 +24,7 @@ static double fetch(const sampler *s, const int64_t *at) {
         int64_t size = s->x->dims[d + 2], k = at[d];
         if (s->border) k = k < 0 ? 0 : k >= size ? size - 1 : k;
         else if (s->reflect) {
-            k = (int64_t)nearbyint(reflect((double)k, s->corners ? 0 : -0.5, s->corners ? (double)size - 1 : (double)size - 0.5));
+            k = ol_f64_to_i64(nearbyint(reflect((double)k, s->corners ? 0 : -0.5, s->corners ? (double)size - 1 : (double)size - 0.5)));
             k = k < 0 ? 0 : k >= size ? size - 1 : k;
         }
         if (k < 0 || k >= size) return 0;
@@ -44,7 +44,7 @@ static double sample(const sampler *s, const double *place) {
     int64_t at[OL_MAX_RANK], tap[OL_MAX_RANK] = {0}, taps[OL_MAX_RANK];
     double sum = 0;
     if (s->nearest) {
-        for (int d = 0; d < s->n; d++) at[d] = (int64_t)nearbyint(place[d]);
+        for (int d = 0; d < s->n; d++) at[d] = ol_f64_to_i64(nearbyint(place[d]));
         return fetch(s, at);
     }
     for (int d = 0; d < s->n; d++) taps[d] = s->cubic ? 4 : 2;

@@ -39,7 +39,7 @@ static olv_status eval(ol_eval *c, olv_error *err) {
     for (int64_t i = 0; i < n; i++) {
         for (int k = 0; k < 3; k++) {
             double hertz = 700 * (pow(10, (low + step * (double)(i + k)) / 2595) - 1);
-            place[k] = (int64_t)floor((double)(length + 1) * hertz / v[2]);
+            place[k] = ol_f64_to_i64(floor((double)(length + 1) * hertz / v[2]));
         }
         triangle(y, bins, n, i, place);
     }

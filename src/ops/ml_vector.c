@@ -135,7 +135,7 @@ static void cast_value(const ol_tensor *from, int64_t i, ol_tensor *y, int64_t t
         ((ol_str *)y->data)[to] = s;
     } else {
         double v = from->dtype == OL_STRING ? strtod(text, NULL) : ol_tensor_get(from, i);
-        if (y->dtype == OL_I64) ol_tensor_set_i64(y, to, (int64_t)trunc(v));
+        if (y->dtype == OL_I64) ol_tensor_set_i64(y, to, ol_f64_to_i64(trunc(v)));
         else ol_tensor_set(y, to, v);
     }
 }

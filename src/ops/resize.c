@@ -38,8 +38,8 @@ int ol_resize_taps(const ol_resize *r, const ol_resize_axis *p, int64_t o, int64
     }
     bool is_cubic = ol_str_is(r->mode, "cubic");
     double stretch = r->antialias && p->scale < 1 ? 1 / p->scale : 1, reach = (is_cubic ? 2 : 1) * stretch, sum = 0;
-    *first = (int64_t)ceil(x - reach);
-    int64_t last = (int64_t)floor(x + reach);
+    *first = ol_f64_to_i64(ceil(x - reach));
+    int64_t last = ol_f64_to_i64(floor(x + reach));
     int n = last - *first + 1 > OL_RESIZE_MAX_TAPS ? OL_RESIZE_MAX_TAPS : (int)(last - *first + 1);
     for (int i = 0; i < n; i++) {
         double d = ((double)(*first + i) - x) / stretch;
@@ -108,12 +108,12 @@ static olv_status plan_axes(ol_eval *c, const ol_tensor *x, ol_resize_axis *p, o
         ol_resize_axis *a = &p[axes[i]];
         a->scale = by_scale ? ol_tensor_get(scales, i) : kept ? ratio : (double)ol_tensor_i64(sizes, i) / (double)a->in;
         if (!(a->scale > 0) || a->in < 1 || a->scale * (double)a->in > 1e9) return ol_fail(err, OLV_SHAPE, "scale %g of %lld elements", a->scale, (long long)a->in);
-        a->out = by_scale ? (int64_t)floor(a->scale * (double)a->in) : kept ? (int64_t)floor(ratio * (double)a->in + 0.5) : ol_tensor_i64(sizes, i);
+        a->out = by_scale ? ol_f64_to_i64(floor(a->scale * (double)a->in)) : kept ? ol_f64_to_i64(floor(ratio * (double)a->in + 0.5)) : ol_tensor_i64(sizes, i);
         if (roi && ol_tensor_count(roi) == 2 * n) {
             a->start = ol_tensor_get(roi, i);
             a->end = ol_tensor_get(roi, n + i);
             if (by_scale && ol_str_is(ol_node_string(c->node, "coordinate_transformation_mode", ""), "tf_crop_and_resize"))
-                a->out = (int64_t)floor((double)a->in * (a->end - a->start) * a->scale);
+                a->out = ol_f64_to_i64(floor((double)a->in * (a->end - a->start) * a->scale));
         }
     }
     return OLV_OK;
@@ -192,7 +192,7 @@ static olv_status infer(ol_infer *c, olv_error *err) {
             double s = ol_tensor_get(&t, i);
             ol_dim d = x->dims[axes[i]];
             if (s == 1) c->out[0].dims[axes[i]] = d;
-            else if (ol_dim_known(d) && s > 0 && s * (double)d < 1e9) c->out[0].dims[axes[i]] = (int64_t)floor(s * (double)d);
+            else if (ol_dim_known(d) && s > 0 && s * (double)d < 1e9) c->out[0].dims[axes[i]] = ol_f64_to_i64(floor(s * (double)d));
             else if (s == floor(s) && s > 0 && s < 1e6) c->out[0].dims[axes[i]] = ol_dim_mul(c->graph->dims, d, (int64_t)s);
         }
         ol_tensor_deinit(&t);

@@ -50,6 +50,10 @@ static inline float ol_bf16_to_f32(uint16_t h) {
     return v.f;
 }
 uint16_t ol_f32_to_bf16(float f);
+/* The whole part, saturated; 0 for NaN. */
+static inline int64_t ol_f64_to_i64(double v) {
+    return v != v ? 0 : v >= 0x1p63 ? INT64_MAX : v <= -0x1p63 ? INT64_MIN : (int64_t)v;
+}
 /* Any numeric element (packed types by index) as f64, and back (rounded and saturated as ONNX Cast does). */
 double ol_elem_get(ol_dtype t, const void *base, uint64_t index);
 void ol_elem_set(ol_dtype t, void *base, uint64_t index, double value);

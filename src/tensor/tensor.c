@@ -29,14 +29,10 @@ static olv_status set_form(ol_tensor *t, ol_dtype dtype, int rank, const int64_t
     return OLV_OK;
 }
 
-static _Atomic size_t limit = SIZE_MAX;
-void ol_tensor_limit(size_t bytes) { limit = bytes; }
-
 olv_status ol_tensor_init(ol_tensor *t, ol_dtype dtype, int rank, const int64_t *dims, olv_error *err) {
     ol_tensor r;
     size_t bytes;
     OL_TRY(set_form(&r, dtype, rank, dims, &bytes, err));
-    if (bytes > limit) return ol_fail(err, OLV_LIMIT, "a tensor of %zu bytes, the limit is %zu", bytes, (size_t)limit);
     r.data = ol_alloc_aligned(bytes);
     if (!r.data) return ol_fail(err, OLV_NOMEM, "no memory for a tensor of %zu bytes", bytes);
     memset(r.data, 0, bytes);

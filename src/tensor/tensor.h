@@ -24,8 +24,6 @@ typedef struct ol_tensor {
 int64_t ol_tensor_count(const ol_tensor *t);
 /* Allocates zeroed data of this type and shape. */
 OLV_MUST_USE olv_status ol_tensor_init(ol_tensor *t, ol_dtype dtype, int rank, const int64_t *dims, olv_error *err);
-/* Test hook: larger tensors fail in ol_tensor_init as what is too large (SIZE_MAX, the default: none). */
-void ol_tensor_limit(size_t bytes);
 /* A borrowed view of existing bytes; checks that `bytes` is exactly what type and shape need. */
 OLV_MUST_USE olv_status ol_tensor_view(ol_tensor *t, ol_dtype dtype, int rank, const int64_t *dims, const void *data,
                                        size_t bytes, olv_error *err);

@@ -166,8 +166,28 @@ static void varints(void **state) {
     }
 }
 
+/* Big blocks together stay below the limit, whatever the system would promise. */
+static void big_blocks_are_bounded(void **state) {
+    (void)state;
+    const size_t mib = (size_t)1 << 20;
+    assert_true(ol_alloc_limit() > 64 * mib);
+    assert_null(ol_alloc_aligned(ol_alloc_limit() + mib));
+    ol_alloc_set_limit(64 * mib);
+    void *a = ol_alloc_aligned(40 * mib), *b = ol_alloc_aligned(40 * mib), *small = ol_alloc_aligned(mib);
+    assert_non_null(a);
+    assert_null(b);
+    assert_non_null(small);
+    ol_free_aligned(a);
+    b = ol_alloc_aligned(40 * mib);
+    assert_non_null(b);
+    ol_free_aligned(b);
+    ol_free_aligned(small);
+    ol_alloc_set_limit(0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(big_blocks_are_bounded),
         cmocka_unit_test(overflow_is_refused),
         cmocka_unit_test(ranges_cannot_wrap),
         cmocka_unit_test(nth_allocation_fails),
