@@ -107,15 +107,16 @@ typedef struct ol_hf_qrelay {
     float c;
 } ol_hf_qrelay;
 
-/* r: a zeroed relay on the heap; freed by this. */
-void ol_hf_qrelay_destroy(ol_hf_qrelay *r);
 /* Sets the form for unsigned codes of r->bits in rows of k, groups of `group`, with or without zero points, of this
  * type of scales. */
 void ol_hf_qrelay_form(ol_hf_qrelay *r, const int64_t dims[2], int64_t group, bool zeros, ol_dtype scales);
 /* perm from ol_hf_qperm (borrowed; may be NULL). */
 OLV_MUST_USE olv_status ol_hf_qrelay_permute(ol_hf_qrelay *r, ol_const *perm, olv_error *err);
-/* The constant; r is taken, also on failure. */
-OLV_MUST_USE olv_status ol_hf_qrelay_constant(ol_hf_qrelay *r, ol_const **out, olv_error *err);
+/* Fills a zeroed relay for the weight `stem`. */
+typedef olv_status ol_hf_qrelay_fn(ol_hf_qread *q, const char *stem, const int64_t dims[2], ol_hf_qrelay *r, olv_error *err);
+/* The constant of a relay that `fill` fills. */
+OLV_MUST_USE olv_status ol_hf_qrelay_make(ol_hf_qread *q, const char *stem, const int64_t dims[2], ol_hf_qrelay_fn *fill,
+                                          ol_const **out, olv_error *err);
 /* Number i of a row of numbers of `bits` each, packed into bytes from the lowest bit on; may straddle bytes. */
 static inline unsigned ol_hf_qbits(const uint8_t *p, int64_t i, int bits) {
     int64_t at = i * bits;

@@ -141,7 +141,7 @@ static olv_status check_bytes(const ol_hf_qread *q, const char *stem, uint64_t n
                    w ? (unsigned long long)w->bytes : 0, (unsigned long long)need);
 }
 
-static olv_status fill_relay(ol_hf_qread *q, const char *stem, ol_hf_qrelay *r, olv_error *err) {
+static olv_status fill_relay(ol_hf_qread *q, const char *stem, const int64_t dims[2], ol_hf_qrelay *r, olv_error *err) {
     state s;
     float *table;
     OL_TRY(read_state(q, stem, &s, err));
@@ -154,7 +154,6 @@ static olv_status fill_relay(ol_hf_qread *q, const char *stem, ol_hf_qrelay *r, 
     if (s.nested) OL_TRY(nested_scales(q, stem, &s, blocks, r, err));
     r->bits = 4;
     r->table = table;
-    int64_t dims[2] = {s.rows, s.k};
     ol_hf_qrelay_form(r, dims, ol_hf_qgcd(s.k, s.block), false, OL_F32);
     bool nf4 = memcmp(table, ol_nf4_table, sizeof ol_nf4_table) == 0;
     r->form.code = nf4 ? OL_Q_NF4 : OL_Q_TABLE4;
@@ -166,12 +165,7 @@ static olv_status fill_relay(ol_hf_qread *q, const char *stem, ol_hf_qrelay *r, 
 
 static olv_status constant(ol_hf_qread *q, const char *stem, const int64_t dims[2], ol_const **out, olv_error *err) {
     if (ol_hf_qfind(q, stem, ".SCB")) return eight(q, stem, dims, out, err);
-    ol_hf_qrelay *r = ol_calloc(1, sizeof *r);
-    if (!r) return ol_fail(err, OLV_NOMEM, "out of memory");
-    olv_status s = fill_relay(q, stem, r, err);
-    if (s == OLV_OK) return ol_hf_qrelay_constant(r, out, err);
-    ol_hf_qrelay_destroy(r);
-    return s;
+    return ol_hf_qrelay_make(q, stem, dims, fill_relay, out, err);
 }
 
 const ol_hf_qmethod ol_hf_bitsandbytes = {"bitsandbytes", NULL, shape, constant};

@@ -197,10 +197,10 @@ static int packed_bits(const ol_hf_qread *q, int64_t words, int64_t k) {
     return 0;
 }
 
-static olv_status fill_relay(ol_hf_qread *q, const char *stem, const int64_t dims[2], int64_t words, ol_hf_qrelay *r,
-                             olv_error *err) {
+static olv_status fill_relay(ol_hf_qread *q, const char *stem, const int64_t dims[2], ol_hf_qrelay *r, olv_error *err) {
     ol_qconst scales = {.rows = dims[0], .k = dims[1]};
-    int64_t n = dims[0];
+    int64_t n = dims[0], words = ol_hf_qfind(q, stem, ".weight_packed")->dims[1];
+    r->bits = packed_bits(q, words, dims[1]);
     OL_TRY(ol_hf_qbytes(q, stem, ".weight_packed", OL_I32, 2, (const int64_t[]){n, words}, &r->held, &r->codes, err));
     OL_TRY(set_scales(q, stem, &scales, false, &r->held, err));
     bool zeros = ol_hf_qfind(q, stem, ".weight_zero_point") != NULL;
@@ -243,13 +243,7 @@ static olv_status packed(ol_hf_qread *q, const char *stem, const int64_t dims[2]
         return ol_fail(err, OLV_UNSUPPORTED, "%lld words a row hold no %lld codes of 2, 4 or 8 bits", (long long)w->dims[1],
                        (long long)dims[1]);
     if (in_place(q, stem, bits, dims[1])) return packed_in_place(q, stem, dims, w->dims[1], bits, out, err);
-    ol_hf_qrelay *r = ol_calloc(1, sizeof *r);
-    if (!r) return ol_fail(err, OLV_NOMEM, "out of memory");
-    r->bits = bits;
-    olv_status s = fill_relay(q, stem, dims, w->dims[1], r, err);
-    if (s == OLV_OK) return ol_hf_qrelay_constant(r, out, err);
-    ol_hf_qrelay_destroy(r);
-    return s;
+    return ol_hf_qrelay_make(q, stem, dims, fill_relay, out, err);
 }
 
 /* ---- bytes and 4-bit floats, in place ---- */

@@ -144,12 +144,7 @@ static olv_status fill_relay(ol_hf_qread *q, const char *stem, const int64_t dim
 }
 
 static olv_status constant(ol_hf_qread *q, const char *stem, const int64_t dims[2], ol_const **out, olv_error *err) {
-    ol_hf_qrelay *r = ol_calloc(1, sizeof *r);
-    if (!r) return ol_fail(err, OLV_NOMEM, "out of memory");
-    olv_status s = fill_relay(q, stem, dims, r, err);
-    if (s == OLV_OK) return ol_hf_qrelay_constant(r, out, err);
-    ol_hf_qrelay_destroy(r);
-    return s;
+    return ol_hf_qrelay_make(q, stem, dims, fill_relay, out, err);
 }
 
 const ol_hf_qmethod ol_hf_gptq = {"gptq", configure, shape, constant};

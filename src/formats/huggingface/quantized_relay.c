@@ -5,12 +5,6 @@
 #include "formats/huggingface/quantized.h"
 #include "tensor/qconst_form.h"
 
-void ol_hf_qrelay_destroy(ol_hf_qrelay *r) {
-    if (!r) return;
-    ol_hf_qheld_deinit(&r->held);
-    ol_free(r);
-}
-
 void ol_hf_qrelay_form(ol_hf_qrelay *r, const int64_t dims[2], int64_t group, bool zeros, ol_dtype scales) {
     ol_qconst *f = &r->form;
     bool small = r->bits <= 4;
@@ -106,13 +100,29 @@ static void each_file(const void *ctx, ol_const_file_fn *fn, void *fn_ctx) {
     for (int i = 0; i < h->n_consts; i++) ol_const_each_file(h->consts[i], fn, fn_ctx);
 }
 
-static void destroy(void *ctx) { ol_hf_qrelay_destroy(ctx); }
+static void destroy(void *ctx) {
+    ol_hf_qrelay *r = ctx;
+    if (!r) return;
+    ol_hf_qheld_deinit(&r->held);
+    ol_free(r);
+}
 
-olv_status ol_hf_qrelay_constant(ol_hf_qrelay *r, ol_const **out, olv_error *err) {
+/* Takes the relay, also on failure. */
+static olv_status as_constant(ol_hf_qrelay *r, ol_const **out, olv_error *err) {
     ol_lazy_quant lazy = {fill, destroy, r, r->form, each_file};
     int64_t dims[2] = {r->form.rows, r->form.k};
     *out = ol_const_lazy_quant(2, dims, &lazy, err);
     if (*out) return OLV_OK;
-    ol_hf_qrelay_destroy(r);
+    destroy(r);
     return err && err->status != OLV_OK ? err->status : OLV_NOMEM;
+}
+
+olv_status ol_hf_qrelay_make(ol_hf_qread *q, const char *stem, const int64_t dims[2], ol_hf_qrelay_fn *fill_relay, ol_const **out,
+                             olv_error *err) {
+    ol_hf_qrelay *r = ol_calloc(1, sizeof *r);
+    if (!r) return ol_fail(err, OLV_NOMEM, "out of memory");
+    olv_status s = fill_relay(q, stem, dims, r, err);
+    if (s == OLV_OK) return as_constant(r, out, err);
+    destroy(r);
+    return s;
 }

@@ -187,19 +187,23 @@ olv_status ol_hf_falcon_h1_adjust(ol_hf_config *c, const json_t *j, olv_error *e
     return OLV_OK;
 }
 
-olv_status ol_hf_bamba_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
-    OL_TRY(hybrid(c, j, err));
-    all_layers(c, OL_HF_MIX_MAMBA2);
-    const json_t *list = json_object_get(j, "attn_layer_indices");
+/* The layers whose numbers a list gives have attention. */
+static olv_status attention_layers(ol_hf_config *c, const json_t *j, const char *key, olv_error *err) {
+    const json_t *list = json_object_get(j, key);
     for (size_t i = 0; i < json_array_size(list); i++) {
         json_int_t at = json_integer_value(json_array_get(list, i));
         if (at < 0 || at >= c->n_layers)
-            return ol_fail(err, OLV_FORMAT,
-                           "key 'attn_layer_indices': found %lld, expected less than %lld",
-                           (long long)at, (long long)c->n_layers);
+            return ol_fail(err, OLV_FORMAT, "key '%s': found %lld, expected less than %lld", key, (long long)at,
+                           (long long)c->n_layers);
         c->layers[at].mixer = OL_HF_MIX_ATTENTION;
     }
     return OLV_OK;
+}
+
+olv_status ol_hf_bamba_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
+    OL_TRY(hybrid(c, j, err));
+    all_layers(c, OL_HF_MIX_MAMBA2);
+    return attention_layers(c, j, "attn_layer_indices", err);
 }
 
 olv_status ol_hf_granite_hybrid_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
@@ -236,15 +240,7 @@ static olv_status short_conv(ol_hf_config *c, const json_t *j, olv_error *err) {
     OL_TRY(layer_types(c, j, "conv", OL_HF_MIX_CONV, &given, err));
     if (given || !json_is_array(list)) return OLV_OK;
     all_layers(c, OL_HF_MIX_CONV);
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        json_int_t at = json_integer_value(json_array_get(list, i));
-        if (at < 0 || at >= c->n_layers)
-            return ol_fail(err, OLV_FORMAT,
-                           "key 'full_attn_idxs': found %lld, expected less than %lld",
-                           (long long)at, (long long)c->n_layers);
-        c->layers[at].mixer = OL_HF_MIX_ATTENTION;
-    }
-    return OLV_OK;
+    return attention_layers(c, j, "full_attn_idxs", err);
 }
 
 olv_status ol_hf_lfm2_adjust(ol_hf_config *c, const json_t *j, olv_error *err) {
