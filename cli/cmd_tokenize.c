@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tokenize: text to token ids. */
 #include "args.h"
+#include "input.h"
 #include "jsonl.h"
 #include "tokenizer.h"
 #include <stdio.h>
@@ -55,21 +56,6 @@ static olv_status answer(void *ctx, size_t index, const json_t *item, json_t **o
     *out = encoding_json(c, &e);
     olv_encoding_deinit(&e);
     return *out ? OLV_OK : cli_fail(err, OLV_NOMEM, "out of memory");
-}
-
-/* Standard input as a whole; NULL when it cannot be read. */
-static char *read_input(size_t *len) {
-    size_t cap = 1 << 16, n = 0, got;
-    char *text = malloc(cap);
-    while (text && (got = fread(text + n, 1, cap - n, stdin)) > 0) {
-        n += got;
-        if (n < cap) continue;
-        char *more = realloc(text, cap *= 2);
-        if (!more) free(text);
-        text = more;
-    }
-    *len = n;
-    return text;
 }
 
 static int tokenize_one(const tokenize_ctx *c, const char *text, size_t len) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "texts.h"
+#include "input.h"
 #include "jsonl.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,23 +31,9 @@ static bool add(text_list *t, size_t *cap, const char *text, size_t len) {
     return true;
 }
 
-static char *read_all(size_t *len) {
-    size_t cap = 1 << 16, n = 0, got;
-    char *text = malloc(cap);
-    while (text && (got = fread(text + n, 1, cap - n, stdin)) > 0) {
-        n += got;
-        if (n < cap) continue;
-        char *more = realloc(text, cap *= 2);
-        if (!more) free(text);
-        text = more;
-    }
-    *len = n;
-    return text;
-}
-
 static bool read_lines(text_list *t, size_t *cap) {
     size_t len, at = 0;
-    t->storage = read_all(&len);
+    t->storage = read_input(&len);
     while (t->storage && at < len) {
         const char *line = t->storage + at, *end = memchr(line, '\n', len - at);
         size_t n = end ? (size_t)(end - line) : len - at;

@@ -10,35 +10,11 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "golden.h"
 
 static void gives_the_golden_logits(void **state) {
     (void)state;
-    char root[1100], folder[1200], path[1300];
-    char **names;
-    size_t n_names;
-    olv_error err;
-    snprintf(root, sizeof root, "%s/llm", unpacked("llm-recurrent"));
-    assert_int_equal(ol_dir_list(root, &names, &n_names, &err), OLV_OK);
-    assert_true(n_names > 12);
-    for (size_t i = 0; i < n_names; i++) {
-        snprintf(folder, sizeof folder, "%s/%s", root, names[i]);
-        ol_graph *g = NULL;
-        if (ol_hf_read(folder, &g, &err) != OLV_OK) fail_msg("%s: %s", names[i], err.message);
-        for (size_t p = 0; p < 3; p++) {
-            size_t n, want_n, have_n;
-            int64_t *ids = golden_prompt(folder, p, &n);
-            snprintf(path, sizeof path, "%s/golden/logits_%zu.npy", folder, p);
-            float *want = npy_f32(path, &want_n), *have = reference_logits(g, ids, n, &have_n);
-            assert_int_equal(want_n, have_n);
-            double d = max_difference(want, have, want_n);
-            if (d > 1e-4) fail_msg("%s, prompt %zu: logits differ by %g", names[i], p, d);
-            ol_free(want);
-            ol_free(have);
-            ol_free(ids);
-        }
-        ol_graph_destroy(g);
-    }
-    ol_dir_list_free(names, n_names);
+    check_golden_folders("llm-recurrent", 12, 0, 1e-4);
 }
 
 static void check(const char *text, olv_status want, const char *part) {
