@@ -11,7 +11,7 @@ import argparse, json, os, statistics, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-from run import BUILD, ENV, OLIVINE, ROOT, machine, median_interval  # noqa: E402
+from rounds import BUILD, ENV, OLIVINE, ROOT, Engine, machine, median_interval  # noqa: E402
 
 sys.path[:] = [p for p in sys.path if p != HERE]  # packages import modules named like scripts here
 
@@ -121,39 +121,14 @@ def prepare(peers, nets):
     return folder, good
 
 
-class Engine:
-    def __init__(self, name, path, threads, isa):
-        import signal
-        self.name, self.stop, self.go = name, signal.SIGSTOP, signal.SIGCONT
-        if name == "olivine":
-            command = [OLIVINE, "benchmark", "-m", path, "--slices", "--threads", str(threads)] + (["--isa", isa] if isa else [])
-        else:
-            command = [PYTHON, os.path.abspath(__file__), "--serve", name, path, str(threads)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        while True:
-            line = self.process.stdout.readline()
-            if not line:
-                raise RuntimeError(name + " ended before it was ready")
-            if line.strip() == "ready":
-                break
-        self.process.send_signal(self.stop)
-
-    def run(self, n):
-        self.process.send_signal(self.go)
-        self.process.stdin.write("%d\n" % n)
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        self.process.send_signal(self.stop)
-        return json.loads(line)
-
-    def close(self):
-        self.process.send_signal(self.go)
-        self.process.stdin.close()
-        self.process.wait()
+def command_of(name, path, threads, isa):
+    if name == "olivine":
+        return [OLIVINE, "benchmark", "-m", path, "--slices", "--threads", str(threads)] + (["--isa", isa] if isa else [])
+    return [PYTHON, os.path.abspath(__file__), "--serve", name, path, str(threads)]
 
 
 def measure(net, path, threads, peers, args):
-    engines = [Engine(n, path, threads, args.isa) for n in ["olivine"] + peers]
+    engines = [Engine(n, command_of(n, path, threads, args.isa)) for n in ["olivine"] + peers]
     n = max(2, int(args.slice_ms / engines[0].run(2)["wall_ms"]))
     rounds = []
     for i in range(args.rounds + 1):

@@ -5,13 +5,11 @@ written to docs/measured/. usage: run.py [--shapes 135m,1b] [--rounds 9] [--thre
 [--peers ort-genai,openvino-genai]
 Needs the program at build/olivine. Peers come from the package index into build/bench-env and are left out, with a notice, where
 that cannot be reached."""
-import argparse, json, os, platform, random, shutil, signal, statistics, subprocess, sys, time
+import argparse, json, os, statistics, subprocess, sys, time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.path.join(ROOT, "build")
-ENV = os.path.join(BUILD, "bench-env")
+from rounds import BUILD, ENV, OLIVINE, ROOT, Engine, machine, median_interval
+
 PYTHON = os.path.join(ENV, "bin", "python")
-OLIVINE = os.environ.get("OLIVINE", os.path.join(BUILD, "olivine"))
 HERE = os.path.join(ROOT, "bench")
 
 
@@ -56,41 +54,28 @@ def prepare_models(shape, peers):
     return folders
 
 
-class Engine:
-    def __init__(self, name, folder, args):
-        self.name = name
-        if name == "olivine":
-            command = [OLIVINE, "benchmark", folder, "--slices", "--prompt-tokens", str(args.prompt), "--new-tokens", str(args.new),
-                       "--threads", str(args.threads)]
-        else:
-            command = [PYTHON, os.path.join(HERE, "worker.py"), name, folder, str(args.prompt), str(args.new), str(args.threads)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        while True:
-            line = self.process.stdout.readline()
-            if not line:
-                raise RuntimeError(name + " ended before it was ready")
-            if line.strip() == "ready":
-                break
-        self.process.send_signal(signal.SIGSTOP)
+def command_of(name, folder, args):
+    if name == "olivine":
+        return [OLIVINE, "benchmark", folder, "--slices", "--prompt-tokens", str(args.prompt), "--new-tokens", str(args.new),
+                "--threads", str(args.threads)]
+    return [PYTHON, os.path.join(HERE, "worker.py"), name, folder, str(args.prompt), str(args.new), str(args.threads)]
 
-    def run(self):
-        self.process.send_signal(signal.SIGCONT)
-        self.process.stdin.write("run\n")
+
+class Bandwidth:
+    """What two threads can read from memory at this moment, in GB/s."""
+    def __init__(self):
+        program = os.path.join(BUILD, "bench", "bench_bandwidth")
+        subprocess.run(["ninja", "-C", BUILD, "bench_bandwidth"], check=True, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def now(self):
+        self.process.stdin.write("\n")
         self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        self.process.send_signal(signal.SIGSTOP)
-        return json.loads(line)
+        return float(self.process.stdout.readline())
 
     def close(self):
-        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.close()
         self.process.wait()
-
-
-def median_interval(values):
-    rng = random.Random(0)
-    medians = sorted(statistics.median(rng.choices(values, k=len(values))) for _ in range(500))
-    return statistics.median(values), medians[12], medians[487]
 
 
 def first_token_s(folder, threads):
@@ -106,14 +91,16 @@ def first_token_s(folder, threads):
 
 def measure(shape, args, peers):
     folders = prepare_models(shape, peers)
-    engines = [Engine(n, folders[n], args) for n in ["olivine"] + peers]
-    rounds = []
+    engines = [Engine(n, command_of(n, folders[n], args)) for n in ["olivine"] + peers]
+    rounds, memory, bandwidth = [], [], Bandwidth()
     for i in range(args.rounds + 1):
         order = engines if i % 2 else engines[::-1]
+        before = bandwidth.now()
         result = {e.name: e.run() for e in order}
         if i:  # the first round warms up
             rounds.append(result)
-    for e in engines:
+            memory.append((before + bandwidth.now()) / 2)
+    for e in engines + [bandwidth]:
         e.close()
     rows = []
     for e in engines:
@@ -123,7 +110,8 @@ def measure(shape, args, peers):
             row[key + "_ratio"] = median_interval([r["olivine"][key] / r[e.name][key] for r in rounds])
         rows.append(row)
     size = os.path.getsize(os.path.join(folders["olivine"], "model.onnx.data")) / 2**20
-    extra = {"shape": shape, "first_token_s": first_token_s(folders["olivine"], args.threads), "data_mb": size}
+    by_round = [{"memory_gb_per_s": m, **{e.name: r[e.name]["decode_tokens_per_s"] for e in engines}} for m, r in zip(memory, rounds)]
+    extra = {"shape": shape, "rounds": by_round, "first_token_s": first_token_s(folders["olivine"], args.threads), "data_mb": size}
     return rows, extra
 
 
@@ -135,15 +123,12 @@ def render(rows, extras, args):
             r["shape"], r["engine"], r["prefill_tokens_per_s"], *p, r["decode_tokens_per_s"], *d, r["peak_rss_mb"]))
     for e in extras:
         lines.append("")
-        lines.append("%s: first token %.3f s after process start (files in page cache); weights file %.1f MB" % (e["shape"], e["first_token_s"], e["data_mb"]))
+        lines += ["| %s, round by round: memory read GB/s | decode of ours tok/s | times the best peer |" % e["shape"], "|---|---|---|"]
+        for r in sorted(e["rounds"], key=lambda r: r["memory_gb_per_s"]):
+            best = max([v for k, v in r.items() if k not in ("memory_gb_per_s", "olivine")], default=float("nan"))
+            lines.append("| %.1f | %.1f | %.2f |" % (r["memory_gb_per_s"], r["olivine"], r["olivine"] / best))
+        lines += ["", "%s: first token %.3f s after process start (files in page cache); weights file %.1f MB" % (e["shape"], e["first_token_s"], e["data_mb"])]
     return "\n".join(lines)
-
-
-def machine():
-    cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine())
-    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    flags = json.loads(subprocess.run([OLIVINE, "devices", "--json"], capture_output=True, text=True).stdout)["features"]
-    return "%s, %d processors, %s, commit %s" % (cpu, os.cpu_count(), " ".join(f for f in flags if f.startswith(("avx512-", "amx"))), commit)
 
 
 def main():
