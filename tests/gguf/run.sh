@@ -19,7 +19,7 @@ if [ -z "$python" ] && [ "${OLIVINE_FULL:-0}" = 1 ]; then
     python=$env/bin/python
 fi
 if [ -n "$python" ]; then
-    "$python" "$root/tests/gguf/llama_cpp.py" "$OLIVINE" "$TEST_TMP" || code=1
+    "$python" "$root/tests/gguf/in_llama.py" "$OLIVINE" "$TEST_TMP" || code=1
 else
     echo "SKIP gguf/llama.cpp: it is built from source; --full does"
 fi

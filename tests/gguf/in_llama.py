@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """GGUF files that `olivine convert` writes, in llama.cpp: the 20 golden answers of pebble from its F32 file, and the correlation
 of the logits of quantized files with ours of the same file. Prints PASS and FAIL lines, or SKIP without llama-cpp-python.
-usage: llama_cpp.py OLIVINE TMP"""
+usage: in_llama.py OLIVINE TMP"""
 import json, os, struct, subprocess, sys
 
 try:
