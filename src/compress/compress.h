@@ -5,40 +5,20 @@
 
 #include "base/executor.h"
 #include "base/store.h"
-#include "compress/lazy.h"
-#include "graph/graph.h"
+#include "compress/plan.h"
 #include <olivine/progress.h>
-
-typedef enum ol_weight_role { OL_ROLE_WEIGHT = 1, OL_ROLE_EMBEDDING = 2, OL_ROLE_HEAD = 4 } ol_weight_role;
-
-/* One table of weights that the pass looked at. */
-typedef struct ol_compress_entry {
-    char *name;     /* of the constant */
-    unsigned roles; /* of ol_weight_role */
-    olv_weight_spec spec;
-    int64_t rows, k;
-    double bits_before, bits_after; /* per weight, scales and zero points included */
-    ol_const *result;               /* retained */
-    const char *kept;               /* why it was kept; NULL when it was compressed */
-} ol_compress_entry;
-
-typedef struct ol_compress_report {
-    ol_compress_entry *entries; /* in the order of the graph */
-    size_t n;
-} ol_compress_report;
 
 /* Replaces the float constants that Linear, ExpertLinear and Gather (axis 0) read by compressed views, by role: the
  * linear layer before a graph output is the head. A table used in several places is compressed once, and a table shared
- * with the head as the head. Nothing is computed yet. report may be NULL; else it is filled (deinit it) also on failure. */
-OLV_MUST_USE olv_status ol_compress_graph(ol_graph *g, const olv_compress_params *params, uint64_t cpu,
-                                          ol_compress_report *report, olv_error *err);
-void ol_compress_report_deinit(ol_compress_report *r);
-/* The report as JSON; errors and signal-to-noise ratios of those tables whose rows were all produced. */
-void ol_compress_report_json(const ol_compress_report *r, ol_buf *out);
+ * with the head as the head. Nothing is computed yet. plan may be NULL; else it is filled (deinit it) also on failure. */
+OLV_MUST_USE olv_status ol_compress_graph(ol_graph *g, const olv_compress_params *params, uint64_t cpu, ol_compress_plan *plan,
+                                          olv_error *err);
+/* The plan as JSON; errors and signal-to-noise ratios of those tables whose rows were all produced. */
+void ol_compress_report_json(const ol_compress_plan *r, ol_buf *out);
 
 /* Mixed precision: of the compressed linear layers (no head, no table) as many as have less than the share `ratio` of the
  * weights stay as they are, those with the largest 8-bit error first; the others become `backup`. */
-OLV_MUST_USE olv_status ol_compress_mix(ol_graph *g, ol_compress_report *r, double ratio, const olv_weight_spec *backup, uint64_t cpu,
+OLV_MUST_USE olv_status ol_compress_mix(ol_graph *g, ol_compress_plan *r, double ratio, const olv_weight_spec *backup, uint64_t cpu,
                                         ol_executor *e, olv_error *err);
 
 typedef struct ol_produce_progress {

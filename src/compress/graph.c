@@ -232,6 +232,8 @@ static olv_status make_patterns(const olv_compress_params *p, regex_t **out, olv
 static olv_status replace(const table *t, const olv_compress_params *params, regex_t *ignored, uint64_t cpu, ol_compress_entry *e,
                           olv_error *err) {
     ol_const *c = t->values[0]->constant, *made = NULL;
+    e->source = ol_const_retain(c); /* the values will hold another one */
+    e->result = ol_const_retain(c);
     e->spec = *spec_of(params, t->roles);
     e->roles = t->roles;
     e->rows = t->key.rows;
@@ -247,16 +249,17 @@ static olv_status replace(const table *t, const olv_compress_params *params, reg
         if (!made) return ol_error_at(err, "%s", e->name);
         e->bits_after = bits_of(made);
         for (int i = 0; i < t->n_values; i++) ol_value_set_constant(t->values[i], ol_const_retain(made));
+        ol_const_release(e->result);
+        e->result = made;
     }
-    e->result = made ? made : ol_const_retain(c);
     return OLV_OK;
 }
 
-olv_status ol_compress_graph(ol_graph *g, const olv_compress_params *params, uint64_t cpu, ol_compress_report *report,
+olv_status ol_compress_graph(ol_graph *g, const olv_compress_params *params, uint64_t cpu, ol_compress_plan *plan,
                              olv_error *err) {
-    ol_compress_report r = {NULL, 0};
+    ol_compress_plan r = {NULL, 0};
     collector c = {.tables = NULL};
-    if (report) *report = r;
+    if (plan) *plan = r;
     OL_TRY(olv_weight_spec_check(&params->weights, err));
     OL_TRY(olv_weight_spec_check(&params->embeddings, err));
     OL_TRY(olv_weight_spec_check(&params->head, err));
@@ -270,9 +273,9 @@ olv_status ol_compress_graph(ol_graph *g, const olv_compress_params *params, uin
     if (ignored) free_patterns(params, ignored, params->n_ignored);
     collector_deinit(&c);
     if (s == OLV_OK) s = ol_graph_infer(g, err); /* elements of quantized constants are f32 */
-    if (report)
-        *report = r;
+    if (plan)
+        *plan = r;
     else
-        ol_compress_report_deinit(&r);
+        ol_compress_plan_deinit(&r);
     return s;
 }

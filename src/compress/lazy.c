@@ -128,7 +128,7 @@ static olv_status fill(void *ctx, int64_t row, int64_t n, uint8_t *codes, void *
     return s;
 }
 
-static ol_qconst form_of(const olv_weight_spec *spec, int64_t rows, int64_t k) {
+ol_qconst ol_compress_form(const olv_weight_spec *spec, int64_t rows, int64_t k) {
     int bits = ol_weight_bits(spec->type);
     ol_qconst f = {.rows = rows, .k = k, .global_scale = 1};
     f.code = spec->type == OLV_WEIGHT_NF4 ? OL_Q_NF4 : bits == 4 ? OL_Q_U4 : OL_Q_U8;
@@ -158,7 +158,7 @@ static ol_const *lazy_const(ol_const *src, const olv_weight_spec *spec, uint64_t
         ol_fail(err, OLV_NOMEM, "no memory for a compressed constant");
         return NULL;
     }
-    *p = (producer){ol_const_retain(src), *spec, cpu, form_of(spec, rows, k), 0, stats, false, 0, 0};
+    *p = (producer){ol_const_retain(src), *spec, cpu, ol_compress_form(spec, rows, k), 0, stats, false, 0, 0};
     p->padded = (p->form.group + 15) / 16 * 16;
     ol_lazy_quant lazy = {fill, destroy, p, p->form, each_file};
     ol_const *c = ol_const_lazy_quant(ol_const_rank(src), ol_const_dims(src), &lazy, err);
@@ -192,11 +192,6 @@ bool ol_compress_const_stats(const ol_const *c, ol_compress_stats *out) {
         out->energy += (double)p->stats[r].energy;
     }
     return true;
-}
-
-ol_const *ol_compress_const_source(const ol_const *c) {
-    const ol_lazy_quant *lazy = ol_const_lazy(c);
-    return lazy && lazy->fill == fill ? ((const producer *)lazy->ctx)->src : NULL;
 }
 
 double ol_compress_const_worst(const ol_const *c) {

@@ -15,10 +15,10 @@ typedef struct ol_compress_stats {
 /* A compressed view of src (rank >= 2): LAZY_QUANT for types with codes, a cast for f16 and bf16, src itself for KEEP. cpu:
  * flags of base/cpu.h that may be used; results do not depend on them. NULL on failure. */
 ol_const *ol_compress_const(ol_const *src, const olv_weight_spec *spec, uint64_t cpu, olv_error *err);
+/* The form of the codes of [rows, k] weights that such a view has; data pointers are NULL. */
+ol_qconst ol_compress_form(const olv_weight_spec *spec, int64_t rows, int64_t k);
 /* Statistics of a constant made above; false when it is of another kind. */
 bool ol_compress_const_stats(const ol_const *c, ol_compress_stats *out);
-/* What a constant made above is computed from, borrowed; NULL when it is of another kind. */
-ol_const *ol_compress_const_source(const ol_const *c);
 /* The largest mean square of the errors of a row among those done; 0 for constants of another kind. */
 double ol_compress_const_worst(const ol_const *c);
 /* Sums of all rows as one line of text (of at most `size` bytes, "" when some rows were not done), and back into a constant

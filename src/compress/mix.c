@@ -41,7 +41,7 @@ static void run_tile(void *ctx, size_t i, int lane) {
 
 static olv_status measure(candidate *c, ol_executor *e, uint64_t cpu, olv_error *err) {
     const olv_weight_spec eight = {OLV_WEIGHT_INT8_ASYM, -1, OLV_ROUND_NNCF, OLV_SCALE_F32};
-    ol_const *q = ol_compress_const(ol_compress_const_source(c->entry->result), &eight, cpu, err);
+    ol_const *q = ol_compress_const(c->entry->source, &eight, cpu, err);
     if (!q) return ol_error_at(err, "%s", c->entry->name);
     job j = {.c = q, .form = ol_const_quant_form(q)};
     j.tile = TILE_WEIGHTS / (j.form->k ? j.form->k : 1) + 1;
@@ -60,22 +60,7 @@ static int by_error(const void *a, const void *b) {
     return (x->entry > y->entry) - (x->entry < y->entry);
 }
 
-static olv_status demote(ol_graph *g, ol_compress_entry *e, const olv_weight_spec *backup, uint64_t cpu, olv_error *err) {
-    ol_const *made = ol_compress_const(ol_compress_const_source(e->result), backup, cpu, err);
-    if (!made) return ol_error_at(err, "%s", e->name);
-    for (int i = 0; i < g->n_values; i++) {
-        ol_value *v = g->values[i];
-        if (v && v->constant == e->result) ol_value_set_constant(v, ol_const_retain(made));
-    }
-    ol_const_release(e->result);
-    e->result = made;
-    e->spec = *backup;
-    const ol_qconst *q = ol_const_quant_form(made);
-    e->bits_after = q ? ol_qconst_bits(q) : ol_dtype_bits(ol_const_dtype(made));
-    return OLV_OK;
-}
-
-olv_status ol_compress_mix(ol_graph *g, ol_compress_report *r, double ratio, const olv_weight_spec *backup, uint64_t cpu, ol_executor *e,
+olv_status ol_compress_mix(ol_graph *g, ol_compress_plan *r, double ratio, const olv_weight_spec *backup, uint64_t cpu, ol_executor *e,
                            olv_error *err) {
     if (!(ratio >= 0 && ratio <= 1)) return ol_fail(err, OLV_ARG, "ratio %g found, 0 to 1 expected", ratio);
     if (ratio >= 1) return OLV_OK;
@@ -86,7 +71,7 @@ olv_status ol_compress_mix(ol_graph *g, ol_compress_report *r, double ratio, con
     olv_status s = OLV_OK;
     for (size_t i = 0; s == OLV_OK && i < r->n; i++) {
         ol_compress_entry *t = &r->entries[i];
-        if (t->kept || t->roles != OL_ROLE_WEIGHT || !ol_compress_const_source(t->result)) continue;
+        if (t->kept || t->roles != OL_ROLE_WEIGHT || !ol_const_quant_form(t->result)) continue;
         all[n].entry = t;
         total += (double)t->rows * (double)t->k;
         s = measure(&all[n++], e, cpu, err);
@@ -97,7 +82,7 @@ olv_status ol_compress_mix(ol_graph *g, ol_compress_report *r, double ratio, con
         double size = (double)all[i].entry->rows * (double)all[i].entry->k;
         full = full || (taken + size) / total >= ratio;
         if (!full) taken += size;
-        else s = demote(g, all[i].entry, backup, cpu, err);
+        else s = ol_compress_decide(g, all[i].entry, backup, cpu, err);
     }
     ol_free(all);
     return s;

@@ -3,25 +3,17 @@
 #include "compress/compress.h"
 #include <math.h>
 
-void ol_compress_report_deinit(ol_compress_report *r) {
-    for (size_t i = 0; i < r->n; i++) {
-        ol_free(r->entries[i].name);
-        ol_const_release(r->entries[i].result);
-    }
-    ol_free(r->entries);
-    *r = (ol_compress_report){NULL, 0};
-}
-
 static const char *role_name(unsigned roles) {
     if (roles & OL_ROLE_HEAD) return roles & OL_ROLE_EMBEDDING ? "head and embedding" : "head";
     return roles & OL_ROLE_WEIGHT ? "weight" : "embedding";
 }
 
-static void put_error(const ol_const *c, ol_buf *out) {
-    ol_compress_stats s;
-    if (!ol_compress_const_stats(c, &s) || s.rows_done != s.rows) return;
-    ol_buf_printf(out, ",\"squared_error\":%.9g,\"energy\":%.9g", s.error, s.energy);
-    if (s.error > 0 && s.energy > 0) ol_buf_printf(out, ",\"snr_db\":%.3f", 10 * log10(s.energy / s.error));
+static void put_error(const ol_compress_entry *e, ol_buf *out) {
+    double error, energy;
+    if (!ol_compress_entry_stats(e, &error, &energy)) return;
+    ol_buf_printf(out, ",\"squared_error\":%.9g,\"energy\":%.9g", error, energy);
+    if (error > 0 && energy > 0) ol_buf_printf(out, ",\"snr_db\":%.3f", 10 * log10(energy / error));
+    if (e->method) ol_buf_printf(out, ",\"method\":\"%s\"", e->method);
 }
 
 static void put_entry(const ol_compress_entry *e, ol_buf *out) {
@@ -33,11 +25,11 @@ static void put_entry(const ol_compress_entry *e, ol_buf *out) {
         ol_buf_printf(out, ",\"kept\":\"%s\"", e->kept);
     else
         ol_buf_printf(out, ",\"type\":\"%s\",\"group_size\":%d", olv_weight_type_name(e->spec.type), (int)e->spec.group_size);
-    if (e->result) put_error(e->result, out);
+    put_error(e, out);
     ol_buf_putc(out, '}');
 }
 
-void ol_compress_report_json(const ol_compress_report *r, ol_buf *out) {
+void ol_compress_report_json(const ol_compress_plan *r, ol_buf *out) {
     double before = 0, after = 0, weights = 0;
     ol_buf_puts(out, "{\"tensors\":[");
     for (size_t i = 0; i < r->n; i++) {

@@ -50,7 +50,7 @@ static olv_status no_memory(olv_error *err) { return ol_fail(err, OLV_NOMEM, "ou
 /* ---- what becomes of a tensor ------------------------------------------------------------------------ */
 
 /* The plan's entry for a tensor: of its name, or a part of it (fused layers are cut in the graph). */
-static const ol_compress_entry *entry_of(const ol_compress_report *plan, const char *name) {
+static const ol_compress_entry *entry_of(const ol_compress_plan *plan, const char *name) {
     size_t n = strlen(name);
     for (size_t i = 0; i < plan->n; i++) {
         const char *e = plan->entries[i].name;
@@ -60,7 +60,7 @@ static const ol_compress_entry *entry_of(const ol_compress_report *plan, const c
 }
 
 /* Experts are tensors of their own here and one in the graph. */
-static const ol_compress_entry *expert_entry(const ol_compress_report *plan, const char *name) {
+static const ol_compress_entry *expert_entry(const ol_compress_plan *plan, const char *name) {
     if (!strstr(name, ".experts.")) return NULL;
     for (size_t i = 0; i < plan->n; i++)
         if (strstr(plan->entries[i].name, "experts") && !plan->entries[i].kept) return &plan->entries[i];
@@ -77,7 +77,32 @@ static const char *why_kept(const item *it) {
     return NULL;
 }
 
-static olv_status choose(writer *w, const ol_compress_report *plan, item *it, ol_compress_entry *out, olv_error *err) {
+/* Codes that a method with data gave: of the whole tensor, or of the parts that the graph cuts it into, in their order. NULL: none, or
+ * they do not make up the tensor. */
+static ol_const *given_codes(const ol_compress_plan *plan, const item *it, olv_error *err) {
+    ol_const *parts[8];
+    size_t len = it->t->name.len;
+    int n = 0;
+    int64_t rows = 0;
+    for (size_t i = 0; i < plan->n && n < 8; i++) {
+        const ol_compress_entry *e = &plan->entries[i];
+        bool mine = !strncmp(e->name, it->t->name.ptr, len) && (e->name[len] == 0 || e->name[len] == '.');
+        if (!mine || !e->method || e->k != it->t->dims[1]) continue;
+        parts[n++] = e->result;
+        rows += e->rows;
+    }
+    if (n == 0 || rows != it->t->dims[0]) return NULL;
+    return n == 1 ? ol_const_retain(parts[0]) : ol_const_concat_rows(parts, n, err);
+}
+
+static ol_const *codes_of(const ol_compress_plan *plan, const item *it, const olv_weight_spec *spec, olv_error *err) {
+    if (!it->entry->method) return ol_compress_const(it->source, spec, ol_cpu_probe(), err);
+    ol_const *c = given_codes(plan, it, err);
+    if (!c) ol_fail(err, OLV_UNSUPPORTED, "the codes that %s gave are not those of a tensor of the folder", it->entry->method);
+    return c;
+}
+
+static olv_status choose(writer *w, const ol_compress_plan *plan, item *it, ol_compress_entry *out, olv_error *err) {
     const char *name = it->t->name.ptr;
     OL_TRY(ol_safetensors_const(w->st, it->t, &it->source, err));
     bool matrix = it->t->rank == 2 && ol_dtype_class(it->t->dtype) == 'f' && ol_str_ends(it->t->name, ".weight");
@@ -97,13 +122,17 @@ static olv_status choose(writer *w, const ol_compress_report *plan, item *it, ol
     out->rows = it->t->dims[0];
     out->k = it->t->dims[1];
     out->bits_before = out->bits_after = it->t->bits;
-    if (!out->kept && !(it->quant = ol_compress_const(it->source, &out->spec, ol_cpu_probe(), err))) return ol_error_at(err, "%s", name);
+    if (!out->kept && !(it->quant = codes_of(plan, it, &out->spec, err))) return ol_error_at(err, "%s", name);
     if (it->quant) out->bits_after = ol_qconst_bits(ol_const_quant_form(it->quant));
+    out->source = ol_const_retain(it->source);
     out->result = ol_const_retain(it->quant ? it->quant : it->source);
+    out->method = it->entry->method;
+    out->error = it->entry->error;
+    out->energy = it->entry->energy;
     return OLV_OK;
 }
 
-static olv_status choose_all(writer *w, const ol_compress_report *plan, ol_compress_report *report, olv_error *err) {
+static olv_status choose_all(writer *w, const ol_compress_plan *plan, ol_compress_plan *report, olv_error *err) {
     w->n = ol_safetensors_count(w->st);
     w->items = ol_calloc(w->n + 1, sizeof *w->items);
     report->entries = ol_calloc(w->n + 1, sizeof *report->entries);
@@ -416,10 +445,10 @@ static olv_status write_out(writer *w, const ol_hf_output *opt, const char *out_
     return s;
 }
 
-olv_status ol_hf_folder_write(const char *folder, const ol_compress_report *plan, const ol_hf_output *opt, const char *out_dir,
-                              ol_compress_report *report, olv_progress_fn *progress, void *ctx, olv_error *err) {
+olv_status ol_hf_folder_write(const char *folder, const ol_compress_plan *plan, const ol_hf_output *opt, const char *out_dir,
+                              ol_compress_plan *report, olv_progress_fn *progress, void *ctx, olv_error *err) {
     writer w = {.folder = folder, .fd = -1, .header = OL_BUF_INIT};
-    *report = (ol_compress_report){NULL, 0};
+    *report = (ol_compress_plan){NULL, 0};
     olv_status s = open_source(&w, err);
     if (s == OLV_OK) s = choose_all(&w, plan, report, err);
     if (s == OLV_OK) s = make_header(&w, err);

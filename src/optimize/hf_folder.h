@@ -18,8 +18,8 @@ typedef struct ol_hf_output {
 
 /* Writes OUT_DIR for the folder FOLDER. `plan` says what becomes of the weights of its graph; *report (deinit it) what
  * became of the tensors: those that compressed-tensors has no form for are kept. */
-OLV_MUST_USE olv_status ol_hf_folder_write(const char *folder, const ol_compress_report *plan, const ol_hf_output *opt,
-                                           const char *out_dir, ol_compress_report *report, olv_progress_fn *progress, void *ctx,
+OLV_MUST_USE olv_status ol_hf_folder_write(const char *folder, const ol_compress_plan *plan, const ol_hf_output *opt,
+                                           const char *out_dir, ol_compress_plan *report, olv_progress_fn *progress, void *ctx,
                                            olv_error *err);
 
 #endif

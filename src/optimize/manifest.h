@@ -11,7 +11,7 @@ typedef struct ol_manifest {
     const char *source_name, *source_hash;
     const char *format;
     const olv_optimize_options *options;
-    const ol_compress_report *report;
+    const ol_compress_plan *report;
     bool *noted; /* by entry of the report: its sums are in the journal */
 } ol_manifest;
 

@@ -27,7 +27,7 @@ typedef struct job {
     ol_executor *executor;
     ol_bundle *bundle;
     ol_graph *graph;
-    ol_compress_report report;
+    ol_compress_plan report;
     uint64_t source_bytes;
 } job;
 
@@ -47,7 +47,7 @@ static uint64_t weight_bytes(const ol_graph *g, uint64_t *elements) {
 }
 
 static void close_job(job *j) {
-    ol_compress_report_deinit(&j->report);
+    ol_compress_plan_deinit(&j->report);
     ol_graph_destroy(j->graph);
     ol_bundle_close(j->bundle);
     ol_executor_destroy(j->executor);
@@ -135,12 +135,12 @@ static void renew_stats(void *ctx, size_t i, const char *text) {
 /* The report becomes that of the tensors of the folder. */
 static olv_status write_hf(job *j, const ol_manifest *manifest, const char *key, const olv_optimize_options *o, const char *out_dir,
                            olv_progress_fn *progress, void *ctx, olv_error *err) {
-    ol_compress_report written;
+    ol_compress_plan written;
     ol_manifest m = *manifest;
     m.report = &written;
     ol_hf_output w = {key, o->force, o->fresh, j->executor, ol_manifest_write, &m};
     olv_status s = ol_hf_folder_write(j->bundle->folder, &j->report, &w, out_dir, &written, progress, ctx, err);
-    ol_compress_report_deinit(&j->report);
+    ol_compress_plan_deinit(&j->report);
     j->report = written;
     return s;
 }

@@ -48,7 +48,7 @@ static ol_graph *model(void) {
     return g;
 }
 
-static const ol_compress_entry *entry(const ol_compress_report *r, const char *name) {
+static const ol_compress_entry *entry(const ol_compress_plan *r, const char *name) {
     for (size_t i = 0; i < r->n; i++)
         if (strcmp(r->entries[i].name, name) == 0) return &r->entries[i];
     return NULL;
@@ -58,7 +58,7 @@ static void roles_and_ties(void **state) {
     (void)state;
     ol_graph *g = model();
     olv_compress_params p;
-    ol_compress_report r;
+    ol_compress_plan r;
     olv_compress_params_init(&p);
     p.embeddings.type = OLV_WEIGHT_F16;
     assert_int_equal(ol_compress_graph(g, &p, 0, &r, &err), OLV_OK);
@@ -85,11 +85,11 @@ static void roles_and_ties(void **state) {
     assert_true(json_real_value(json_object_get(t, "snr_db")) > 40);
     json_decref(j);
     ol_buf_deinit(&b);
-    ol_compress_report_deinit(&r);
+    ol_compress_plan_deinit(&r);
     /* A second time everything is quantized already. */
     assert_int_equal(ol_compress_graph(g, &p, 0, &r, &err), OLV_OK);
     assert_string_equal(entry(&r, "square")->kept, "quantized already");
-    ol_compress_report_deinit(&r);
+    ol_compress_plan_deinit(&r);
     ol_graph_destroy(g);
 }
 
