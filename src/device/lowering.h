@@ -17,6 +17,7 @@ const char *ol_entry_name(ol_entry e); /* "decode" */
 
 typedef struct ol_lower_options {
     uint64_t cpu;            /* OL_CPU_ flags that kernels may use */
+    uint64_t linear_cpu;     /* those that linear layers may use: the same, but in precision OLK_REPRO, where others use none */
     olk_precision precision; /* of linear layers */
     ol_dtype kv_dtype;       /* F32, F16, I8 */
     ol_executor *executor;   /* for preparing data; NULL: the caller alone */

@@ -193,7 +193,8 @@ static olv_status prepare_whole(ol_lowering *l, olv_error *err) {
 
 static olv_status lower_entry(ol_plan *p, ol_entry entry, olv_error *err) {
     ol_lowering l = {.graph = p->graph, .arena = p->arena, .prepared = &p->prepared, .entry = entry};
-    l.opt = (ol_lower_options){.cpu = p->opt.cpu,
+    l.opt = (ol_lower_options){.cpu = p->opt.precision == OLK_REPRO ? 0 : p->opt.cpu,
+                               .linear_cpu = p->opt.cpu,
                                .precision = p->opt.precision,
                                .kv_dtype = p->opt.kv_dtype,
                                .executor = p->opt.executor,

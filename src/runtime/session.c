@@ -23,6 +23,7 @@ struct ol_session {
     int64_t *symbols;
     int t_symbol, r_symbol;
     int ids_input, positions_input, rows_input, types_input;
+    const void **fed; /* by graph input: data given from outside, or NULL */
     int64_t *ids, *positions, *output_rows, *types;
     int32_t *position32, *span_of;
     ol_row_span *spans;
@@ -72,7 +73,8 @@ olv_status ol_session_create(const ol_plan *plan, ol_executor *executor, ol_sess
     s->types_input = input_index(g, "token_types");
     size_t n_symbols = ol_dim_n_symbols(g->dims);
     s->symbols = ol_calloc(n_symbols + 1, sizeof *s->symbols);
-    olv_status st = s->symbols ? ol_scratch_init(&s->scratch, err) : ol_fail(err, OLV_NOMEM, "no memory for a session");
+    s->fed = ol_calloc((size_t)g->n_inputs + 1, sizeof *s->fed);
+    olv_status st = s->symbols && s->fed ? ol_scratch_init(&s->scratch, err) : ol_fail(err, OLV_NOMEM, "no memory for a session");
     for (size_t i = 0; st == OLV_OK && i < n_symbols; i++) s->symbols[i] = -1;
     for (int e = 0; st == OLV_OK && e < OL_N_ENTRIES; e++) st = ol_bound_init(&s->entries[e], ol_plan_get_entry(plan, (ol_entry)e), err);
     if (st == OLV_OK && !reserve_rows(s, OL_PREFILL_ROWS, OL_DECODE_ROWS))
@@ -100,11 +102,18 @@ void ol_session_destroy(ol_session *s) {
     ol_free(s->ids), ol_free(s->positions), ol_free(s->output_rows), ol_free(s->position32), ol_free(s->span_of);
     ol_free(s->types);
     ol_free(s->spans);
+    ol_free(s->fed);
     ol_free(s);
 }
 
 size_t ol_session_workspace_bytes(const ol_session *s) {
     return s->workspace_bytes + s->scratch.bytes * (size_t)s->lanes;
+}
+
+olv_status ol_session_feed(ol_session *s, int input, const void *data, olv_error *err) {
+    if (input < 0 || input >= ol_plan_graph(s->plan)->n_inputs) return ol_fail(err, OLV_ARG, "there is no graph input %d", input);
+    s->fed[input] = data;
+    return OLV_OK;
 }
 
 /* ---- binding ---------------------------------------------------------------------------------------- */
@@ -152,7 +161,7 @@ static olv_status bind(ol_session *s, ol_bound *b, laid_out *z, ol_run *r, olv_e
         if (e->buffers[i].fixed) {
             b->buffers[i] = e->buffers[i].fixed;
         } else if (e->buffers[i].input >= 0) {
-            b->buffers[i] = NULL;
+            b->buffers[i] = (void *)(uintptr_t)s->fed[e->buffers[i].input];
             for (int k = 0; k < 4; k++)
                 if (input_of[k] == e->buffers[i].input) b->buffers[i] = (void *)(uintptr_t)inputs[k];
             if (!b->buffers[i]) return ol_fail(err, OLV_UNSUPPORTED, "graph input %d is not fed by a row-wise run", e->buffers[i].input);

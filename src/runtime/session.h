@@ -30,6 +30,9 @@ OLV_MUST_USE olv_status ol_session_run(ol_session *s, ol_entry entry, const ol_r
                                        const float **out, int64_t *width, olv_error *err);
 /* Graph output i of the last run of that entry, valid until the next one. */
 const float *ol_session_output(const ol_session *s, ol_entry entry, int i, int64_t *width);
+/* Gives graph input `input` (none of those that a run fills itself) its data for the runs to come: rows of a run's rows,
+ * borrowed. */
+OLV_MUST_USE olv_status ol_session_feed(ol_session *s, int input, const void *data, olv_error *err);
 /* A whole text for a graph without states, which remembers nothing (encoders). */
 typedef struct ol_run_text {
     const int64_t *ids;

@@ -301,7 +301,7 @@ static olv_status choose_kernels(const ol_lowering *l, const expert_args *a, exp
     bool many = a->block > CHUNK;
     for (int64_t m = many ? 0 : 1; m <= (many ? 0 : CHUNK); m++) {
         e->kernel[m] = olk_linear_select(&e->w, many ? OL_PREFILL_ROWS : m, l->opt.precision,
-                                         l->opt.cpu, NULL, 0);
+                                         l->opt.linear_cpu, NULL, 0);
         if (!e->kernel[m]) return ol_fail(err, OLV_UNSUPPORTED, "no kernel takes this weight");
     }
     return OLV_OK;

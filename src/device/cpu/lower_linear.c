@@ -323,9 +323,9 @@ static bool choose_kernels(const ol_lowering *l, const linear_args *a, part *p) 
     olk_weight w = p->w;
     w.q = p->w.dtype == OL_DTYPE_NONE ? &p->q : NULL;
     if (!a->chunked)
-        return (p->kernel[0] = olk_linear_select(&w, OL_PREFILL_ROWS, l->opt.precision, l->opt.cpu, NULL, 0)) != NULL;
+        return (p->kernel[0] = olk_linear_select(&w, OL_PREFILL_ROWS, l->opt.precision, l->opt.linear_cpu, NULL, 0)) != NULL;
     for (int64_t m = 1; m <= CHUNK; m++)
-        if (!(p->kernel[m] = olk_linear_select(&w, m, l->opt.precision, l->opt.cpu, NULL, 0))) return false;
+        if (!(p->kernel[m] = olk_linear_select(&w, m, l->opt.precision, l->opt.linear_cpu, NULL, 0))) return false;
     return true;
 }
 

@@ -299,10 +299,10 @@ static void make_panels(const olk_weight *w, float *out) {
 #define OLK_TEXT(isa, form) OLK_TEXT_(isa, form)
 
 const olk_linear OLK_VARIANT(ISA, gemv) = {
-    OLK_TEXT(ISA, gemv), ISA_FLAGS, OLK_F32, 1, 16, 4, 16, accepts, act_bytes, pack, gemv_scratch, gemv_run, act_key};
+    OLK_TEXT(ISA, gemv), ISA_FLAGS, OLK_F32, 1, 16, 4, 16, accepts, act_bytes, pack, gemv_scratch, gemv_run, act_key, false};
 const olk_linear OLK_VARIANT(ISA, gemm) = {
     OLK_TEXT(ISA, gemm), ISA_FLAGS, OLK_F32, 17, INT64_MAX, NB, MR, accepts, act_bytes, pack, gemm_scratch, gemm_run,
-    act_key};
+    act_key, true};
 
 #define OLK_PANELS_(isa) olk_panels__##isa
 #define OLK_PANELS(isa) OLK_PANELS_(isa)

@@ -9,14 +9,15 @@
  * result does not depend on m.
  *
  * Precision: OLK_F32 keeps activations in f32. OLK_DEFAULT allows int8 activations with one scale per block of at most
- * 32 along k (quantized weights only; float weights still use f32 activations). */
+ * 32 along k (quantized weights only; float weights still use f32 activations). OLK_REPRO takes only variants whose sums run
+ * over k in order, each step a fused multiply-add: their results are the same bits on every machine. */
 #ifndef OLK_LINEAR_H
 #define OLK_LINEAR_H
 
 #include "tensor/qconst.h"
 #include <stdbool.h>
 
-typedef enum olk_precision { OLK_DEFAULT, OLK_F32, OLK_BF16 } olk_precision;
+typedef enum olk_precision { OLK_DEFAULT, OLK_F32, OLK_BF16, OLK_REPRO } olk_precision;
 
 /* One weight matrix [n, k]. Float weights: dtype and row stride; quantized: q (then dtype is NONE). */
 typedef struct olk_weight {
@@ -51,6 +52,7 @@ typedef struct olk_linear {
     void (*run)(const olk_linear_args *a, int64_t m0, int64_t m1, int64_t n0, int64_t n1, void *scratch);
     /* Two weights with the same k, code and group give the same packed act: act_key(w1) == act_key(w2). */
     uint64_t (*act_key)(const olk_weight *w);
+    bool in_order; /* serves OLK_REPRO */
 } olk_linear;
 
 /* Best variant for a weight and m rows under these CPU flags; never NULL for supported weights (scalar accepts all),

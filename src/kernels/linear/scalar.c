@@ -59,7 +59,26 @@ static void f32_run(const olk_linear_args *a, int64_t m0, int64_t m1, int64_t n0
 
 const olk_linear olk_linear_any_f32__scalar = {
     "olk_linear_any_f32__scalar", 0, OLK_F32, 1, INT64_MAX, 8, 16, f32_accepts, f32_act_bytes, f32_pack, f32_scratch,
-    f32_run, f32_key};
+    f32_run, f32_key, false};
+
+/* The definition of OLK_REPRO. */
+static void in_order_run(const olk_linear_args *a, int64_t m0, int64_t m1, int64_t n0, int64_t n1, void *scratch) {
+    const olk_weight *w = a->w;
+    const float *row = scratch;
+    for (int64_t n = n0; n < n1; n++) {
+        weight_row(w, n, scratch);
+        for (int64_t i = m0; i < m1; i++) {
+            const float *x = (const float *)(const void *)((const uint8_t *)a->act + (size_t)i * f32_row_bytes(w));
+            float sum = 0;
+            for (int64_t j = 0; j < w->k; j++) sum = fmaf(row[j], x[j], sum);
+            a->y[i * a->ldy + n] = sum;
+        }
+    }
+}
+
+const olk_linear olk_linear_any_f32__scalar_in_order = {
+    "olk_linear_any_f32__scalar_in_order", 0, OLK_F32, 1, INT64_MAX, 8, 16, f32_accepts, f32_act_bytes, f32_pack, f32_scratch,
+    in_order_run, f32_key, true};
 
 /* ---- int8 activations: per row the codes, then scales and sums of the blocks ---- */
 

@@ -38,9 +38,12 @@ static void refuse(char *why, size_t size, const char *name, const char *format,
     va_end(ap);
 }
 
-/* Float activations serve every precision; others only their own. Quantized weights have no bf16 form of their own yet
+/* Float activations serve every precision but OLK_REPRO; others only their own. Quantized weights have no bf16 form of their own yet
  * other than those that say OLK_BF16. */
-static bool precision_ok(const olk_linear *v, olk_precision p) { return v->precision == OLK_F32 || v->precision == p; }
+static bool precision_ok(const olk_linear *v, olk_precision p) {
+    if (p == OLK_REPRO) return v->in_order;
+    return v->precision == OLK_F32 || v->precision == p;
+}
 
 const olk_linear *olk_linear_select(const olk_weight *w, int64_t m, olk_precision p, uint64_t cpu, char *why,
                                     size_t why_size) {
