@@ -85,12 +85,12 @@ static int read_settings(const compress_args *a, olv_optimize_options *o) {
     if (eight && (a->given_ratio || a->given_group || a->all_layers))
         return usage_error("--mode %s compresses every layer by rows: --ratio, --group-size and --all-layers do not go with it", a->mode);
     if (!(a->ratio >= 0 && a->ratio <= 1)) return usage_error("--ratio %g: expected 0 to 1", a->ratio);
-    c->weights = (olv_weight_spec){mode, eight ? -1 : (int32_t)a->group_size, rounding, OLV_SCALE_F16};
-    c->backup = (olv_weight_spec){backup, -1, rounding, OLV_SCALE_F16};
+    c->weights = (olv_weight_spec){.type = mode, .group_size = eight ? -1 : (int32_t)a->group_size, .rounding = rounding, .scale = OLV_SCALE_F16};
+    c->backup = (olv_weight_spec){.type = backup, .group_size = -1, .rounding = rounding, .scale = OLV_SCALE_F16};
     c->embeddings = c->head = eight || a->all_layers ? c->weights : c->backup;
     if (a->head) {
         if ((code = parse_mode("--head", a->head, &head))) return code;
-        c->head = (olv_weight_spec){head, is_eight(head) ? -1 : (int32_t)a->group_size, rounding, OLV_SCALE_F16};
+        c->head = (olv_weight_spec){.type = head, .group_size = is_eight(head) ? -1 : (int32_t)a->group_size, .rounding = rounding, .scale = OLV_SCALE_F16};
     }
     c->ratio = a->ratio;
     c->ignored = a->ignored.items;

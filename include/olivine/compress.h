@@ -24,7 +24,17 @@ extern "C" {
     X(INT8_ASYM, "int8_asym")                                                                      \
     X(INT4_SYM, "int4_sym")                                                                        \
     X(INT4_ASYM, "int4_asym")                                                                      \
-    X(NF4, "nf4")
+    X(NF4, "nf4")                                                                                  \
+    X(INT2_SYM, "int2_sym")                                                                        \
+    X(INT3_SYM, "int3_sym")                                                                        \
+    X(MXFP4, "mxfp4")         /* E2M1, groups of 32, scales are powers of two */                   \
+    X(NVFP4, "nvfp4")         /* E2M1, groups of 16, E4M3 scales of a scale of the table */        \
+    X(FP4, "fp4")             /* E2M1 */                                                           \
+    X(MXFP8_E4M3, "mxfp8_e4m3")                                                                    \
+    X(FP8_E4M3, "fp8_e4m3")                                                                        \
+    X(CB4, "cb4")             /* NNCF's table of sixteen 8-bit floats */                           \
+    X(CODEBOOK, "codebook")   /* the spec's own table */                                           \
+    X(ADAPTIVE_CODEBOOK, "adaptive_codebook") /* sixteen values fitted to each layer */
 
 typedef enum olv_weight_type {
 #define OLV_WEIGHT_ENUM_(name, text) OLV_WEIGHT_##name,
@@ -35,8 +45,7 @@ typedef enum olv_weight_type {
 
 /* How a scale is found. SEARCH tries many per group and keeps the one with the least squared error, which is never
  * larger than that of the others with the same stored scale type. NNCF and ORT give the codes and scales that NNCF's
- * compress_weights and ONNX Runtime's default block quantizer give, bit for bit. NF4 is not searched: SEARCH gives what
- * NNCF gives; ORT does not know it. */
+ * compress_weights and ONNX Runtime's default block quantizer give, bit for bit. ORT knows integer types of 4 and 8 bits. */
 typedef enum olv_rounding { OLV_ROUND_SEARCH, OLV_ROUND_NNCF, OLV_ROUND_ORT } olv_rounding;
 
 /* Scales as f16, or as f32. SEARCH gives values that f16 holds in both, where they are within its normal range. */
@@ -47,6 +56,8 @@ typedef struct olv_weight_spec {
     int32_t group_size; /* 16, 32, ... 256, or -1: one group per row */
     olv_rounding rounding;
     olv_scale_type scale;
+    const float *codebook; /* CODEBOOK: borrowed, ascending, 2 to 256 finite values that are not all 0 */
+    int32_t n_codebook;
 } olv_weight_spec;
 
 typedef struct olv_compress_params {
@@ -64,9 +75,12 @@ typedef struct olv_compress_params {
 /* Linear layers int4_sym in groups of 32, embeddings and head int8_sym per row, searched, f16 scales; ratio 1, backup
  * int8_asym per row, nothing ignored. */
 OLV_API void olv_compress_params_init(olv_compress_params *p);
-/* Type named `name` ("int4_sym"; "int4" and "int8" mean the symmetric ones); OLV_ARG says which names there are. */
+/* Type named `name` in any case, also in the spellings of NNCF and OpenVINO ("e2m1", "cb4_f8e4m3", "f8e4m3", "none"); "int4" and
+ * "int8" mean the symmetric ones. OLV_ARG says which names there are. */
 OLV_API OLV_MUST_USE olv_status olv_weight_type_parse(const char *name, olv_weight_type *out, olv_error *err);
 OLV_API const char *olv_weight_type_name(olv_weight_type t); /* never NULL */
+/* Group size that NNCF takes for a type where none is asked for (fixed for MXFP4, MXFP8_E4M3 and NVFP4); -1: whole rows. */
+OLV_API int32_t olv_weight_type_group(olv_weight_type t);
 /* OLV_ARG when the parts do not fit together. */
 OLV_API OLV_MUST_USE olv_status olv_weight_spec_check(const olv_weight_spec *s, olv_error *err);
 

@@ -2,7 +2,6 @@
 /* Plain rounding exactly as NNCF's compress_weights and ONNX Runtime's default block quantizer do it: every operation in
  * f32, in their order. */
 #include "compress/round.h"
-#include "tensor/qconst.h"
 #include <math.h>
 
 static const float epsilon = 0x1p-23f; /* of f32: NNCF's least scale */
@@ -29,35 +28,7 @@ static float squared_error(const float *x, int64_t n, const uint8_t *codes, int 
     return e;
 }
 
-static const float nf4_midpoints[15] = {
-    -0.84809643f, -0.6106329f, -0.45999527f, -0.33967942f, -0.2346074f, -0.13791174f, -0.045525018f, 0.03979015f,
-    0.120255254f, 0.20352125f, 0.29201376f,  0.38931254f,  0.5016634f,  0.6427869f,   0.8614784f,
-};
-
-/* Scale is the largest magnitude; a value on a midpoint takes the lower code. */
-static void nf4(const olv_weight_spec *spec, const float *x, int64_t n, uint8_t *codes, ol_rounded_group *out) {
-    float lo, hi, v[16], e = 0;
-    extremes(x, n, &lo, &hi);
-    float s = at_least_epsilon(-lo > hi ? -lo : hi), stored = ol_round_scale(spec, s);
-    for (int64_t i = 0; i < n; i += 16) { /* n is a multiple of 16 */
-        uint32_t above[16] = {0};
-        for (int j = 0; j < 16; j++) v[j] = x[i + j] / s;
-        for (int m = 0; m < 15; m++)
-            for (int j = 0; j < 16; j++) above[j] += nf4_midpoints[m] < v[j];
-        for (int j = 0; j < 16; j++) {
-            float d = x[i + j] - ol_nf4_table[above[j]] * stored;
-            codes[i + j] = (uint8_t)above[j];
-            e += d * d;
-        }
-    }
-    *out = (ol_rounded_group){stored, 7, e, 0};
-}
-
 void ol_round_nncf(const olv_weight_spec *spec, const float *x, int64_t n, uint8_t *codes, ol_rounded_group *out) {
-    if (spec->type == OLV_WEIGHT_NF4) {
-        nf4(spec, x, n, codes, out);
-        return;
-    }
     int bits = ol_weight_bits(spec->type), max = (1 << bits) - 1, zero = (max + 1) / 2;
     float lo, hi, s;
     extremes(x, n, &lo, &hi);

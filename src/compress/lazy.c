@@ -3,7 +3,8 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/error.h"
-#include "compress/round.h"
+#include "compress/table.h"
+#include "tensor/qconst_form.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ typedef struct producer {
     olv_weight_spec spec;
     uint64_t cpu;
     ol_qconst form;
+    ol_value_table *table; /* NULL for integers */
     int64_t padded; /* floats of a group, a multiple of 16 */
     row_stats *stats;
     bool renewed; /* then the sums are those of an earlier run */
@@ -30,6 +32,7 @@ static void destroy(void *ctx) {
     producer *p = ctx;
     ol_const_release(p->src);
     ol_free(p->stats);
+    ol_free(p->table);
     ol_free(p);
 }
 
@@ -37,14 +40,20 @@ static void each_file(const void *ctx, ol_const_file_fn *fn, void *fn_ctx) {
     ol_const_each_file(((const producer *)ctx)->src, fn, fn_ctx);
 }
 
-/* Codes of a group into its place in a row: bytes, or two to a byte. */
-static void pack(const uint8_t *codes, int64_t n, int bits, uint8_t *restrict out) {
+/* Codes of a group from code `first` of a row on, over zeros. Groups start at whole bytes. */
+static void pack(ol_qcode code, const uint8_t *codes, int64_t n, int64_t first, uint8_t *restrict row) {
+    int bits = ol_qcode_bits(code);
+    uint8_t *out = row + (size_t)(first * bits / 8);
     if (bits == 8) {
         memcpy(out, codes, (size_t)n);
-        return;
+    } else if (bits == 4) {
+        for (int64_t i = 0; i < n / 2; i++) out[i] = (uint8_t)(codes[2 * i] | codes[2 * i + 1] << 4);
+        if (n % 2) out[n / 2] = codes[n - 1];
+    } else if (bits == 3) {
+        for (int64_t i = 0; i < n; i++) ol_u3_set(out, i, codes[i]);
+    } else {
+        for (int64_t i = 0; i < n; i++) out[i / 4] = (uint8_t)(out[i / 4] | codes[i] << (i % 4 * 2));
     }
-    for (int64_t i = 0; i < n / 2; i++) out[i] = (uint8_t)(codes[2 * i] | codes[2 * i + 1] << 4);
-    if (n % 2) out[n / 2] = codes[n - 1];
 }
 
 /* Where the results of a call to fill go. */
@@ -56,14 +65,14 @@ typedef struct target {
 static void put_group(const producer *p, const target *t, int64_t row, int64_t g, const uint8_t *codes,
                       const ol_rounded_group *r) {
     const ol_qconst *f = &p->form;
-    int bits = ol_weight_bits(p->spec.type);
-    pack(codes, f->group, bits, t->codes + (size_t)row * f->row_bytes + (size_t)(g * f->group * bits / 8));
+    pack(f->code, codes, f->group, g * f->group, t->codes + (size_t)row * f->row_bytes);
     int64_t i = row * f->n_groups + g;
-    if (p->spec.scale == OLV_SCALE_F16) {
+    if (f->scale_dtype == OL_F16)
         ((uint16_t *)t->scales)[i] = ol_f32_to_f16(r->scale);
-    } else {
+    else if (f->scale_dtype == OL_F32)
         ((float *)t->scales)[i] = r->scale;
-    }
+    else
+        ol_elem_set(f->scale_dtype, t->scales, (uint64_t)i, (double)(r->scale / f->global_scale));
     if (f->zero_dtype != OL_DTYPE_NONE)
         ol_elem_set(f->zero_dtype, t->zeros + (size_t)row * f->zero_row_bytes, (uint64_t)g, r->zero);
 }
@@ -114,7 +123,7 @@ static olv_status fill(void *ctx, int64_t row, int64_t n, uint8_t *codes, void *
     if (zeros) memset(zeros, 0, (size_t)n * f->zero_row_bytes);
     float *x = ol_alloc_aligned((size_t)(batch * stride) * sizeof *x);
     uint8_t *tmp = ol_alloc((size_t)p->padded * OL_ROUND_LANES);
-    ol_rounder *r = ol_rounder_create(&p->spec, p->padded, p->cpu);
+    ol_rounder *r = ol_rounder_create(&p->spec, p->table, f->global_scale, p->padded, p->cpu);
     olv_status s = x && tmp && r ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory for compressing %lld weights", (long long)stride);
     target t = {codes, zeros, scales};
     for (int64_t i = 0; s == OLV_OK && i < n; i += batch) {
@@ -128,19 +137,53 @@ static olv_status fill(void *ctx, int64_t row, int64_t n, uint8_t *codes, void *
     return s;
 }
 
+static ol_qcode code_of(const olv_weight_spec *s) {
+    switch (s->type) {
+    case OLV_WEIGHT_INT2_SYM: return OL_Q_U2;
+    case OLV_WEIGHT_INT3_SYM: return OL_Q_U3;
+    case OLV_WEIGHT_NF4: return OL_Q_NF4;
+    case OLV_WEIGHT_MXFP4:
+    case OLV_WEIGHT_NVFP4:
+    case OLV_WEIGHT_FP4: return OL_Q_F4;
+    case OLV_WEIGHT_MXFP8_E4M3:
+    case OLV_WEIGHT_FP8_E4M3: return OL_Q_F8;
+    case OLV_WEIGHT_CB4:
+    case OLV_WEIGHT_ADAPTIVE_CODEBOOK: return OL_Q_TABLE4;
+    case OLV_WEIGHT_CODEBOOK: return s->n_codebook <= 16 ? OL_Q_TABLE4 : OL_Q_TABLE8;
+    case OLV_WEIGHT_INT8_SYM:
+    case OLV_WEIGHT_INT8_ASYM: return OL_Q_U8;
+    default: return OL_Q_U4;
+    }
+}
+
+static ol_dtype scale_type_of(const olv_weight_spec *s) {
+    if (s->type == OLV_WEIGHT_MXFP4 || s->type == OLV_WEIGHT_MXFP8_E4M3) return OL_F8E8M0;
+    if (s->type == OLV_WEIGHT_NVFP4) return OL_F8E4M3;
+    return s->scale == OLV_SCALE_F16 ? OL_F16 : OL_F32;
+}
+
 ol_qconst ol_compress_form(const olv_weight_spec *spec, int64_t rows, int64_t k) {
-    int bits = ol_weight_bits(spec->type);
-    ol_qconst f = {.rows = rows, .k = k, .global_scale = 1};
-    f.code = spec->type == OLV_WEIGHT_NF4 ? OL_Q_NF4 : bits == 4 ? OL_Q_U4 : OL_Q_U8;
+    ol_qconst f = {.code = code_of(spec), .rows = rows, .k = k, .global_scale = 1};
     f.group = spec->group_size < 0 || spec->group_size > k ? (k ? k : 1) : spec->group_size;
     f.n_groups = (k + f.group - 1) / f.group;
-    f.row_bytes = (size_t)((f.n_groups * f.group * bits + 7) / 8);
-    f.scale_dtype = spec->scale == OLV_SCALE_F16 ? OL_F16 : OL_F32;
+    f.row_bytes = ol_qcode_bytes(f.code, f.n_groups * f.group);
+    f.scale_dtype = scale_type_of(spec);
     if (ol_weight_asym(spec->type)) {
+        int bits = ol_qcode_bits(f.code);
         f.zero_dtype = bits == 4 ? OL_U4 : OL_U8;
         f.zero_row_bytes = (size_t)((f.n_groups * bits + 7) / 8);
     }
     return f;
+}
+
+/* The table of a type, and the scale of its scales. */
+static olv_status prepare_table(producer *p, olv_error *err) {
+    p->table = ol_alloc(sizeof *p->table);
+    if (!p->table) return ol_fail(err, OLV_NOMEM, "no memory for a table of values");
+    if (p->spec.type == OLV_WEIGHT_ADAPTIVE_CODEBOOK) OL_TRY(ol_table_adapt(p->table, p->src, &p->spec, err));
+    else ol_table_of_type(&p->spec, p->table);
+    if (ol_weight_has_own_values(p->spec.type)) p->form.table = p->table->values;
+    return p->spec.type == OLV_WEIGHT_NVFP4 ? ol_table_global_scale(p->src, &p->spec, &p->form.global_scale, err) : OLV_OK;
 }
 
 static ol_const *lazy_const(ol_const *src, const olv_weight_spec *spec, uint64_t cpu, olv_error *err) {
@@ -158,10 +201,12 @@ static ol_const *lazy_const(ol_const *src, const olv_weight_spec *spec, uint64_t
         ol_fail(err, OLV_NOMEM, "no memory for a compressed constant");
         return NULL;
     }
-    *p = (producer){ol_const_retain(src), *spec, cpu, ol_compress_form(spec, rows, k), 0, stats, false, 0, 0};
+    *p = (producer){.src = ol_const_retain(src), .spec = *spec, .cpu = cpu, .form = ol_compress_form(spec, rows, k), .stats = stats};
     p->padded = (p->form.group + 15) / 16 * 16;
+    bool ready = !ol_weight_is_table(spec->type) || prepare_table(p, err) == OLV_OK;
+    p->spec.codebook = NULL; /* the caller's */
     ol_lazy_quant lazy = {fill, destroy, p, p->form, each_file};
-    ol_const *c = ol_const_lazy_quant(ol_const_rank(src), ol_const_dims(src), &lazy, err);
+    ol_const *c = ready ? ol_const_lazy_quant(ol_const_rank(src), ol_const_dims(src), &lazy, err) : NULL;
     if (!c) destroy(p);
     return c;
 }

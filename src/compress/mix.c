@@ -40,7 +40,7 @@ static void run_tile(void *ctx, size_t i, int lane) {
 }
 
 static olv_status measure(candidate *c, ol_executor *e, uint64_t cpu, olv_error *err) {
-    const olv_weight_spec eight = {OLV_WEIGHT_INT8_ASYM, -1, OLV_ROUND_NNCF, OLV_SCALE_F32};
+    const olv_weight_spec eight = {.type = OLV_WEIGHT_INT8_ASYM, .group_size = -1, .rounding = OLV_ROUND_NNCF, .scale = OLV_SCALE_F32};
     ol_const *q = ol_compress_const(c->entry->source, &eight, cpu, err);
     if (!q) return ol_error_at(err, "%s", c->entry->name);
     job j = {.c = q, .form = ol_const_quant_form(q)};

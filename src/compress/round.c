@@ -6,7 +6,7 @@
 #include "compress/round.h"
 #include "base/alloc.h"
 #include "base/error.h"
-#include "tensor/qconst.h"
+#include "compress/table.h"
 #include <math.h>
 #include <string.h>
 
@@ -16,6 +16,8 @@
 
 struct ol_rounder {
     olv_weight_spec spec;
+    const ol_value_table *table;
+    float global;
     int64_t n;
     const olk_quantize *k;
     int max_q; /* largest unsigned code */
@@ -34,6 +36,10 @@ static void factor_range(const ol_rounder *r, int *lo, int *hi, int *count) {
     *hi = 1120;
     *lo = r->n <= 32 ? 620 : r->n <= 64 ? 550 : r->n <= 128 ? 500 : r->n <= 256 ? 450 : 350;
     if (r->n > 256) *count = 32;
+    if (ol_weight_bits(r->spec.type) < 4) { /* the few levels are better spent on the many small weights */
+        *lo = ol_weight_bits(r->spec.type) == 2 ? 300 : 400;
+        *count = 32;
+    }
     if (ol_weight_bits(r->spec.type) == 8) {
         *lo = r->n <= 256 ? 960 : 840;
         *hi = 1010;
@@ -47,7 +53,7 @@ static void set_mults(ol_rounder *r) {
     int bits = ol_weight_bits(r->spec.type), lo, hi, count;
     int levels = asym ? (1 << bits) - 1 : 1 << (bits - 1); /* codes that unit, the largest |x|, spans at factor 1 */
     r->max_q = (1 << bits) - 1;
-    r->shift = bits == 4 ? (asym ? 9 : 10) : (asym ? 6 : 7);
+    r->shift = bits == 8 ? (asym ? 6 : 7) : asym ? 9 : 14 - bits;
     factor_range(r, &lo, &hi, &count);
     int one = levels << r->shift, first = one * 1000 / hi, last = one / lo * 1000;
     r->mults[0] = (int16_t)one;
@@ -66,10 +72,12 @@ static void set_mults(ol_rounder *r) {
     }
 }
 
-ol_rounder *ol_rounder_create(const olv_weight_spec *spec, int64_t n, uint64_t cpu) {
+ol_rounder *ol_rounder_create(const olv_weight_spec *spec, const ol_value_table *table, float global, int64_t n, uint64_t cpu) {
     ol_rounder *r = ol_calloc(1, sizeof *r);
     if (!r) return NULL;
     r->spec = *spec;
+    r->table = table;
+    r->global = global;
     r->n = n;
     r->k = olk_quantize_select(cpu);
     r->spread = ol_alloc_aligned((size_t)n * L * sizeof(int16_t));
@@ -78,7 +86,7 @@ ol_rounder *ol_rounder_create(const olv_weight_spec *spec, int64_t n, uint64_t c
         ol_rounder_destroy(r);
         return NULL;
     }
-    if (spec->type != OLV_WEIGHT_NF4) set_mults(r);
+    if (!ol_weight_is_table(spec->type)) set_mults(r);
     return r;
 }
 
@@ -274,13 +282,16 @@ olv_status ol_rounder_run(ol_rounder *r, const float *x, int count, uint8_t *cod
         if (!isfinite(ranges[l].energy) && !all_finite(x + l * r->n, r->n))
             return ol_fail(err, OLV_FORMAT, "a weight is infinite or no number");
     }
-    if (r->spec.rounding == OLV_ROUND_SEARCH && r->spec.type != OLV_WEIGHT_NF4) {
+    bool table = ol_weight_is_table(r->spec.type);
+    if (r->spec.rounding == OLV_ROUND_SEARCH && !table) {
         run_search(r, x, count, codes, ranges, out);
     } else {
         for (int l = 0; l < count; l++) {
             const float *g = x + l * r->n;
             uint8_t *c = codes + l * r->n;
-            if (r->spec.rounding == OLV_ROUND_ORT)
+            if (table)
+                ol_round_table(&r->spec, r->table, r->global, g, r->n, c, &out[l]);
+            else if (r->spec.rounding == OLV_ROUND_ORT)
                 ol_round_ort(&r->spec, g, r->n, c, &out[l]);
             else
                 ol_round_nncf(&r->spec, g, r->n, c, &out[l]);

@@ -19,8 +19,9 @@ typedef struct ol_rounded_group {
 typedef struct ol_rounder ol_rounder;
 
 /* A rounder for groups of n weights (a multiple of 16, zero padded), with its own scratch memory; for one thread at a
- * time. NULL when out of memory. */
-ol_rounder *ol_rounder_create(const olv_weight_spec *spec, int64_t n, uint64_t cpu);
+ * time. table and global: NULL and 1 but for types that have them. NULL when out of memory. */
+struct ol_value_table; /* of compress/table.h; for types that have one, and borrowed */
+ol_rounder *ol_rounder_create(const olv_weight_spec *spec, const struct ol_value_table *table, float global, int64_t n, uint64_t cpu);
 void ol_rounder_destroy(ol_rounder *r);
 /* Rounds `count` <= OL_ROUND_LANES groups: group i is at x + i * n and gets its codes at codes + i * n. */
 OLV_MUST_USE olv_status ol_rounder_run(ol_rounder *r, const float *x, int count, uint8_t *codes, ol_rounded_group *out,
@@ -31,7 +32,7 @@ void ol_round_ort(const olv_weight_spec *spec, const float *x, int64_t n, uint8_
 /* The value that the file will hold for a scale. */
 float ol_round_scale(const olv_weight_spec *spec, float scale);
 
-int ol_weight_bits(olv_weight_type t);  /* of the codes: 4, 8; 0 for types without */
+int ol_weight_bits(olv_weight_type t);  /* of the codes: 2, 3, 4, 8; 0 for types without */
 bool ol_weight_asym(olv_weight_type t);
 
 #endif

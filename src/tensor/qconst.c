@@ -23,9 +23,27 @@ int ol_qcode_bits(ol_qcode c) {
     case OL_Q_F8:
     case OL_Q_TABLE8: return 8;
     case OL_Q_U2: return 2;
+    case OL_Q_U3: return 3;
     case OL_Q_BLOCK: return 0;
     default: return 4;
     }
+}
+
+size_t ol_qcode_bytes(ol_qcode c, int64_t n) {
+    return c == OL_Q_U3 ? (size_t)(n + 7) / 8 * 3 : (size_t)(n * ol_qcode_bits(c) + 7) / 8;
+}
+
+unsigned ol_u3_get(const uint8_t *codes, int64_t i) {
+    const uint8_t *p = codes + i / 8 * 3;
+    int at = (int)(i % 8);
+    return (p[at / 4] >> (6 - at % 4 * 2) & 3u) | (p[2] >> (7 - at) & 1u) << 2;
+}
+
+void ol_u3_set(uint8_t *codes, int64_t i, unsigned code) {
+    uint8_t *p = codes + i / 8 * 3;
+    int at = (int)(i % 8);
+    p[at / 4] = (uint8_t)(p[at / 4] | (code & 3) << (6 - at % 4 * 2));
+    p[2] = (uint8_t)(p[2] | (code >> 2 & 1) << (7 - at));
 }
 
 static bool code_is_table(ol_qcode c) {
@@ -67,11 +85,11 @@ static olv_status check_planar(const ol_qconst *q, olv_error *err) {
     if (!ol_mul_i64(q->n_groups, q->group, &padded) || padded > INT64_MAX / 8 ||
         !ol_mul_size((size_t)q->n_groups, 4, &scales))
         return ol_fail(err, OLV_LIMIT, "quantized row of %lld elements is too long", (long long)q->k);
-    codes = (size_t)(padded * ol_qcode_bits(q->code) + 7) / 8;
+    codes = ol_qcode_bytes(q->code, padded);
     if (q->row_bytes < codes)
         return ol_fail(err, OLV_FORMAT, "rows of %zu code bytes found, %zu expected", q->row_bytes, codes);
     if (q->scale_dtype != OL_F32 && q->scale_dtype != OL_F16 && q->scale_dtype != OL_BF16 &&
-        q->scale_dtype != OL_F8E8M0)
+        q->scale_dtype != OL_F8E8M0 && q->scale_dtype != OL_F8E4M3)
         return ol_fail(err, OLV_FORMAT, "scales of type %s are not supported", ol_dtype_name(q->scale_dtype));
     if (!valid_zero(q->zero_dtype))
         return ol_fail(err, OLV_FORMAT, "zero points of type %s are not supported", ol_dtype_name(q->zero_dtype));
@@ -126,7 +144,7 @@ typedef struct group_form {
     bool has_min;
 } group_form;
 
-static float default_zero(ol_qcode c) { return c == OL_Q_U8 ? 128.0f : c == OL_Q_U4 ? 8.0f : c == OL_Q_U2 ? 2.0f : 0.0f; }
+static float default_zero(ol_qcode c) { return c == OL_Q_U8 ? 128.0f : c == OL_Q_U4 ? 8.0f : c == OL_Q_U3 ? 4.0f : c == OL_Q_U2 ? 2.0f : 0.0f; }
 
 static float scale_at(const ol_qconst *q, int64_t row, int64_t g) {
     uint64_t i = (uint64_t)row * (uint64_t)q->n_groups + (uint64_t)g;
@@ -156,7 +174,7 @@ static inline float finish(const group_form *f, float code) {
     return f->has_min ? v + f->min : v;
 }
 
-/* Stored columns [c0, c0 + m) of one group. A nibble or crumb has 16 or 4 values: decoded by a small table. */
+/* Stored columns [c0, c0 + m) of one group. A code of few bits has few values: decoded by a small table. */
 static void group_small(const ol_qconst *q, const uint8_t *codes, const group_form *f, int64_t c0, int64_t m,
                         float *out) {
     float lut[16];
@@ -166,6 +184,10 @@ static void group_small(const ol_qconst *q, const uint8_t *codes, const group_fo
             lut[i] = f->has_min ? f->scale * table[i] + f->min : f->scale * table[i];
         else
             lut[i] = finish(f, (float)(q->code == OL_Q_I4 ? (i ^ 8) - 8 : i));
+    }
+    if (q->code == OL_Q_U3) {
+        for (int64_t j = 0; j < m; j++) out[j] = lut[ol_u3_get(codes, c0 + j)];
+        return;
     }
     if (q->code == OL_Q_U2) {
         for (int64_t j = 0; j < m; j++) out[j] = lut[codes[(c0 + j) / 4] >> ((c0 + j) % 4 * 2) & 3];
@@ -264,7 +286,7 @@ void ol_qconst_rows_f32(const ol_qconst *q, int64_t row, int64_t n, float *out) 
 double ol_qconst_bits(const ol_qconst *q) {
     if (q->k == 0) return 0;
     if (q->code == OL_Q_BLOCK) return 8.0 * ol_qblock_bytes(q->block) / ol_qblock_elems(q->block);
-    int extra = (q->scale_dtype == OL_F8E8M0 ? 8 : 16) + (q->min_dtype == OL_DTYPE_NONE ? 0 : 16);
+    int extra = (ol_dtype_bits(q->scale_dtype) == 8 ? 8 : 16) + (q->min_dtype == OL_DTYPE_NONE ? 0 : 16);
     if (q->zero_dtype != OL_DTYPE_NONE)
         extra += ol_dtype_class(q->zero_dtype) == 'f' ? 16 : ol_dtype_bits(q->zero_dtype);
     return ol_qcode_bits(q->code) + (double)extra * (double)q->n_groups / (double)q->k;
@@ -277,6 +299,7 @@ static const char *code_name(ol_qcode c, bool sym) {
     case OL_Q_I4: return "int4";
     case OL_Q_U4: return sym ? "int4" : "u4";
     case OL_Q_U2: return sym ? "int2" : "u2";
+    case OL_Q_U3: return sym ? "int3" : "u3";
     case OL_Q_NF4: return "nf4";
     case OL_Q_F4: return "f4e2m1";
     case OL_Q_F8: return "f8e4m3";

@@ -21,6 +21,8 @@ typedef enum ol_qcode {
     OL_Q_I4,    /* two's complement nibble, zero 0 unless given */
     OL_Q_U4,    /* unsigned nibble, default zero 8 */
     OL_Q_U2,    /* four per byte, default zero 2 */
+    OL_Q_U3,    /* eight in three bytes as OpenVINO's u3 has them, default zero 4: two bytes with the low two bits of four
+                   codes each, the first code highest; then a byte of the high bits, the first code highest */
     OL_Q_NF4,   /* nibble index into the NF4 table */
     OL_Q_F4,    /* f4e2m1 nibble */
     OL_Q_F8,    /* f8e4m3fn byte */
@@ -42,14 +44,14 @@ typedef struct ol_qconst {
     int64_t n_groups; /* ceil(k / group) */
     const uint8_t *codes;
     size_t row_bytes;
-    ol_dtype scale_dtype; /* F32, F16, BF16, F8E8M0 */
+    ol_dtype scale_dtype; /* F32, F16, BF16, F8E8M0, F8E4M3 */
     const void *scales;   /* [rows, n_groups] */
     ol_dtype zero_dtype;  /* NONE: the code's default; U4 / I4 packed, U8, I8, or a float type (zero in code units) */
     const void *zeros;
     size_t zero_row_bytes;
     ol_dtype min_dtype; /* NONE, or F32/F16: value = scale * code + min */
     const void *mins;
-    const float *table;       /* TABLE4, TABLE8 */
+    const float *table;       /* TABLE4 (16), TABLE8 (256) */
     float global_scale;       /* second-level scale; 1 when there is none */
     const int32_t *perm;      /* NULL, or [k]: column j of the logical matrix is stored at perm[j] */
     const float *input_scale; /* NULL, or [k]: multiplies the logical column */

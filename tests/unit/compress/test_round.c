@@ -149,7 +149,7 @@ static void search_is_never_worse(void **state) {
     ol_const *src = ol_const_bytes(OL_F32, 2, (int64_t[]){rows, k}, w, (size_t)(rows * k) * 4, NULL, NULL, &err);
     for (olv_weight_type t = OLV_WEIGHT_INT8_SYM; t <= OLV_WEIGHT_INT4_ASYM; t++) {
         for (size_t g = 0; g < 5; g++) {
-            olv_weight_spec spec = {t, groups[g], OLV_ROUND_SEARCH, OLV_SCALE_F16};
+            olv_weight_spec spec = {.type = t, .group_size = groups[g], .rounding = OLV_ROUND_SEARCH, .scale = OLV_SCALE_F16};
             result best = compress(src, spec, ~0ull & ol_cpu_probe(), 16);
             spec.rounding = OLV_ROUND_NNCF;
             result nncf = compress(src, spec, 0, 16);
@@ -187,7 +187,7 @@ static void same_bits_for_all_variants_and_tiles(void **state) {
     const char *const isas[] = {"scalar", "avx2", "avx512", ""};
     for (olv_weight_type t = OLV_WEIGHT_INT8_SYM; t <= OLV_WEIGHT_INT4_ASYM; t++) {
         for (int g = -1; g <= 256; g = g < 0 ? 16 : g * 2) {
-            olv_weight_spec spec = {t, g, OLV_ROUND_SEARCH, OLV_SCALE_F16};
+            olv_weight_spec spec = {.type = t, .group_size = g, .rounding = OLV_ROUND_SEARCH, .scale = OLV_SCALE_F16};
             result want = compress(src, spec, 0, rows);
             for (count = 0; count < 4; count++) {
                 uint64_t cpu;
@@ -213,7 +213,7 @@ static void views_as_sources(void **state) {
     ol_const *src = ol_const_bytes(OL_F32, 2, (int64_t[]){rows, k}, w, (size_t)(rows * k) * 4, NULL, NULL, &err);
     ol_const *t = ol_const_transpose(src, &err), *back = ol_const_cast(t, OL_BF16, &err);
     ol_const *s = ol_const_slice_rows(back, 8, 32, &err);
-    olv_weight_spec spec = {OLV_WEIGHT_INT4_SYM, 16, OLV_ROUND_SEARCH, OLV_SCALE_F32};
+    olv_weight_spec spec = {.type = OLV_WEIGHT_INT4_SYM, .group_size = 16, .rounding = OLV_ROUND_SEARCH, .scale = OLV_SCALE_F32};
     result r = compress(s, spec, 0, 7);
     for (int64_t i = 0; i < 32; i++) {
         for (int64_t g = 0; g < 3; g++) {
@@ -238,7 +238,7 @@ static void bad_values_and_parameters(void **state) {
     float scales[2];
     const int64_t dims[2] = {1, 32};
     ol_const *src = ol_const_bytes(OL_F32, 2, dims, w, sizeof w, NULL, NULL, &err);
-    olv_weight_spec spec = {OLV_WEIGHT_INT4_SYM, 32, OLV_ROUND_SEARCH, OLV_SCALE_F16};
+    olv_weight_spec spec = {.type = OLV_WEIGHT_INT4_SYM, .group_size = 32, .rounding = OLV_ROUND_SEARCH, .scale = OLV_SCALE_F16};
     ol_const *c = ol_compress_const(src, &spec, 0, &err);
     w[7] = NAN;
     assert_int_equal(ol_const_rows_quant(c, 0, 1, codes, scales, NULL, &err), OLV_FORMAT);

@@ -64,10 +64,10 @@ static int compare(const olv_weight_spec *spec) {
 
 static void reads_back_what_was_compressed(void **state) {
     (void)state;
-    const olv_weight_spec specs[] = {{OLV_WEIGHT_INT4_SYM, 32, OLV_ROUND_SEARCH, OLV_SCALE_F16},
-                                     {OLV_WEIGHT_INT4_ASYM, 64, OLV_ROUND_NNCF, OLV_SCALE_F16},
-                                     {OLV_WEIGHT_INT8_ASYM, -1, OLV_ROUND_NNCF, OLV_SCALE_F16},
-                                     {OLV_WEIGHT_INT8_SYM, 128, OLV_ROUND_ORT, OLV_SCALE_F16}};
+    const olv_weight_spec specs[] = {{.type = OLV_WEIGHT_INT4_SYM, .group_size = 32, .rounding = OLV_ROUND_SEARCH, .scale = OLV_SCALE_F16},
+                                     {.type = OLV_WEIGHT_INT4_ASYM, .group_size = 64, .rounding = OLV_ROUND_NNCF, .scale = OLV_SCALE_F16},
+                                     {.type = OLV_WEIGHT_INT8_ASYM, .group_size = -1, .rounding = OLV_ROUND_NNCF, .scale = OLV_SCALE_F16},
+                                     {.type = OLV_WEIGHT_INT8_SYM, .group_size = 128, .rounding = OLV_ROUND_ORT, .scale = OLV_SCALE_F16}};
     for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++) {
         olv_optimize_options o;
         olv_optimize_options_init(&o);
