@@ -3,7 +3,7 @@
  * of its merge. The pattern and the special tokens come from a JSON file beside it ("pat_str",
  * "special_tokens"); without one the pattern is that of cl100k_base, and there are no special
  * tokens. */
-#include "text/tokenizer/base64.h"
+#include "base/base64.h"
 #include "text/tokenizer/state.h"
 
 #define CL100K                                                           \
@@ -25,7 +25,7 @@ static olv_status read_line(olv_tokenizer *t, ol_str line, uint32_t number, cons
     if (!ok || rank > UINT32_MAX - 1)
         return ol_fail(err, OLV_FORMAT, "%s:%u: a base64 token, a space and a rank are expected",
                        name, number);
-    if (!ol_tk_base64_decode(token, &t->vocab.blob, &at))
+    if (!ol_base64_decode(token, &t->vocab.blob, &at))
         return ol_fail(err, OLV_FORMAT, "%s:%u: not base64 at character %zu", name, number, at + 1);
     if (!ol_tk_vocab_commit(&t->vocab, (uint32_t)rank)) {
         ol_tk_vocab_refused(&t->vocab, err);

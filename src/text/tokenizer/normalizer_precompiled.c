@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Precompiled: SentencePiece's rules, tried on whole grapheme clusters of under six bytes, else on
  * each character. */
-#include "text/tokenizer/base64.h"
+#include "base/base64.h"
 #include "text/tokenizer/charsmap.h"
 #include "text/tokenizer/graphemes.h"
 #include "text/tokenizer/state.h"
@@ -14,7 +14,7 @@ static olv_status create(ol_arena *a, const json_t *cfg, void **state, olv_error
     if (!m) return ol_fail(err, OLV_NOMEM, "out of memory");
     *state = m;
     OL_TRY(ol_tk_cfg_string(cfg, "precompiled_charsmap", NULL, &text, err));
-    if (!ol_tk_base64_decode(text, &b, &at)) {
+    if (!ol_base64_decode(text, &b, &at)) {
         ol_buf_deinit(&b);
         return ol_fail(err, OLV_FORMAT, "\"precompiled_charsmap\" is not base64 at character %zu",
                        at);

@@ -11,7 +11,7 @@
 #include "text/tokenizer/pieces.h"
 #include "text/tokenizer/regex.h"
 #include "text/tokenizer/vocab.h"
-#include <olivine/tokenizer.h>
+#include "text/tokenizer.h"
 
 /* ---- steps: normalizers, pre-tokenizers, decoders ---- */
 
@@ -247,12 +247,6 @@ void ol_tk_added_deinit(ol_tk_added_set *s);
 olv_status ol_tk_added_extract(const olv_tokenizer *t, ol_tk_work *w, bool parse_special,
                                olv_error *err);
 const ol_tk_added *ol_tk_added_by_id(const olv_tokenizer *t, uint32_t id);
-
-/* Byte-level alphabet of GPT-2: printable Latin-1 stands for itself, the other bytes for U+0100 and
- * on. */
-int32_t ol_tk_byte_char(uint8_t b);
-/* Byte that a character stands for, or -1. */
-int ol_tk_char_byte(int32_t cp);
 
 /* Shared cache of words: NULL if another thread has it. */
 struct ol_tk_cache *ol_tk_cache_borrow(const olv_tokenizer *t);
