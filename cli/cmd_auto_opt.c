@@ -45,15 +45,14 @@ static int read_settings(const auto_opt *a, olv_optimize_options *o) {
     static const char *const providers[] = {"CPUExecutionProvider", "CUDAExecutionProvider", "DmlExecutionProvider", "WebGpuExecutionProvider"};
     static const char *const roundings[] = {"search", "nncf", "ort"};
     int p = word_index(a->provider, providers, 4), r = word_index(a->rounding, roundings, 3), code = 0;
-    if (!strcasecmp(a->provider, "OpenVINOExecutionProvider")) {
-        fprintf(stderr, "olivine: error: OpenVINO folders are not written yet; use --provider CPUExecutionProvider\n");
-        return 3;
-    }
-    if (p < 0) return usage_error("--provider %s: expected CPUExecutionProvider, CUDAExecutionProvider, DmlExecutionProvider or WebGpuExecutionProvider", a->provider);
+    bool openvino = !strcasecmp(a->format, "openvino") || !strcasecmp(a->provider, "OpenVINOExecutionProvider");
+    if (openvino) p = 0;
+    if (p < 0) return usage_error("--provider %s: expected CPUExecutionProvider, CUDAExecutionProvider, DmlExecutionProvider, WebGpuExecutionProvider or OpenVINOExecutionProvider", a->provider);
     if (r < 0) return usage_error("--rounding %s: expected search, nncf or ort", a->rounding);
     if (!strcasecmp(a->format, "hf")) o->format = OLV_OUTPUT_HF;
+    else if (openvino) o->format = OLV_OUTPUT_OPENVINO;
     else if (strcasecmp(a->format, "ort-genai")) {
-        fprintf(stderr, "olivine: error: --format %s is not written yet; use ort-genai or hf\n", a->format);
+        fprintf(stderr, "olivine: error: --format %s is not written yet; use ort-genai, openvino or hf\n", a->format);
         return 3;
     }
     if (a->sym && a->asym) return usage_error("--sym and --asym exclude each other");
@@ -92,6 +91,11 @@ static int check_goal(const char *goal, const olv_optimize_plan *plan) {
     return 4;
 }
 
+static const char *folder_kind(const auto_opt *a) {
+    if (!strcasecmp(a->format, "hf")) return "Hugging Face";
+    return !strcasecmp(a->format, "openvino") || !strcasecmp(a->provider, "OpenVINOExecutionProvider") ? "OpenVINO" : "ORT-GenAI";
+}
+
 static void print_plan(const auto_opt *a, const olv_optimize_plan *p) {
     if (common.json) {
         json_t *o = json_pack("{s:I,s:I,s:I,s:I,s:I,s:f,s:I,s:I}", "source_bytes", (json_int_t)p->source_bytes, "output_bytes", (json_int_t)p->output_bytes,
@@ -104,7 +108,7 @@ static void print_plan(const auto_opt *a, const olv_optimize_plan *p) {
     }
     printf("1. read        %s: %.1f M parameters, %.1f MB\n", common.model, (double)p->parameters / 1e6, (double)p->source_bytes / 1e6);
     printf("2. compress    %zu of %zu tables to %s, %.2f bit per weight\n", p->compressed, p->tensors, a->precision, p->bits_per_weight);
-    printf("3. write       %s folder '%s', about %.1f MB (%.1f MB free)\n", !strcasecmp(a->format, "hf") ? "Hugging Face" : "ORT-GenAI", a->output, (double)p->output_bytes / 1e6, (double)p->disk_free / 1e6);
+    printf("3. write       %s folder '%s', about %.1f MB (%.1f MB free)\n", folder_kind(a), a->output, (double)p->output_bytes / 1e6, (double)p->disk_free / 1e6);
     printf("memory         about %.0f MB; time about %.0f s\n", (double)p->memory_bytes / 1e6, ceil((double)p->parameters * 3e-9));
 }
 
@@ -160,10 +164,10 @@ int cmd_auto_opt(int argc, char **argv) {
     const arg_option options[] = {
         {"output output_path o", ARG_STRING, &a.output, "DIR", "folder to write", NULL},
         {"precision", ARG_STRING, &a.precision, "P", "int4, int8, uint4, uint8, nf4, fp16, bf16, fp32", NULL},
-        {"provider", ARG_STRING, &a.provider, "EP", "CPUExecutionProvider, CUDAExecutionProvider, DmlExecutionProvider", NULL},
+        {"provider", ARG_STRING, &a.provider, "EP", "CPUExecutionProvider, CUDAExecutionProvider, DmlExecutionProvider, OpenVINOExecutionProvider", NULL},
         {"device", ARG_STRING, &common.device, "D", "cpu, gpu", NULL},
         {"model model_name_or_path m", ARG_STRING, &common.model, "MODEL", "folder or hub id of the model", NULL},
-        {"format", ARG_STRING, &a.format, "F", "ort-genai, hf", NULL},
+        {"format", ARG_STRING, &a.format, "F", "ort-genai, openvino, hf", NULL},
         {"group-size block-size", ARG_INT, &a.group_size, "N", "weights that share a scale: 16 to 256, -1: a row", NULL},
         {"sym", ARG_FLAG, &a.sym, NULL, "symmetric codes (the default)", NULL},
         {"asym", ARG_FLAG, &a.asym, NULL, "codes with zero points", NULL},

@@ -16,8 +16,8 @@ typedef struct conversion {
     bool force, fp16;
 } conversion;
 
-/* ONNX is the ORT-GenAI folder with its weights left as they are, or in f16. */
-static olv_status to_onnx(const conversion *c, progress *bar, olv_error *err) {
+/* The folder of a runtime (ORT-GenAI, OpenVINO GenAI) with its weights left as they are, or in f16. */
+static olv_status to_folder(const conversion *c, progress *bar, olv_error *err) {
     olv_optimize_options o;
     olv_optimize_options_init(&o);
     olv_weight_spec *specs[] = {&o.compress.weights, &o.compress.embeddings, &o.compress.head};
@@ -25,6 +25,7 @@ static olv_status to_onnx(const conversion *c, progress *bar, olv_error *err) {
         specs[i]->type = strcmp(c->type, "f16") ? OLV_WEIGHT_KEEP : OLV_WEIGHT_F16;
         specs[i]->group_size = -1;
     }
+    if (!strcmp(c->format, "openvino")) o.format = OLV_OUTPUT_OPENVINO;
     o.force = c->force;
     return olv_optimize(c->model, &o, c->out, progress_show, bar, NULL, err);
 }
@@ -63,7 +64,8 @@ static int check_type(conversion *c) {
     if (!c->format) c->format = "gguf";
     if (!strcmp(c->format, "hf")) c->format = "safetensors";
     bool to_gguf = !strcmp(c->format, "gguf"), to_st = !strcmp(c->format, "safetensors");
-    if (!to_gguf && !to_st && strcmp(c->format, "onnx")) return usage_error("--format %s: expected gguf, safetensors or onnx", c->format);
+    if (!to_gguf && !to_st && strcmp(c->format, "onnx") && strcmp(c->format, "openvino"))
+        return usage_error("--format %s: expected gguf, safetensors, onnx or openvino", c->format);
     if (!c->type) c->type = c->fp16 || to_gguf ? "f16" : to_st ? "as-is" : "f32";
     if (to_gguf && !one_of(c->type, gguf)) return usage_error("--outtype %s: expected f32, f16, q8_0 or q4_0", c->type);
     if (to_st && !one_of(c->type, st)) return usage_error("--outtype %s: expected f32, f16, bf16 or as-is", c->type);
@@ -75,7 +77,7 @@ static int check_type(conversion *c) {
 static olv_status convert(const conversion *c, progress *bar, olv_error *err) {
     if (is_graph(c->model)) return graph_to_onnx(c, err);
     if (!strcmp(c->format, "gguf")) return olv_convert_gguf(c->model, c->out, c->type, progress_show, bar, err);
-    if (!strcmp(c->format, "onnx")) return to_onnx(c, bar, err);
+    if (!strcmp(c->format, "onnx") || !strcmp(c->format, "openvino")) return to_folder(c, bar, err);
     return olv_convert_safetensors(c->model, c->out, c->type, (uint64_t)c->shard * 1000000u, c->force, progress_show, bar, err);
 }
 
@@ -84,7 +86,7 @@ int cmd_convert(int argc, char **argv) {
     conversion c = {.format = NULL};
     const arg_option options[] = {{"output o output_path", ARG_STRING, &c.out, "OUT", "the file (gguf) or folder to write", NULL},
                                   {"model model_name_or_path m", ARG_STRING, &common.model, "MODEL", "folder or hub id of the model", NULL},
-                                  {"format", ARG_STRING, &c.format, "F", "gguf, safetensors, onnx (of an .onnx file: onnx)", NULL},
+                                  {"format", ARG_STRING, &c.format, "F", "gguf, safetensors, onnx, openvino (of an .onnx file: onnx)", NULL},
                                   {"opset", ARG_INT, &c.opset, "N", "of the ONNX graph to write, 7 or more (the newest)", NULL},
                                   {"outtype", ARG_STRING, &c.type, "T", "f32, f16; gguf: q8_0, q4_0; safetensors: bf16, as-is", NULL},
                                   {"compress_to_fp16", ARG_FLAG, &c.fp16, NULL, "the same as --outtype f16", NULL},

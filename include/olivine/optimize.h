@@ -19,9 +19,9 @@ extern "C" {
 
 typedef enum olv_target { OLV_TARGET_CPU, OLV_TARGET_CUDA, OLV_TARGET_DML, OLV_TARGET_WEBGPU } olv_target;
 
-/* What is written: a folder of onnxruntime-genai, or a Hugging Face folder whose linear layers are quantized in the form of
- * compressed-tensors (tables and scales of other types stay as they are). */
-typedef enum olv_output_format { OLV_OUTPUT_ORT_GENAI, OLV_OUTPUT_HF } olv_output_format;
+/* What is written: a folder of onnxruntime-genai, a Hugging Face folder whose linear layers are quantized in the form of
+ * compressed-tensors (tables and scales of other types stay as they are), or a folder of OpenVINO GenAI. */
+typedef enum olv_output_format { OLV_OUTPUT_ORT_GENAI, OLV_OUTPUT_HF, OLV_OUTPUT_OPENVINO } olv_output_format;
 
 typedef struct olv_optimize_options {
     size_t struct_size;

@@ -9,6 +9,7 @@
 #include "formats/ortgenai/ortgenai.h"
 #include "optimize/hf_folder.h"
 #include "optimize/manifest.h"
+#include "optimize/openvino_folder.h"
 #include <olivine/optimize.h>
 #include <stdio.h>
 
@@ -145,17 +146,33 @@ static olv_status write_hf(job *j, const ol_manifest *manifest, const char *key,
     return s;
 }
 
+static olv_status write_openvino(job *j, ol_manifest *manifest, const char *key, const olv_optimize_options *o, const char *out_dir,
+                                 olv_progress_fn *progress, void *ctx, olv_error *err) {
+    uint64_t elements;
+    const ol_openvino_output w = {.key = key, .force = o->force, .fresh = o->fresh, .need = weight_bytes(j->graph, &elements), .manifest = manifest};
+    return ol_openvino_folder_write(j->bundle, j->graph, &w, out_dir, progress, ctx, err);
+}
+
+static const char *format_name(olv_output_format f) {
+    return f == OLV_OUTPUT_HF ? "hf" : f == OLV_OUTPUT_OPENVINO ? "openvino" : "ort-genai";
+}
+
 static olv_status write_job(job *j, const olv_optimize_options *o, const char *out_dir, olv_progress_fn *progress, void *ctx,
                             olv_error *err) {
     char hash[65], key[24];
     OL_TRY(ol_manifest_source_hash(j->bundle->path, j->executor, hash, err));
     make_key(hash, o, key);
-    ol_manifest manifest = {j->bundle->name, hash, o->format == OLV_OUTPUT_HF ? "hf" : "ort-genai", o, &j->report,
+    ol_manifest manifest = {j->bundle->name, hash, format_name(o->format), o, &j->report,
                             ol_calloc(j->report.n + 1, sizeof(bool))};
     if (!manifest.noted) return ol_fail(err, OLV_NOMEM, "no memory for %zu tables", j->report.n);
     if (o->format == OLV_OUTPUT_HF) {
         ol_free(manifest.noted);
         return write_hf(j, &manifest, key, o, out_dir, progress, ctx, err);
+    }
+    if (o->format == OLV_OUTPUT_OPENVINO) {
+        olv_status w = write_openvino(j, &manifest, key, o, out_dir, progress, ctx, err);
+        ol_free(manifest.noted);
+        return w;
     }
     ol_ortgenai_options w;
     ol_ortgenai_options_init(&w);
