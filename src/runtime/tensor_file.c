@@ -53,32 +53,35 @@ static olv_status put_leaves(leaves *l, const json_t *j, const int64_t *dims, in
     return OLV_OK;
 }
 
-static olv_status read_json(const char *text, size_t len, const char *path, const olv_port *like, olv_tensor **out, olv_error *err) {
-    json_t *j = NULL;
+olv_status ol_tensor_of_json(const json_t *j, const olv_port *like, olv_tensor **out, olv_error *err) {
     const json_t *leaf = NULL;
     int64_t dims[OL_MAX_RANK];
     int rank;
-    OL_TRY(ol_json_parse(text, len, path, &j, err));
-    olv_status s = json_shape(j, dims, &rank, &leaf, err);
+    OL_TRY(json_shape(j, dims, &rank, &leaf, err));
     olv_dtype dtype = json_is_string(leaf) ? OLV_STRING : like && like->dtype ? like->dtype : json_is_boolean(leaf) ? OLV_BOOL
                                                                     : json_is_integer(leaf) ? OLV_I64 : OLV_F32;
     olv_tensor *t = NULL;
-    if (s == OLV_OK) s = olv_tensor_create(dtype, rank, dims, &t, err);
-    if (s == OLV_OK) {
-        size_t n = (size_t)ol_tensor_count(&t->datum.tensor);
-        leaves l = {&t->datum.tensor, 0, dtype == OLV_STRING ? ol_calloc(n + 1, sizeof(char *)) : NULL};
-        if (dtype == OLV_STRING && !l.strings) s = ol_fail(err, OLV_NOMEM, "no memory for strings");
-        if (s == OLV_OK) s = put_leaves(&l, j, dims, rank, err);
-        if (s == OLV_OK && l.strings) {
-            olv_tensor_destroy(t);
-            t = NULL;
-            s = olv_tensor_create_strings(rank, dims, l.strings, NULL, &t, err);
-        }
-        ol_free(l.strings);
+    OL_TRY(olv_tensor_create(dtype, rank, dims, &t, err));
+    size_t n = (size_t)ol_tensor_count(&t->datum.tensor);
+    leaves l = {&t->datum.tensor, 0, dtype == OLV_STRING ? ol_calloc(n + 1, sizeof(char *)) : NULL};
+    olv_status s = dtype == OLV_STRING && !l.strings ? ol_fail(err, OLV_NOMEM, "no memory for strings") : OLV_OK;
+    if (s == OLV_OK) s = put_leaves(&l, j, dims, rank, err);
+    if (s == OLV_OK && l.strings) {
+        olv_tensor_destroy(t);
+        t = NULL;
+        s = olv_tensor_create_strings(rank, dims, l.strings, NULL, &t, err);
     }
-    json_decref(j);
+    ol_free(l.strings);
     if (s == OLV_OK) *out = t;
     else olv_tensor_destroy(t);
+    return s;
+}
+
+static olv_status read_json(const char *text, size_t len, const char *path, const olv_port *like, olv_tensor **out, olv_error *err) {
+    json_t *j = NULL;
+    OL_TRY(ol_json_parse(text, len, path, &j, err));
+    olv_status s = ol_tensor_of_json(j, like, out, err);
+    json_decref(j);
     return s;
 }
 
