@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Weight compression without data, with NNCF's names and defaults. What needs data is refused. */
 #include "args.h"
+#include "compress_report.h"
 #include "progress.h"
 #include <jansson.h>
 #include <olivine/convert.h>
 #include <olivine/optimize.h>
 #include <olivine/pipeline.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -18,9 +20,11 @@ typedef struct compress_args {
     int64_t group_size;
     double ratio;
     arg_list ignored;
-    bool all_layers, given_group, given_ratio, force, fresh, dry_run;
+    const char *budget, *report, *fail_if, *codebook;
+    double bits;
+    bool all_layers, given_group, given_ratio, given_bits, force, fresh, dry_run;
     /* What is not there yet. */
-    const char *dataset, *profile, *budget, *bits;
+    const char *dataset, *profile;
     bool awq, scale_estimation, gptq, lora;
 } compress_args;
 
@@ -36,29 +40,41 @@ static int refuse_data(const compress_args *a) {
     if (a->scale_estimation) return unsupported("--scale-estimation is not there yet", no_data);
     if (a->gptq) return unsupported("--gptq is not there yet", no_data);
     if (a->lora) return unsupported("--lora-correction is not there yet", no_data);
-    if (a->profile || a->budget || a->bits) return unsupported("--profile, --budget and --bits are not there yet", "use --ratio");
-    if (a->metric && strcasecmp(a->metric, "weight_quantization_error"))
-        return unsupported("--sensitivity-metric: only weight_quantization_error works without data", no_data);
+    if (a->profile) return unsupported("--profile is not there yet", "use --ratio, --bits or --budget");
     return 0;
 }
 
-/* Names of NNCF and OpenVINO in any case, and ours. */
+/* NNCF's INT8 is the asymmetric one. */
 static int parse_mode(const char *option, const char *name, olv_weight_type *type) {
+    olv_error err = {.message = ""};
+    if (!strcasecmp(name, "int8")) name = "int8_asym";
+    if (olv_weight_type_parse(name, type, &err) == OLV_OK) return 0;
+    return usage_error("%s %s: %s", option, name, err.message);
+}
+
+/* "480MB", "1.5GiB", a number of bytes. */
+static int parse_size(const char *option, const char *text, uint64_t *out) {
     static const struct {
         const char *name;
-        olv_weight_type type;
-    } known[] = {{"int8", OLV_WEIGHT_INT8_ASYM}, {"int8_sym", OLV_WEIGHT_INT8_SYM}, {"int8_asym", OLV_WEIGHT_INT8_ASYM},
-                 {"int4", OLV_WEIGHT_INT4_SYM}, {"int4_sym", OLV_WEIGHT_INT4_SYM}, {"int4_asym", OLV_WEIGHT_INT4_ASYM},
-                 {"nf4", OLV_WEIGHT_NF4}, {"none", OLV_WEIGHT_KEEP}, {"f16", OLV_WEIGHT_F16}, {"bf16", OLV_WEIGHT_BF16}};
-    static const char *const later[] = {"mxfp4", "mxfp8_e4m3", "fp8_e4m3", "fp4", "nvfp4", "e2m1", "codebook", "cb4_f8e4m3", "adaptive_codebook"};
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (!strcasecmp(name, known[i].name)) return *type = known[i].type, 0;
-    for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
-        if (!strcasecmp(name, later[i])) {
-            fprintf(stderr, "olivine: error: %s %s is not there yet; use int8_asym, int8_sym, int4_sym or int4_asym\n", option, name);
-            return 3;
-        }
-    return usage_error("%s %s: expected int8_asym, int8_sym, int4_sym, int4_asym or nf4", option, name);
+        double bytes;
+    } units[] = {{"", 1}, {"B", 1}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}};
+    char *end;
+    double v = strtod(text, &end);
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (end != text && v > 0 && v < 1e15 && !strcasecmp(end, units[i].name)) return *out = (uint64_t)(v * units[i].bytes), 0;
+    return usage_error("%s %s: expected a size as 480MB or 1.5GiB", option, text);
+}
+
+/* Values of a codebook, ascending and separated by commas. */
+static int parse_codebook(const char *text, float *values, int32_t *n) {
+    const char *s = text;
+    for (*n = 0; *s && *n < 256; (*n)++) {
+        char *end;
+        values[*n] = strtof(s, &end);
+        if (end == s || (*end && *end != ',')) return usage_error("--codebook %s: expected numbers with commas between them", text);
+        s = *end ? end + 1 : end;
+    }
+    return *s ? usage_error("--codebook: more than 256 values") : 0;
 }
 
 static bool is_eight(olv_weight_type t) { return t == OLV_WEIGHT_INT8_SYM || t == OLV_WEIGHT_INT8_ASYM; }
@@ -70,27 +86,56 @@ static int read_rounding(const char *name, olv_rounding *r) {
     return usage_error("--rounding %s: expected search, nncf or ort", name);
 }
 
+/* Types whose compression without words of the user comes with another backup than INT8. */
+static const char *default_backup(olv_weight_type mode) {
+    switch (mode) {
+    case OLV_WEIGHT_MXFP4:
+    case OLV_WEIGHT_MXFP8_E4M3: return "mxfp8_e4m3";
+    case OLV_WEIGHT_FP4:
+    case OLV_WEIGHT_FP8_E4M3: return "fp8_e4m3";
+    default: return "int8_asym";
+    }
+}
+
+static int read_size(const compress_args *a, olv_compress_params *c) {
+    olv_error err = {.message = ""};
+    if (a->metric && olv_sensitivity_parse(a->metric, &c->sensitivity, &err) != OLV_OK) return usage_error("--sensitivity-metric: %s", err.message);
+    if (a->budget && a->given_bits) return usage_error("--budget and --bits: one of them");
+    if ((a->budget || a->given_bits) && a->given_ratio) return usage_error("--ratio does not go with --budget or --bits, which choose layer by layer");
+    if (a->given_bits && !(a->bits > 0 && a->bits <= 32)) return usage_error("--bits %g: expected a number of bits per weight", a->bits);
+    c->bits = a->bits;
+    return a->budget ? parse_size("--budget", a->budget, &c->budget_bytes) : 0;
+}
+
 /* Embeddings and the head get the backup form, unless all layers are asked for; INT8 means all of them. */
 static int read_settings(const compress_args *a, olv_optimize_options *o) {
+    static float codebook[256]; /* lives as long as the options */
     olv_compress_params *c = &o->compress;
     olv_weight_type mode = OLV_WEIGHT_KEEP, backup = OLV_WEIGHT_KEEP, head = OLV_WEIGHT_KEEP;
     olv_rounding rounding = (olv_rounding)0;
     int code = refuse_data(a);
     if (!code) code = parse_mode("--mode", a->mode, &mode);
-    if (!code) code = parse_mode("--backup-mode", a->backup, &backup);
+    if (!code) code = parse_mode("--backup-mode", a->backup ? a->backup : default_backup(mode), &backup);
     if (!code) code = read_rounding(a->rounding, &rounding);
+    if (!code) code = read_size(a, c);
+    if (!code && a->fail_if) code = compress_fail_if(NULL, a->fail_if, true);
     if (code) return code;
     bool eight = is_eight(mode);
-    if (backup != OLV_WEIGHT_KEEP && !is_eight(backup)) return usage_error("--backup-mode %s: expected none, int8_sym or int8_asym", a->backup);
-    if (eight && (a->given_ratio || a->given_group || a->all_layers))
-        return usage_error("--mode %s compresses every layer by rows: --ratio, --group-size and --all-layers do not go with it", a->mode);
+    if (backup != OLV_WEIGHT_KEEP && !is_eight(backup) && backup != OLV_WEIGHT_MXFP8_E4M3 && backup != OLV_WEIGHT_FP8_E4M3)
+        return usage_error("--backup-mode %s: expected none, int8_sym, int8_asym, mxfp8_e4m3 or fp8_e4m3", a->backup);
+    if (eight && (a->given_ratio || a->given_group || a->all_layers || a->budget || a->given_bits))
+        return usage_error("--mode %s compresses every layer by rows: --ratio, --group-size, --all-layers, --budget and --bits do not go with it", a->mode);
     if (!(a->ratio >= 0 && a->ratio <= 1)) return usage_error("--ratio %g: expected 0 to 1", a->ratio);
-    c->weights = (olv_weight_spec){.type = mode, .group_size = eight ? -1 : (int32_t)a->group_size, .rounding = rounding, .scale = OLV_SCALE_F16};
-    c->backup = (olv_weight_spec){.type = backup, .group_size = -1, .rounding = rounding, .scale = OLV_SCALE_F16};
+    int32_t group = a->given_group ? (int32_t)a->group_size : olv_weight_type_group(mode);
+    c->weights = (olv_weight_spec){.type = mode, .group_size = group, .rounding = rounding, .scale = OLV_SCALE_F16};
+    c->weights.codebook = a->codebook ? codebook : NULL;
+    if (a->codebook && (code = parse_codebook(a->codebook, codebook, &c->weights.n_codebook))) return code;
+    if ((a->codebook != NULL) != (mode == OLV_WEIGHT_CODEBOOK)) return usage_error("--mode codebook and --codebook VALUES belong together");
+    c->backup = (olv_weight_spec){.type = backup, .group_size = olv_weight_type_group(backup), .rounding = rounding, .scale = OLV_SCALE_F16};
     c->embeddings = c->head = eight || a->all_layers ? c->weights : c->backup;
     if (a->head) {
         if ((code = parse_mode("--head", a->head, &head))) return code;
-        c->head = (olv_weight_spec){.type = head, .group_size = is_eight(head) ? -1 : (int32_t)a->group_size, .rounding = rounding, .scale = OLV_SCALE_F16};
+        c->head = (olv_weight_spec){.type = head, .group_size = a->given_group && !is_eight(head) ? (int32_t)a->group_size : olv_weight_type_group(head), .rounding = rounding, .scale = OLV_SCALE_F16};
     }
     c->ratio = a->ratio;
     c->ignored = a->ignored.items;
@@ -128,7 +173,8 @@ static int write_gguf(const compress_args *a, const olv_optimize_options *o, con
     return 0;
 }
 
-static void print_result(const compress_args *a, const char *text, double seconds) {
+/* Prints what was done and writes the report; the exit code. */
+static int finish(const compress_args *a, const char *model, const char *text, double seconds) {
     json_t *r = json_loads(text, 0, NULL), *t;
     size_t i, done = 0;
     json_array_foreach(json_object_get(r, "tensors"), i, t) done += json_object_get(t, "kept") == NULL;
@@ -142,7 +188,10 @@ static void print_result(const compress_args *a, const char *text, double second
                json_array_size(json_object_get(r, "tensors")), json_number_value(json_object_get(r, "bits")),
                json_number_value(json_object_get(r, "bits_before")), seconds);
     }
+    int code = a->report ? compress_report_write(r, model, a->report) : 0;
+    if (!code && a->fail_if) code = compress_fail_if(r, a->fail_if, false);
     json_decref(r);
+    return code;
 }
 
 static int run(const compress_args *a, const char *model) {
@@ -172,30 +221,35 @@ static int run(const compress_args *a, const char *model) {
     double seconds = progress_end(&bar);
     if (s != OLV_OK && interrupted) return fprintf(stderr, "olivine: interrupted; the same command continues the work\n"), 130;
     if (s != OLV_OK) return report(&err);
-    print_result(a, text, seconds);
+    code = finish(a, model, text, seconds);
     if (o.format == OLV_OUTPUT_HF && !common.quiet && strstr(text, "_asym\""))
         fprintf(stderr, "olivine: note: zero points are stored as compressed-tensors packs them; its loader in transformers (0.20) takes "
                         "folders without (int8_sym, int4_sym with --backup-mode int8_sym)\n");
     olv_free(text);
-    return 0;
+    return code;
 }
 
 int cmd_compress(int argc, char **argv) {
     arg_list positionals = {0};
-    compress_args a = {.mode = "int8_asym", .backup = "int8_asym", .rounding = "search", .group_size = 128, .ratio = 1};
+    compress_args a = {.mode = "int8_asym", .rounding = "search", .ratio = 1};
     const arg_option options[] = {
         {"output output_path o", ARG_STRING, &a.output, "OUT", "folder or file to write", NULL},
         {"model model_name_or_path m", ARG_STRING, &common.model, "MODEL", "folder, file or hub id of the model", NULL},
-        {"mode weight-format", ARG_STRING, &a.mode, "MODE", "int8_asym (INT8), int8_sym, int4_sym, int4_asym, nf4", NULL},
+        {"mode weight-format", ARG_STRING, &a.mode, "MODE", "int8_asym (INT8), int8_sym, int4_sym, int4_asym, int3_sym, int2_sym, nf4, mxfp4, mxfp8_e4m3, fp8_e4m3, fp4, nvfp4, cb4, codebook, adaptive_codebook", NULL},
         {"ratio", ARG_REAL, &a.ratio, "R", "share of the layers' weights in this mode; the others get the backup mode", &a.given_ratio},
-        {"group-size", ARG_INT, &a.group_size, "N", "weights that share a scale: 16 to 256, -1: a row (128)", &a.given_group},
+        {"group-size", ARG_INT, &a.group_size, "N", "weights that share a scale: 16 to 256, -1: a row (that of the mode: 128 for int4)", &a.given_group},
         {"all-layers", ARG_FLAG, &a.all_layers, NULL, "embeddings and head in this mode too", NULL},
-        {"backup-mode backup-precision", ARG_STRING, &a.backup, "MODE", "of embeddings, head and the rest: int8_asym, int8_sym, none", NULL},
-        {"ignored-scope", ARG_LIST, &a.ignored, "NAME", "a layer to keep, or re:PATTERN (repeatable)", NULL},
+        {"backup-mode backup-precision", ARG_STRING, &a.backup, "MODE", "of embeddings, head and the rest: int8_asym, int8_sym, mxfp8_e4m3, fp8_e4m3, none", NULL},
+        {"ignored-scope", ARG_LIST, &a.ignored, "NAME", "a layer or node to keep; re:PATTERN, type:OPERATOR, between:A,B (repeatable)", NULL},
+        {"budget", ARG_STRING, &a.budget, "SIZE", "size of the weights, as 480MB: each layer gets what fits best", NULL},
+        {"bits", ARG_REAL, &a.bits, "B", "the same by bits per weight over all tables, as 4.6", &a.given_bits},
+        {"codebook", ARG_STRING, &a.codebook, "VALUES", "of --mode codebook: ascending, with commas", NULL},
+        {"report", ARG_STRING, &a.report, "FILE", "report by table: .html or .json", NULL},
+        {"fail-if", ARG_STRING, &a.fail_if, "EXPR", "exit code 4 when it holds: snr<20, mean_snr<25, bits>5, size>1GB, kept>0", NULL},
         {"rounding", ARG_STRING, &a.rounding, "R", "search, nncf, ort", NULL},
         {"head", ARG_STRING, &a.head, "MODE", "mode of the head", NULL},
         {"format", ARG_STRING, &a.format, "F", "hf, ort-genai, gguf (default: that of the model)", NULL},
-        {"sensitivity-metric", ARG_STRING, &a.metric, "M", "weight_quantization_error", NULL},
+        {"sensitivity-metric", ARG_STRING, &a.metric, "M", "of --ratio: weight_quantization_error; the others need data", NULL},
         {"dry-run", ARG_FLAG, &a.dry_run, NULL, "say what would be written, do nothing", NULL},
         {"force", ARG_FLAG, &a.force, NULL, "replace an output folder that holds something else", NULL},
         {"fresh", ARG_FLAG, &a.fresh, NULL, "discard unfinished work", NULL},
@@ -208,8 +262,7 @@ int cmd_compress(int argc, char **argv) {
         /* What is not there yet is known by name. */
         {"dataset", ARG_STRING, &a.dataset, NULL, NULL, NULL}, {"awq", ARG_FLAG, &a.awq, NULL, NULL, NULL},
         {"scale-estimation", ARG_FLAG, &a.scale_estimation, NULL, NULL, NULL}, {"gptq", ARG_FLAG, &a.gptq, NULL, NULL, NULL},
-        {"lora-correction", ARG_FLAG, &a.lora, NULL, NULL, NULL}, {"profile", ARG_STRING, &a.profile, NULL, NULL, NULL},
-        {"budget", ARG_STRING, &a.budget, NULL, NULL, NULL}, {"bits", ARG_STRING, &a.bits, NULL, NULL, NULL}};
+        {"lora-correction", ARG_FLAG, &a.lora, NULL, NULL, NULL}, {"profile", ARG_STRING, &a.profile, NULL, NULL, NULL}};
     const arg_spec spec = {.usage = "MODEL -o OUT", .summary = "Compresses the weights of a model, without data.",
                            .example = "olivine compress models/pebble -o pebble-int4 --mode int4_sym --group-size 32 --ratio 0.8",
                            .options = options, .n_options = sizeof options / sizeof options[0], .positionals = &positionals};

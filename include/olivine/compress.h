@@ -60,6 +60,22 @@ typedef struct olv_weight_spec {
     int32_t n_codebook;
 } olv_weight_spec;
 
+/* What decides which layers become `weights` and which `backup`: NNCF's criteria by their names. X(NAME, text). All but the first
+ * need data. */
+#define OLV_SENSITIVITIES(X)                                                                       \
+    X(WEIGHT_QUANTIZATION_ERROR, "weight_quantization_error")                                      \
+    X(HESSIAN_INPUT_ACTIVATION, "hessian_input_activation")                                        \
+    X(MEAN_ACTIVATION_VARIANCE, "mean_activation_variance")                                        \
+    X(MAX_ACTIVATION_VARIANCE, "max_activation_variance")                                          \
+    X(MEAN_ACTIVATION_MAGNITUDE, "mean_activation_magnitude")
+
+typedef enum olv_sensitivity {
+#define OLV_SENSITIVITY_ENUM_(name, text) OLV_SENSITIVITY_##name,
+    OLV_SENSITIVITIES(OLV_SENSITIVITY_ENUM_)
+#undef OLV_SENSITIVITY_ENUM_
+        OLV_N_SENSITIVITIES
+} olv_sensitivity;
+
 typedef struct olv_compress_params {
     size_t struct_size;         /* set by olv_compress_params_init */
     olv_weight_spec weights;    /* linear layers */
@@ -68,8 +84,16 @@ typedef struct olv_compress_params {
     int64_t min_elements;       /* smaller matrices are kept */
     double ratio;               /* share of the linear layers' weights that become `weights`; the others become `backup` */
     olv_weight_spec backup;
-    const char *const *ignored; /* borrowed: names of tables that are kept, or "re:" and a regular expression that a part matches */
+    olv_sensitivity sensitivity;
+    /* Borrowed: what is kept. The name of a table or of the node that reads it; "re:" and a regular expression that a part of such
+     * a name matches; "type:" and an operator; "between:A,B": nodes on a way from node A to node B. One that nothing matches is
+     * an error. */
+    const char *const *ignored;
     size_t n_ignored;
+    /* Instead of ratio: the size that all tables may have together, or bits per weight over all of them (0: neither). Each layer then
+     * gets the type and group size that make the sum of the relative errors least. */
+    uint64_t budget_bytes;
+    double bits;
 } olv_compress_params;
 
 /* Linear layers int4_sym in groups of 32, embeddings and head int8_sym per row, searched, f16 scales; ratio 1, backup
@@ -81,6 +105,8 @@ OLV_API OLV_MUST_USE olv_status olv_weight_type_parse(const char *name, olv_weig
 OLV_API const char *olv_weight_type_name(olv_weight_type t); /* never NULL */
 /* Group size that NNCF takes for a type where none is asked for (fixed for MXFP4, MXFP8_E4M3 and NVFP4); -1: whole rows. */
 OLV_API int32_t olv_weight_type_group(olv_weight_type t);
+/* In any case; OLV_ARG says which there are. */
+OLV_API OLV_MUST_USE olv_status olv_sensitivity_parse(const char *name, olv_sensitivity *out, olv_error *err);
 /* OLV_ARG when the parts do not fit together. */
 OLV_API OLV_MUST_USE olv_status olv_weight_spec_check(const olv_weight_spec *s, olv_error *err);
 

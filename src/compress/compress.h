@@ -16,10 +16,15 @@ OLV_MUST_USE olv_status ol_compress_graph(ol_graph *g, const olv_compress_params
 /* The plan as JSON; errors and signal-to-noise ratios of those tables whose rows were all produced. */
 void ol_compress_report_json(const ol_compress_plan *r, ol_buf *out);
 
-/* Mixed precision: of the compressed linear layers (no head, no table) as many as have less than the share `ratio` of the
- * weights stay as they are, those with the largest 8-bit error first; the others become `backup`. */
-OLV_MUST_USE olv_status ol_compress_mix(ol_graph *g, ol_compress_plan *r, double ratio, const olv_weight_spec *backup, uint64_t cpu,
+/* Mixed precision: of the compressed linear layers (no head, no table) as many as have less than the share params->ratio of the
+ * weights stay as they are, those with the lowest scores of the metric first; the others become params->backup. */
+OLV_MUST_USE olv_status ol_compress_mix(ol_graph *g, ol_compress_plan *plan, const olv_compress_params *params, uint64_t cpu,
                                         ol_executor *e, olv_error *err);
+
+/* The best plan within params->budget_bytes or params->bits: for each compressed linear layer one of several types and group sizes,
+ * so that the sum of the layers' relative errors is least. Leaves the plan alone when neither is given. */
+OLV_MUST_USE olv_status ol_compress_budget(ol_graph *g, ol_compress_plan *plan, const olv_compress_params *params, uint64_t cpu,
+                                           ol_executor *e, olv_error *err);
 
 typedef struct ol_produce_progress {
     olv_progress_fn *fn; /* of weights; NULL: nobody listens */

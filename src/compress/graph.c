@@ -4,9 +4,8 @@
 #include "base/error.h"
 #include "base/map.h"
 #include "compress/compress.h"
-#include "compress/round.h"
+#include "compress/scope.h"
 #include "graph/op.h"
-#include <regex.h>
 #include <string.h>
 
 #define MAX_DEPTH 32       /* of nested subgraphs */
@@ -195,41 +194,7 @@ static double bits_of(const ol_const *c) {
     return q ? ol_qconst_bits(q) : ol_dtype_bits(ol_const_dtype(c));
 }
 
-/* ---- the ignored scope ---- */
-
-static bool is_pattern(const char *scope) { return strncmp(scope, "re:", 3) == 0; }
-
-static bool is_ignored(const olv_compress_params *p, regex_t *const patterns, const char *name) {
-    size_t n = strlen(name), stem = n > 7 && strcmp(name + n - 7, ".weight") == 0 ? n - 7 : n;
-    for (size_t i = 0; i < p->n_ignored; i++) {
-        const char *s = p->ignored[i];
-        if (is_pattern(s) ? regexec(&patterns[i], name, 0, NULL, 0) == 0
-                          : strcmp(s, name) == 0 || (strlen(s) == stem && strncmp(s, name, stem) == 0))
-            return true;
-    }
-    return false;
-}
-
-static void free_patterns(const olv_compress_params *p, regex_t *patterns, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (is_pattern(p->ignored[i])) regfree(&patterns[i]);
-    ol_free(patterns);
-}
-
-static olv_status make_patterns(const olv_compress_params *p, regex_t **out, olv_error *err) {
-    regex_t *all = ol_calloc(p->n_ignored + 1, sizeof *all);
-    if (!all) return no_memory(err);
-    for (size_t i = 0; i < p->n_ignored; i++) {
-        int code = is_pattern(p->ignored[i]) ? regcomp(&all[i], p->ignored[i] + 3, REG_EXTENDED | REG_NOSUB) : 0;
-        if (!code) continue;
-        free_patterns(p, all, i);
-        return code == REG_ESPACE ? no_memory(err) : ol_fail(err, OLV_ARG, "ignored scope '%.200s' is no regular expression", p->ignored[i]);
-    }
-    *out = all;
-    return OLV_OK;
-}
-
-static olv_status replace(const table *t, const olv_compress_params *params, regex_t *ignored, uint64_t cpu, ol_compress_entry *e,
+static olv_status replace(const table *t, const olv_compress_params *params, ol_scope *ignored, uint64_t cpu, ol_compress_entry *e,
                           olv_error *err) {
     ol_const *c = t->values[0]->constant, *made = NULL;
     e->source = ol_const_retain(c); /* the values will hold another one */
@@ -243,7 +208,7 @@ static olv_status replace(const table *t, const olv_compress_params *params, reg
     e->name = ol_alloc(len);
     if (!e->name) return no_memory(err);
     memcpy(e->name, t->values[0]->name, len);
-    e->kept = is_ignored(params, ignored, e->name) ? "in the ignored scope" : reason_to_keep(t, &e->spec, params->min_elements);
+    e->kept = ol_scope_has(ignored, e->name, t->values, t->n_values) ? "in the ignored scope" : reason_to_keep(t, &e->spec, params->min_elements);
     if (!e->kept) {
         made = ol_compress_const(c, &e->spec, cpu, err);
         if (!made) return ol_error_at(err, "%s", e->name);
@@ -267,10 +232,11 @@ olv_status ol_compress_graph(ol_graph *g, const olv_compress_params *params, uin
     olv_status s = find_heads(&c, g, err);
     if (s == OLV_OK) s = collect(&c, g, 0, err);
     if (s == OLV_OK && !(r.entries = ol_calloc(c.n + 1, sizeof *r.entries))) s = no_memory(err);
-    regex_t *ignored = NULL;
-    if (s == OLV_OK) s = make_patterns(params, &ignored, err);
+    ol_scope *ignored = NULL;
+    if (s == OLV_OK) s = ol_scope_create(g, params->ignored, params->n_ignored, &ignored, err);
     for (size_t i = 0; s == OLV_OK && i < c.n; i++) s = replace(c.tables[i], params, ignored, cpu, &r.entries[r.n++], err);
-    if (ignored) free_patterns(params, ignored, params->n_ignored);
+    if (s == OLV_OK) s = ol_scope_check(ignored, err);
+    ol_scope_destroy(ignored);
     collector_deinit(&c);
     if (s == OLV_OK) s = ol_graph_infer(g, err); /* elements of quantized constants are f32 */
     if (plan)

@@ -1,67 +1,72 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mixed precision without data, as NNCF's weight quantization error has it: layers whose 8-bit error is large go to few bits
- * first. */
+/* Mixed precision by NNCF's criteria: each layer gets a score, and those with the lowest go to few bits. All criteria but the
+ * first need what calibration knows of the layers' inputs. */
 #include "base/alloc.h"
-#include "base/checked.h"
 #include "base/error.h"
+#include "base/str.h"
 #include "compress/compress.h"
-#include <stdatomic.h>
+#include "compress/measure.h"
+#include <math.h>
 #include <stdlib.h>
-
-#define TILE_WEIGHTS (1 << 18)
+#include <strings.h>
 
 typedef struct candidate {
     ol_compress_entry *entry;
-    double error; /* of 8 bits: the largest of the rows' mean squares */
+    double score; /* the higher, the more bits it deserves */
 } candidate;
 
-typedef struct job {
-    const ol_const *c;
-    const ol_qconst *form;
-    int64_t tile;
-    atomic_int failed;
-    olv_error err;
-} job;
+static const char *const metric_names[OLV_N_SENSITIVITIES] = {
+#define NAME(name, text) text,
+    OLV_SENSITIVITIES(NAME)
+#undef NAME
+};
 
-/* Produces rows for their errors alone. */
-static void run_tile(void *ctx, size_t i, int lane) {
-    job *j = ctx;
-    const ol_qconst *f = j->form;
-    int64_t row = (int64_t)i * j->tile, n = f->rows - row < j->tile ? f->rows - row : j->tile;
-    size_t codes = ol_align_up((size_t)n * f->row_bytes, 64), scales = ol_align_up((size_t)(n * f->n_groups) * sizeof(float), 64);
-    olv_error err = {OLV_OK, ""};
-    (void)lane;
-    if (atomic_load(&j->failed)) return;
-    uint8_t *p = ol_alloc_aligned(codes + scales + (size_t)n * f->zero_row_bytes + 64);
-    olv_status s = p ? ol_const_rows_quant(j->c, row, n, p, p + codes, f->zero_row_bytes ? p + codes + scales : NULL, &err)
-                     : ol_fail(&err, OLV_NOMEM, "out of memory");
-    if (s != OLV_OK && atomic_exchange(&j->failed, 1) == 0) j->err = err;
-    ol_free_aligned(p);
+olv_status olv_sensitivity_parse(const char *name, olv_sensitivity *out, olv_error *err) {
+    ol_buf all = OL_BUF_INIT;
+    for (int i = 0; i < OLV_N_SENSITIVITIES; i++) {
+        if (!strcasecmp(name, metric_names[i])) return *out = (olv_sensitivity)i, OLV_OK;
+        ol_buf_printf(&all, "%s%s", i ? ", " : "", metric_names[i]);
+    }
+    olv_status s = ol_fail(err, OLV_ARG, "sensitivity metric '%.60s' found, one of %s expected", name, all.data ? all.data : "");
+    ol_buf_deinit(&all);
+    return s;
 }
 
-static olv_status measure(candidate *c, ol_executor *e, uint64_t cpu, olv_error *err) {
+/* From the errors of the 8-bit layer: the largest mean square of a row, and their sum. NNCF sends layers whose 8-bit error is
+ * large to few bits first, but by the Hessian. */
+static double score_of(olv_sensitivity metric, const ol_layer_inputs *x, double worst, double sum) {
+    double inverse = 1 / (worst + 0x1p-23);
+    switch (metric) {
+    case OLV_SENSITIVITY_HESSIAN_INPUT_ACTIVATION: return sqrt(sum) * x->hessian_trace;
+    case OLV_SENSITIVITY_MEAN_ACTIVATION_VARIANCE: return inverse * x->mean_variance;
+    case OLV_SENSITIVITY_MAX_ACTIVATION_VARIANCE: return inverse * x->max_variance;
+    case OLV_SENSITIVITY_MEAN_ACTIVATION_MAGNITUDE: return inverse * x->mean_magnitude;
+    default: return inverse;
+    }
+}
+
+static olv_status measure(candidate *c, olv_sensitivity metric, ol_executor *e, uint64_t cpu, olv_error *err) {
+    if (metric != OLV_SENSITIVITY_WEIGHT_QUANTIZATION_ERROR && !c->entry->inputs)
+        return ol_fail(err, OLV_ARG, "sensitivity metric %s needs data, and there is none for %s", metric_names[metric], c->entry->name);
     const olv_weight_spec eight = {.type = OLV_WEIGHT_INT8_ASYM, .group_size = -1, .rounding = OLV_ROUND_NNCF, .scale = OLV_SCALE_F32};
-    ol_const *q = ol_compress_const(c->entry->source, &eight, cpu, err);
-    if (!q) return ol_error_at(err, "%s", c->entry->name);
-    job j = {.c = q, .form = ol_const_quant_form(q)};
-    j.tile = TILE_WEIGHTS / (j.form->k ? j.form->k : 1) + 1;
-    ol_executor_for(e, (size_t)((j.form->rows + j.tile - 1) / j.tile), run_tile, &j);
-    c->error = ol_compress_const_worst(q);
-    ol_const_release(q);
-    if (!atomic_load(&j.failed)) return OLV_OK;
-    if (err) *err = j.err;
-    return ol_error_at(err, "%s", c->entry->name);
+    double worst, sum;
+    OL_TRY(ol_compress_measure_rows(c->entry, &eight, cpu, e, &worst, &sum, err));
+    c->score = score_of(metric, c->entry->inputs, worst, sum);
+    return OLV_OK;
 }
 
-/* Largest error first; the order of the graph among equals. */
-static int by_error(const void *a, const void *b) {
+/* Lowest score first; the order of the graph among equals. */
+static int by_score(const void *a, const void *b) {
     const candidate *x = a, *y = b;
-    if (x->error != y->error) return x->error > y->error ? -1 : 1;
+    if (x->score != y->score) return x->score < y->score ? -1 : 1;
     return (x->entry > y->entry) - (x->entry < y->entry);
 }
 
-olv_status ol_compress_mix(ol_graph *g, ol_compress_plan *r, double ratio, const olv_weight_spec *backup, uint64_t cpu, ol_executor *e,
+olv_status ol_compress_mix(ol_graph *g, ol_compress_plan *r, const olv_compress_params *params, uint64_t cpu, ol_executor *e,
                            olv_error *err) {
+    double ratio = params->ratio;
+    if ((unsigned)params->sensitivity >= OLV_N_SENSITIVITIES) return ol_fail(err, OLV_ARG, "unknown sensitivity metric");
+    OL_TRY(olv_weight_spec_check(&params->backup, err));
     if (!(ratio >= 0 && ratio <= 1)) return ol_fail(err, OLV_ARG, "ratio %g found, 0 to 1 expected", ratio);
     if (ratio >= 1) return OLV_OK;
     candidate *all = ol_calloc(r->n + 1, sizeof *all);
@@ -74,15 +79,15 @@ olv_status ol_compress_mix(ol_graph *g, ol_compress_plan *r, double ratio, const
         if (t->kept || t->roles != OL_ROLE_WEIGHT || !ol_const_quant_form(t->result)) continue;
         all[n].entry = t;
         total += (double)t->rows * (double)t->k;
-        s = measure(&all[n++], e, cpu, err);
+        s = measure(&all[n++], params->sensitivity, e, cpu, err);
     }
-    if (n) qsort(all, n, sizeof *all, by_error);
+    if (n) qsort(all, n, sizeof *all, by_score);
     bool full = false;
     for (size_t i = 0; s == OLV_OK && i < n; i++) {
         double size = (double)all[i].entry->rows * (double)all[i].entry->k;
         full = full || (taken + size) / total >= ratio;
         if (!full) taken += size;
-        else s = ol_compress_decide(g, all[i].entry, backup, cpu, err);
+        else s = ol_compress_decide(g, all[i].entry, &params->backup, cpu, err);
     }
     ol_free(all);
     return s;
