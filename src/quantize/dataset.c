@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/wire/inflate.h"
 #include "base/wire/zip.h"
 #include "formats/npy/npy.h"
 #include "quantize/probe.h"
@@ -166,12 +167,24 @@ static olv_status npy_tensor(const uint8_t *data, size_t bytes, olv_tensor **out
     return s;
 }
 
+/* Deflate makes at most 1032 bytes of one. */
+static olv_status unpack(const uint8_t *data, const ol_zip_entry *e, olv_tensor **out, olv_error *err) {
+    if (!e->deflated) return npy_tensor(data, e->bytes, out, err);
+    if (e->full / 1032 > e->bytes) return ol_fail(err, OLV_FORMAT, "%llu bytes do not unpack to %llu", (unsigned long long)e->bytes, (unsigned long long)e->full);
+    uint8_t *full = ol_alloc_aligned(e->full + 1);
+    if (!full) return ol_fail(err, OLV_NOMEM, "no memory for data");
+    olv_status s = ol_inflate(data, e->bytes, full, e->full, err);
+    if (s == OLV_OK) s = npy_tensor(full, e->full, out, err);
+    ol_free_aligned(full);
+    return s;
+}
+
 /* The arrays of an .npz file, by input. One array alone may have any name when the model has one input. */
 static olv_status read_npz(const file_source *f, const char *path, olv_tensor **arrays, olv_error *err) {
     ol_file *file;
     ol_zip *zip = NULL;
     OL_TRY(ol_file_open(path, &file, err));
-    olv_status s = ol_zip_open(file->data, file->size, path, &zip, err);
+    olv_status s = ol_zip_open_packed(file->data, file->size, path, &zip, err);
     for (size_t i = 0; s == OLV_OK && i < ol_zip_count(zip); i++) {
         const ol_zip_entry *e = ol_zip_get(zip, i);
         size_t len = e->name.len - (ol_str_ends(e->name, ".npy") ? 4 : 0), at = find_input(f, e->name.ptr, len);
@@ -180,7 +193,7 @@ static olv_status read_npz(const file_source *f, const char *path, olv_tensor **
         if (at == f->n && ol_zip_count(zip) == 1) s = only_input(f, &at, err);
         else if (at == f->n) s = no_such_input(f, name, err);
         if (s == OLV_OK) olv_tensor_destroy(arrays[at]);
-        if (s == OLV_OK) arrays[at] = NULL, s = npy_tensor(file->data + e->offset, e->bytes, &arrays[at], err);
+        if (s == OLV_OK) arrays[at] = NULL, s = unpack(file->data + e->offset, e, &arrays[at], err);
         if (s != OLV_OK) ol_error_at(err, "%.200s: array '%.100s'", path, name);
     }
     for (size_t i = 0; s == OLV_OK && i < f->n; i++)

@@ -22,6 +22,7 @@
 #define MAX_ENTRIES 1000000u
 #define MAX_COMMENT 65535
 #define EXTRA_ZIP64 1
+#define METHOD_DEFLATED 8
 
 enum { FLAG_ENCRYPTED = 1, FLAG_SIZES_BEHIND = 8 };
 
@@ -29,6 +30,7 @@ struct ol_zip {
     const uint8_t *data;
     size_t len;
     const char *name; /* while opening */
+    bool packed;      /* deflated entries are welcome */
     ol_zip_entry *entries;
     size_t n;
     ol_map names;
@@ -160,12 +162,12 @@ static olv_status check_local(const ol_zip *z, ol_zip_entry *e, olv_error *err) 
     uint64_t packed = ol_bytes_u32(&r), full = ol_bytes_u32(&r), none = 0;
     uint16_t name_len = ol_bytes_u16(&r), extra_len = ol_bytes_u16(&r);
     const char *name = (const char *)ol_bytes_take(&r, name_len);
-    if (r.failed || sig != LOCAL_SIG || !ol_str_eq((ol_str){name, name_len}, e->name) || method != 0 ||
+    if (r.failed || sig != LOCAL_SIG || !ol_str_eq((ol_str){name, name_len}, e->name) || method != (e->deflated ? METHOD_DEFLATED : 0) ||
         (flags & FLAG_ENCRYPTED))
         return ol_fail(err, OLV_FORMAT, "%s: zip entry '%.*s': its local header differs from the directory", z->name,
                        (int)e->name.len, e->name.ptr);
     bool behind = (flags & FLAG_SIZES_BEHIND) && packed == 0 && full == 0;
-    if (!read_extra(&r, extra_len, &full, &packed, &none) || (!behind && (full != e->bytes || packed != e->bytes)))
+    if (!read_extra(&r, extra_len, &full, &packed, &none) || (!behind && (full != e->full || packed != e->bytes)))
         return ol_fail(err, OLV_FORMAT, "%s: zip entry '%.*s': sizes in its local header are %" PRIu64 " and %" PRIu64
                        ", %" PRIu64 " expected", z->name, (int)e->name.len, e->name.ptr, packed, full, e->bytes);
     e->offset = (uint64_t)(r.ptr - z->data);
@@ -191,15 +193,17 @@ static olv_status read_entry(ol_zip *z, ol_bytes *r, ol_zip_entry *e, olv_error 
         return ol_fail(err, OLV_FORMAT, "%s: zip entry of the bad name '%.*s'", z->name, shown, e->name.ptr);
     if (flags & FLAG_ENCRYPTED)
         return ol_fail(err, OLV_UNSUPPORTED, "%s: zip entry '%.*s' is encrypted", z->name, shown, e->name.ptr);
-    if (method != 0)
+    e->deflated = z->packed && method == METHOD_DEFLATED;
+    if (method != 0 && !e->deflated)
         return ol_fail(err, OLV_UNSUPPORTED, "%s: zip entry '%.*s' is compressed (method %u), stored expected", z->name,
                        shown, e->name.ptr, method);
-    if (!read_extra(r, extra_len, &full, &packed, &offset) || full != packed)
+    if (!read_extra(r, extra_len, &full, &packed, &offset) || (full != packed && !e->deflated))
         return ol_fail(err, OLV_FORMAT, "%s: zip entry '%.*s': sizes %" PRIu64 " and %" PRIu64 " of stored data", z->name,
                        shown, e->name.ptr, packed, full);
     ol_bytes_take(r, comment_len);
     if (r->failed) return ol_fail(err, OLV_FORMAT, "%s: zip directory is broken", z->name);
-    e->bytes = full;
+    e->bytes = packed;
+    e->full = full;
     e->header = offset;
     return check_local(z, e, err);
 }
@@ -244,12 +248,13 @@ static olv_status read_directory(ol_zip *z, olv_error *err) {
     return check_overlap(z, d.offset, err);
 }
 
-olv_status ol_zip_open(const uint8_t *data, size_t len, const char *name, ol_zip **out, olv_error *err) {
+static olv_status open_zip(const uint8_t *data, size_t len, const char *name, bool packed, ol_zip **out, olv_error *err) {
     ol_zip *z = ol_calloc(1, sizeof *z);
     if (!z) return ol_fail(err, OLV_NOMEM, "%s: out of memory", name);
     z->data = data;
     z->len = len;
     z->name = name;
+    z->packed = packed;
     ol_map_init(&z->names);
     olv_status s = read_directory(z, err);
     z->name = NULL;
@@ -258,6 +263,14 @@ olv_status ol_zip_open(const uint8_t *data, size_t len, const char *name, ol_zip
     else
         ol_zip_close(z);
     return s;
+}
+
+olv_status ol_zip_open(const uint8_t *data, size_t len, const char *name, ol_zip **out, olv_error *err) {
+    return open_zip(data, len, name, false, out, err);
+}
+
+olv_status ol_zip_open_packed(const uint8_t *data, size_t len, const char *name, ol_zip **out, olv_error *err) {
+    return open_zip(data, len, name, true, out, err);
 }
 
 size_t ol_zip_count(const ol_zip *z) { return z->n; }
