@@ -71,7 +71,6 @@ static const ol_compress_entry *expert_entry(const ol_compress_plan *plan, const
 static const char *why_kept(const item *it) {
     const olv_weight_spec *s = &it->entry->spec;
     if (it->entry->kept) return it->entry->kept;
-    if (it->entry->roles & OL_ROLE_EMBEDDING) return "compressed-tensors quantizes linear layers only";
     if (ol_weight_bits(s->type) == 0 || s->type == OLV_WEIGHT_NF4) return "compressed-tensors has no such form";
     if (s->group_size > 0 && it->t->dims[1] % s->group_size) return "rows are no multiple of the group";
     return NULL;
