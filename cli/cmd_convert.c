@@ -30,17 +30,19 @@ static olv_status to_folder(const conversion *c, progress *bar, olv_error *err) 
     return olv_optimize(c->model, &o, c->out, progress_show, bar, NULL, err);
 }
 
-/* A graph, not a folder of a language model. */
-static bool is_graph(const char *path) {
-    size_t n = strlen(path);
-    return n > 5 && !strcmp(path + n - 5, ".onnx");
+static bool ends_in(const char *path, const char *end) {
+    size_t n = strlen(path), k = strlen(end);
+    return n > k && !strcmp(path + n - k, end);
 }
 
-static olv_status graph_to_onnx(const conversion *c, olv_error *err) {
+/* A graph, not a folder of a language model. */
+static bool is_graph(const char *path) { return ends_in(path, ".onnx"); }
+
+static olv_status convert_graph(const conversion *c, olv_error *err) {
     olv_model *model;
     olv_status s = olv_model_read(c->model, &model, err);
     if (s != OLV_OK) return s;
-    s = olv_model_save(model, c->out, c->opset, err);
+    s = !strcmp(c->format, "openvino") ? olv_model_save_openvino(model, c->out, c->fp16, err) : olv_model_save(model, c->out, c->opset, err);
     olv_model_destroy(model);
     return s;
 }
@@ -55,8 +57,13 @@ static bool one_of(const char *word, const char *const *words) {
 static int check_type(conversion *c) {
     static const char *const gguf[] = {"f32", "f16", "q8_0", "q4_0", NULL}, *const st[] = {"f32", "f16", "bf16", "as-is", NULL}, *const onnx[] = {"f32", "f16", NULL};
     if (is_graph(c->model)) {
-        if (c->format && strcmp(c->format, "onnx")) return usage_error("--format %s: an ONNX graph is written as onnx alone", c->format);
-        if (c->type || c->fp16) return usage_error("--outtype: the weights of an ONNX graph stay as they are");
+        if (!c->format) c->format = ends_in(c->out, ".xml") ? "openvino" : "onnx";
+        bool ir = !strcmp(c->format, "openvino");
+        if (!ir && strcmp(c->format, "onnx")) return usage_error("--format %s: a graph is written as onnx or openvino", c->format);
+        if (ir && c->opset) return usage_error("--opset is for ONNX graphs");
+        if (ir && c->type && !strcmp(c->type, "f16")) c->fp16 = true;
+        else if (c->type && !(ir && !strcmp(c->type, "f32"))) return usage_error("--outtype: the weights of a graph stay as they are; f32 or f16 for openvino");
+        if (!ir && c->fp16) return usage_error("--compress_to_fp16 is for --format openvino");
         if (c->opset < 0) return usage_error("--opset is %lld, expected 7 or more", (long long)c->opset);
         return 0;
     }
@@ -75,7 +82,7 @@ static int check_type(conversion *c) {
 }
 
 static olv_status convert(const conversion *c, progress *bar, olv_error *err) {
-    if (is_graph(c->model)) return graph_to_onnx(c, err);
+    if (is_graph(c->model)) return convert_graph(c, err);
     if (!strcmp(c->format, "gguf")) return olv_convert_gguf(c->model, c->out, c->type, progress_show, bar, err);
     if (!strcmp(c->format, "onnx") || !strcmp(c->format, "openvino")) return to_folder(c, bar, err);
     return olv_convert_safetensors(c->model, c->out, c->type, (uint64_t)c->shard * 1000000u, c->force, progress_show, bar, err);

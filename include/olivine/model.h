@@ -55,8 +55,11 @@ OLV_API OLV_MUST_USE olv_status olv_model_reshape(olv_model *m, const char *inpu
 /* The same with open sizes in bounds: a range of one size fixes it, others open it, and what a request gives is held
  * against them ({1, 10}; {0, -1}: any size). */
 OLV_API OLV_MUST_USE olv_status olv_model_reshape_ranges(olv_model *m, const char *input, int rank, const olv_range *sizes, olv_error *err);
-/* Writes the model as ONNX (opset 0: the newest that all its operators have). */
+/* Writes the model as ONNX (opset 0: the newest that all its operators have), or as OpenVINO IR where PATH ends in ".xml". */
 OLV_API OLV_MUST_USE olv_status olv_model_save(const olv_model *m, const char *path, int64_t opset, olv_error *err);
+/* Writes the model as OpenVINO IR: PATH (".xml") and the ".bin" beside it, both or neither. With compress_to_f16 constants
+ * of f32 are stored as f16. Operators that OpenVINO cannot say are an error of OLV_UNSUPPORTED that names node and reason. */
+OLV_API OLV_MUST_USE olv_status olv_model_save_openvino(const olv_model *m, const char *path, bool compress_to_f16, olv_error *err);
 /* JSON: name, producer, opset, inputs, outputs, operators with their numbers, weights by type, parameters. olv_free it. */
 OLV_API OLV_MUST_USE olv_status olv_model_describe(const olv_model *m, char **json, olv_error *err);
 /* The graph as text (docs/graph-text.md), after the pass of that name and those before it (NULL: as read). olv_free it. */

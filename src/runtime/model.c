@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "formats/onnx/onnx.h"
+#include "formats/openvino/openvino.h"
+#include "formats/openvino/write.h"
 #include "passes/passes.h"
 #include "runtime/core.h"
 #include "runtime/model_json.h"
@@ -28,32 +30,45 @@ olv_status ol_model_create(ol_graph *graph, olv_model **out, olv_error *err) {
     return OLV_OK;
 }
 
-/* The one model file of a folder, or PATH itself, or PATH with the ending that it lacks (ol_free it). */
+static const char *const endings[] = {".xml", ".onnx"};
+
+/* A model file by its name. Other .xml files lie beside models too. */
+static bool is_model(const char *folder, const char *name) {
+    if (ol_str_ends(ol_str_of(name), ".onnx")) return true;
+    char *path = ol_str_ends(ol_str_of(name), ".xml") ? ol_path_join(folder, name) : NULL;
+    bool is = path && ol_openvino_is_ir(path);
+    ol_free(path);
+    return is;
+}
+
+/* PATH itself, or PATH with the ending that it lacks. */
+static char *with_ending(const char *path) {
+    size_t len = strlen(path);
+    char *p = ol_alloc(len + 6);
+    if (!p) return NULL;
+    memcpy(p, path, len + 1);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings && !ol_file_exists(p); i++) {
+        strcpy(p + len, endings[i]);
+        if (!ol_file_exists(p)) p[len] = 0;
+    }
+    return p;
+}
+
+/* The one model file of a folder, or the file that is meant (ol_free it). */
 static olv_status find_file(const char *path, char **out, olv_error *err) {
     char **names = NULL;
     size_t n = 0, found = 0;
     *out = NULL;
-    if (!ol_dir_exists(path)) {
-        size_t len = strlen(path);
-        char *p = ol_alloc(len + 6);
-        if (!p) return ol_fail(err, OLV_NOMEM, "no memory for a path");
-        memcpy(p, path, len + 1);
-        if (!ol_file_exists(p)) strcpy(p + len, ".onnx");
-        if (!ol_file_exists(p)) p[len] = 0;
-        *out = p;
-        return OLV_OK;
-    }
+    if (!ol_dir_exists(path)) return (*out = with_ending(path)) ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory for a path");
     OL_TRY(ol_dir_list(path, &names, &n, err));
-    for (size_t i = 0; i < n; i++) {
-        if (!ol_str_ends(ol_str_of(names[i]), ".onnx")) continue;
-        if (!found++) *out = ol_path_join(path, names[i]);
-    }
+    for (size_t i = 0; i < n; i++)
+        if (is_model(path, names[i]) && !found++) *out = ol_path_join(path, names[i]);
     ol_dir_list_free(names, n);
     if (found == 1 && *out) return OLV_OK;
     ol_free(*out);
     *out = NULL;
     return found == 1 ? ol_fail(err, OLV_NOMEM, "no memory for a path")
-                      : ol_fail(err, OLV_NOT_FOUND, "'%.300s' holds %zu .onnx files, one expected; name the file", path, found);
+                      : ol_fail(err, OLV_NOT_FOUND, "'%.300s' holds %zu models (.onnx or .xml), one expected; name the file", path, found);
 }
 
 olv_status olv_model_read(const char *path, olv_model **out, olv_error *err) { return ol_model_read_with(path, NULL, out, err); }
@@ -62,7 +77,7 @@ olv_status ol_model_read_with(const char *path, const ol_op_set *ops, olv_model 
     char *file;
     ol_graph *g;
     OL_TRY(find_file(path, &file, err));
-    olv_status s = ol_onnx_read_with(file, ops, &g, err);
+    olv_status s = ol_openvino_is_ir(file) ? ol_openvino_read(file, &g, err) : ol_onnx_read_with(file, ops, &g, err);
     ol_free(file);
     return s == OLV_OK ? ol_model_create(g, out, err) : s;
 }
@@ -116,11 +131,8 @@ olv_status olv_model_reshape_ranges(olv_model *m, const char *input, int rank, c
     const ol_graph *g = m->graph;
     ol_type *types = ol_calloc((size_t)g->n_inputs + 1, sizeof *types);
     if (!types) return ol_fail(err, OLV_NOMEM, "no memory to reshape a model");
-    int found = -1;
-    for (int i = 0; i < g->n_inputs; i++) {
-        types[i] = g->inputs[i]->type;
-        if (!strcmp(g->inputs[i]->name, input)) found = i;
-    }
+    int found = ol_graph_find_input(g, input);
+    for (int i = 0; i < g->n_inputs; i++) types[i] = g->inputs[i]->type;
     ol_graph *fresh;
     olv_status s = found < 0 ? ol_no_such_input(g, input, err) : set_sizes(&types[found], g->dims, input, rank, sizes, err);
     if (s == OLV_OK) s = ol_graph_clone(g, types, &fresh, err);
@@ -142,7 +154,13 @@ olv_status olv_model_reshape(olv_model *m, const char *input, int rank, const in
     return olv_model_reshape_ranges(m, input, rank, sizes, err);
 }
 
+olv_status olv_model_save_openvino(const olv_model *m, const char *path, bool compress_to_f16, olv_error *err) {
+    const ol_openvino_write_options o = {.compress_to_f16 = compress_to_f16};
+    return ol_openvino_write(m->graph, path, &o, err);
+}
+
 olv_status olv_model_save(const olv_model *m, const char *path, int64_t opset, olv_error *err) {
+    if (ol_str_ends(ol_str_of(path), ".xml")) return olv_model_save_openvino(m, path, false, err);
     const ol_onnx_write_options o = {.opset = opset};
     return ol_onnx_write(m->graph, path, &o, err);
 }

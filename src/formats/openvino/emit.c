@@ -37,20 +37,20 @@ static void indent(ol_buf *b, int depth) {
 
 static const char *keep(ol_ir_emit *e, const char *text) {
     char *s = ol_arena_strdup(e->file->arena, text);
-    if (!s) ol_ir_fail(e->file, OLV_NOMEM);
+    if (!s) ol_ir_latch(e->file, OLV_NOMEM);
     return s;
 }
 
-ol_ir_attr ol_ir_text(const char *name, const char *text) { return (ol_ir_attr){name, text}; }
-ol_ir_attr ol_ir_bool(const char *name, bool v) { return (ol_ir_attr){name, v ? "true" : "false"}; }
+ol_ir_attr ol_ir_say_text(const char *name, const char *text) { return (ol_ir_attr){name, text}; }
+ol_ir_attr ol_ir_say_bool(const char *name, bool v) { return (ol_ir_attr){name, v ? "true" : "false"}; }
 
-ol_ir_attr ol_ir_int(ol_ir_emit *e, const char *name, int64_t v) {
+ol_ir_attr ol_ir_say_int(ol_ir_emit *e, const char *name, int64_t v) {
     char text[32];
     snprintf(text, sizeof text, "%lld", (long long)v);
     return (ol_ir_attr){name, keep(e, text)};
 }
 
-ol_ir_attr ol_ir_float(ol_ir_emit *e, const char *name, double v) {
+ol_ir_attr ol_ir_say_float(ol_ir_emit *e, const char *name, double v) {
     char text[64];
     float f = (float)v;
     bool narrow = isfinite(v) && (double)f == v;
@@ -62,11 +62,11 @@ ol_ir_attr ol_ir_float(ol_ir_emit *e, const char *name, double v) {
     return (ol_ir_attr){name, keep(e, text)};
 }
 
-ol_ir_attr ol_ir_ints(ol_ir_emit *e, const char *name, const int64_t *v, size_t n) {
+ol_ir_attr ol_ir_say_ints(ol_ir_emit *e, const char *name, const int64_t *v, size_t n) {
     ol_buf b = OL_BUF_INIT;
     for (size_t i = 0; i < n; i++) ol_buf_printf(&b, "%s%lld", i ? ", " : "", (long long)v[i]);
     ol_ir_attr a = {name, keep(e, b.data ? b.data : "")};
-    if (b.failed) ol_ir_fail(e->file, OLV_NOMEM);
+    if (b.failed) ol_ir_latch(e->file, OLV_NOMEM);
     ol_buf_deinit(&b);
     return a;
 }
@@ -88,7 +88,7 @@ const char *ol_ir_names(ol_ir_emit *e, const char *const *names, int n) {
         }
     }
     const char *text = keep(e, b.data ? b.data : "");
-    if (b.failed || !sorted) ol_ir_fail(e->file, OLV_NOMEM);
+    if (b.failed || !sorted) ol_ir_latch(e->file, OLV_NOMEM);
     ol_buf_deinit(&b);
     return text;
 }
@@ -125,7 +125,7 @@ static const char *unique_name(ol_ir_emit *e, const char *name, const char *type
         } while (fresh && ol_map_get(&e->names, ol_str_of(fresh)));
     }
     if (!fresh || ol_map_put(&e->names, ol_str_of(fresh), 0) < 0) {
-        ol_ir_fail(e->file, OLV_NOMEM);
+        ol_ir_latch(e->file, OLV_NOMEM);
         return "";
     }
     return fresh;
@@ -163,20 +163,22 @@ static bool grow(void **p, size_t *cap, size_t need, size_t each) {
 
 static void add_edge(ol_ir_emit *e, ol_ir_out from, int to_port) {
     if (!grow((void **)&e->edges, &e->cap_edges, e->n_edges + 1, sizeof *e->edges)) {
-        ol_ir_fail(e->file, OLV_NOMEM);
+        ol_ir_latch(e->file, OLV_NOMEM);
         return;
     }
     e->edges[e->n_edges++] = (ol_ir_edge){from.layer, from.port, e->n_layers, to_port};
 }
 
 /* Remembers the ports of the layer that comes next. */
-static bool add_ports(ol_ir_emit *e, int n_in, const ol_ir_type *out, int n_out) {
+static bool add_ports(ol_ir_emit *e, const ol_ir_layer *l, const ol_ir_type *out, int n_out, size_t at, size_t out_at) {
     size_t cap = (size_t)e->cap_layers;
     ol_ir_type *kept = ol_arena_calloc(e->file->arena, (size_t)n_out + 1, sizeof *kept);
-    if (!kept || !grow((void **)&e->ports, &cap, (size_t)e->n_layers + 1, sizeof *e->ports)) return false;
+    bool *named = ol_arena_calloc(e->file->arena, (size_t)n_out + 1, sizeof *named);
+    if (!kept || !named || !grow((void **)&e->ports, &cap, (size_t)e->n_layers + 1, sizeof *e->ports)) return false;
     e->cap_layers = (int)cap;
     for (int i = 0; i < n_out; i++) kept[i] = out[i];
-    e->ports[e->n_layers] = (ol_ir_ports){n_in, n_out, kept};
+    for (int i = 0; l->names && i < n_out; i++) named[i] = l->names[i] != NULL;
+    e->ports[e->n_layers] = (ol_ir_ports){l->n_in, n_out, kept, named, at, out_at};
     return true;
 }
 
@@ -224,10 +226,11 @@ ol_ir_out ol_ir_add(ol_ir_emit *e, const ol_ir_layer *l) {
     for (int i = 0; i < n_in; i++) {
         if (ol_ir_get_type(e, l->in[i])) continue;
         ol_fail(ol_ir_error(e->file), OLV_INTERNAL, "layer '%.100s' (%.60s): input %d is missing", l->name ? l->name : "", l->type, i);
-        ol_ir_fail(e->file, OLV_INTERNAL);
+        ol_ir_latch(e->file, OLV_INTERNAL);
         return OL_IR_NONE;
     }
     ol_buf *b = &e->layers;
+    size_t at = b->len, out_at;
     indent(b, e->depth);
     ol_buf_printf(b, "<layer id=\"%d\"", e->n_layers);
     put_attr(b, "name", unique_name(e, l->name, l->type));
@@ -237,13 +240,58 @@ ol_ir_out ol_ir_add(ol_ir_emit *e, const ol_ir_layer *l) {
     put_data(e, l);
     for (int i = 0; i < n_in; i++) add_edge(e, l->in[i], i);
     put_ports(e, "input", l, out, n_out);
+    out_at = b->len;
     put_ports(e, "output", l, out, n_out);
     if (l->tail) ol_buf_append(b, l->tail->data, l->tail->len);
     indent(b, e->depth);
     ol_buf_puts(b, "</layer>\n");
-    if (!add_ports(e, n_in, out, n_out) || b->failed || (l->tail && l->tail->failed)) ol_ir_fail(e->file, OLV_NOMEM);
+    if (!add_ports(e, l, out, n_out, at, out_at) || b->failed || (l->tail && l->tail->failed)) ol_ir_latch(e->file, OLV_NOMEM);
     if (e->file->status != OLV_OK) return OL_IR_NONE;
     return (ol_ir_out){e->n_layers++, n_in};
+}
+
+/* Puts text in the place of `drop` bytes of the layers. */
+static void splice(ol_ir_emit *e, size_t at, size_t drop, const ol_buf *text) {
+    ol_buf *b = &e->layers;
+    size_t old = b->len;
+    if (text->failed || !ol_buf_reserve(b, text->len)) {
+        ol_ir_latch(e->file, OLV_NOMEM);
+        return;
+    }
+    memmove(b->data + at + text->len, b->data + at + drop, old - at - drop + 1);
+    if (text->len) memcpy(b->data + at, text->data, text->len);
+    b->len = old + text->len - drop;
+    for (int i = e->n_layers - 1; i >= 0 && e->ports[i].out_at >= at; i--) {
+        e->ports[i].out_at += text->len - drop;
+        if (e->ports[i].at >= at) e->ports[i].at += text->len - drop;
+    }
+}
+
+void ol_ir_give_names(ol_ir_emit *e, ol_ir_out o, const char *layer, const char *names) {
+    if (!ol_ir_get_type(e, o) || e->file->status != OLV_OK) return;
+    ol_ir_ports *p = &e->ports[o.layer];
+    ol_buf text = OL_BUF_INIT;
+    if (layer) {
+        const char *at = strstr(e->layers.data + p->at, " name=\""), *end = at ? strchr(at + 7, '"') : NULL;
+        put_attr(&text, "name", unique_name(e, layer, "layer"));
+        if (end) splice(e, (size_t)(at - e->layers.data), (size_t)(end + 1 - at), &text);
+        ol_buf_clear(&text);
+    }
+    if (names && *names) {
+        char tag[40];
+        snprintf(tag, sizeof tag, "<port id=\"%d\"", o.port);
+        const char *at = strstr(e->layers.data + p->out_at, tag);
+        at = at ? strstr(at, " precision=\"") : NULL;
+        at = at ? strchr(at + 12, '"') : NULL;
+        put_attr(&text, "names", names);
+        if (at) splice(e, (size_t)(at + 1 - e->layers.data), 0, &text);
+        p->named[o.port - p->n_in] = true;
+    }
+    ol_buf_deinit(&text);
+}
+
+bool ol_ir_has_names(const ol_ir_emit *e, ol_ir_out o) {
+    return ol_ir_get_type(e, o) && e->ports[o.layer].named[o.port - e->ports[o.layer].n_in];
 }
 
 /* ---- bodies ---- */

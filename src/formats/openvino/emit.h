@@ -3,8 +3,8 @@
  *
  *     OL_TRY(ol_ir_begin("model.xml", &(ol_ir_options){.name = "model"}, &f, err));
  *     ol_ir_emit *e = ol_ir_net(f);
- *     ol_ir_out x = ol_ir_parameter(e, "x", &type), y = ol_ir_unary(e, "ReLU", "relu", x);
- *     ol_ir_result(e, y);
+ *     ol_ir_out x = ol_ir_add_parameter(e, "x", &type), y = ol_ir_add_unary(e, "ReLU", "relu", x);
+ *     ol_ir_add_result(e, y);
  *     olv_status s = ol_ir_finish(f);
  *     ol_ir_abort(f);
  *
@@ -74,10 +74,27 @@ OLV_MUST_USE olv_status ol_ir_finish(ol_ir_file *f);
 void ol_ir_abort(ol_ir_file *f);
 /* OLV_OK or the latched failure; and latching one (the message is made by ol_fail on the error of ol_ir_begin). */
 olv_status ol_ir_status(const ol_ir_file *f);
-void ol_ir_fail(ol_ir_file *f, olv_status s);
+void ol_ir_latch(ol_ir_file *f, olv_status s);
 olv_error *ol_ir_error(const ol_ir_file *f);
 ol_ir_file *ol_ir_file_of(const ol_ir_emit *e);
 ol_arena *ol_ir_arena(const ol_ir_emit *e); /* lives as long as the file: for names and attributes */
+
+/* ---- earlier names ---- */
+#define ol_ir_parameter ol_ir_add_parameter
+#define ol_ir_result ol_ir_add_result
+#define ol_ir_unary ol_ir_add_unary
+#define ol_ir_binary ol_ir_add_binary
+#define ol_ir_convert ol_ir_add_convert
+#define ol_ir_reshape ol_ir_add_reshape
+#define ol_ir_squeeze ol_ir_add_squeeze
+#define ol_ir_unsqueeze ol_ir_add_unsqueeze
+#define ol_ir_transpose ol_ir_add_transpose
+#define ol_ir_text ol_ir_say_text
+#define ol_ir_bool ol_ir_say_bool
+#define ol_ir_int ol_ir_say_int
+#define ol_ir_float ol_ir_say_float
+#define ol_ir_ints ol_ir_say_ints
+#define ol_ir_fail ol_ir_latch
 
 /* ---- layers ---- */
 
@@ -88,27 +105,30 @@ static inline ol_ir_out ol_ir_nth(ol_ir_out first, int i) {
 }
 /* Type of an output; NULL for OL_IR_NONE. Valid until the next layer. */
 const ol_ir_type *ol_ir_get_type(const ol_ir_emit *e, ol_ir_out o);
+/* Names a layer (NULL: leaves it) and the tensor of one of its outputs after the fact; cheap for the last layer. */
+void ol_ir_give_names(ol_ir_emit *e, ol_ir_out o, const char *layer, const char *names);
+bool ol_ir_has_names(const ol_ir_emit *e, ol_ir_out o);
 const char *ol_ir_names(ol_ir_emit *e, const char *const *names, int n); /* sorted, commas escaped: the text of `names` */
 
-ol_ir_attr ol_ir_text(const char *name, const char *text); /* text is borrowed */
-ol_ir_attr ol_ir_bool(const char *name, bool v);
-ol_ir_attr ol_ir_int(ol_ir_emit *e, const char *name, int64_t v);
-ol_ir_attr ol_ir_float(ol_ir_emit *e, const char *name, double v); /* the shortest text that gives v again as f32 or f64 */
-ol_ir_attr ol_ir_ints(ol_ir_emit *e, const char *name, const int64_t *v, size_t n);
+ol_ir_attr ol_ir_say_text(const char *name, const char *text); /* text is borrowed */
+ol_ir_attr ol_ir_say_bool(const char *name, bool v);
+ol_ir_attr ol_ir_say_int(ol_ir_emit *e, const char *name, int64_t v);
+ol_ir_attr ol_ir_say_float(ol_ir_emit *e, const char *name, double v); /* the shortest text that gives v again as f32 or f64 */
+ol_ir_attr ol_ir_say_ints(ol_ir_emit *e, const char *name, const int64_t *v, size_t n);
 
 /* Parameter and Result of the net or of a body. A NULL shape text means: made of the type. */
-ol_ir_out ol_ir_parameter(ol_ir_emit *e, const char *name, const char *names, const ol_ir_type *t);
-int ol_ir_result(ol_ir_emit *e, const char *name, ol_ir_out x); /* id of the layer */
+ol_ir_out ol_ir_add_parameter(ol_ir_emit *e, const char *name, const char *names, const ol_ir_type *t);
+int ol_ir_add_result(ol_ir_emit *e, const char *name, ol_ir_out x); /* id of the layer */
 
 /* Layers of one output and no attributes but auto_broadcast, with types worked out. */
-ol_ir_out ol_ir_unary(ol_ir_emit *e, const char *type, const char *name, ol_ir_out x);
-ol_ir_out ol_ir_binary(ol_ir_emit *e, const char *type, const char *name, ol_ir_out a, ol_ir_out b);
-ol_ir_out ol_ir_convert(ol_ir_emit *e, const char *name, ol_ir_out x, const ol_ir_element *to);
+ol_ir_out ol_ir_add_unary(ol_ir_emit *e, const char *type, const char *name, ol_ir_out x);
+ol_ir_out ol_ir_add_binary(ol_ir_emit *e, const char *type, const char *name, ol_ir_out a, ol_ir_out b);
+ol_ir_out ol_ir_add_convert(ol_ir_emit *e, const char *name, ol_ir_out x, const ol_ir_element *to);
 /* Reshape, Squeeze, Unsqueeze, Transpose with a constant second input; dims of the result are worked out where they can be. */
-ol_ir_out ol_ir_reshape(ol_ir_emit *e, const char *name, ol_ir_out x, const int64_t *dims, int n, bool special_zero);
-ol_ir_out ol_ir_squeeze(ol_ir_emit *e, const char *name, ol_ir_out x, const int64_t *axes, int n);
-ol_ir_out ol_ir_unsqueeze(ol_ir_emit *e, const char *name, ol_ir_out x, const int64_t *axes, int n);
-ol_ir_out ol_ir_transpose(ol_ir_emit *e, const char *name, ol_ir_out x, const int64_t *perm, int n);
+ol_ir_out ol_ir_add_reshape(ol_ir_emit *e, const char *name, ol_ir_out x, const int64_t *dims, int n, bool special_zero);
+ol_ir_out ol_ir_add_squeeze(ol_ir_emit *e, const char *name, ol_ir_out x, const int64_t *axes, int n);
+ol_ir_out ol_ir_add_unsqueeze(ol_ir_emit *e, const char *name, ol_ir_out x, const int64_t *axes, int n);
+ol_ir_out ol_ir_add_transpose(ol_ir_emit *e, const char *name, ol_ir_out x, const int64_t *perm, int n);
 
 /* ---- constants ---- */
 

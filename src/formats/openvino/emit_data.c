@@ -20,7 +20,7 @@ void ol_ir_data_put(ol_ir_file *f, const void *p, size_t n) {
         ssize_t k = write(f->fd, b, n);
         if (k < 0 && errno == EINTR) continue;
         if (k <= 0) {
-            ol_ir_fail(f, ol_fail_errno(f->err, "cannot write '%s'", f->data_part));
+            ol_ir_latch(f, ol_fail_errno(f->err, "cannot write '%s'", f->data_part));
             return;
         }
         b += k;
@@ -56,20 +56,20 @@ uint64_t ol_ir_data_payload(ol_ir_file *f, const void *p, size_t n) {
         uint64_t *at = ol_map_get(&f->payloads, (ol_str){(const char *)k, sizeof k});
         if (at && lies_at(f, *at, p, n)) return *at;
         key = at ? NULL : ol_arena_alloc(f->arena, sizeof k);
-        if (!at && !key) ol_ir_fail(f, OLV_NOMEM);
+        if (!at && !key) ol_ir_latch(f, OLV_NOMEM);
         if (key) memcpy(key, k, sizeof k);
     }
     uint64_t at = ol_ir_data_start(f, n);
     ol_ir_data_put(f, p, n);
-    if (key && ol_map_put(&f->payloads, (ol_str){(const char *)key, 2 * sizeof *key}, at) < 0) ol_ir_fail(f, OLV_NOMEM);
+    if (key && ol_map_put(&f->payloads, (ol_str){(const char *)key, 2 * sizeof *key}, at) < 0) ol_ir_latch(f, OLV_NOMEM);
     return at;
 }
 
 /* ---- layers ---- */
 
 ol_ir_out ol_ir_const_layer(ol_ir_emit *e, const char *name, const char *names, const ol_ir_type *t, uint64_t offset, uint64_t bytes) {
-    const ol_ir_attr attrs[4] = {ol_ir_text("element_type", t->element->name), ol_ir_ints(e, "shape", t->dims, (size_t)t->rank),
-                                 ol_ir_int(e, "offset", (int64_t)offset), ol_ir_int(e, "size", (int64_t)bytes)};
+    const ol_ir_attr attrs[4] = {ol_ir_say_text("element_type", t->element->name), ol_ir_say_ints(e, "shape", t->dims, (size_t)t->rank),
+                                 ol_ir_say_int(e, "offset", (int64_t)offset), ol_ir_say_int(e, "size", (int64_t)bytes)};
     const ol_ir_layer l = {.type = "Const", .name = name, .attrs = attrs, .n_attrs = 4, .out = t, .n_out = 1, .names = names ? &names : NULL};
     return ol_ir_add(e, &l);
 }
@@ -145,7 +145,7 @@ uint64_t ol_ir_data_rows(ol_ir_file *f, const ol_const *c, ol_dtype t, uint64_t 
     sink k = {f, t, 0};
     *bytes = (uint64_t)(ol_const_rows(c) * ol_const_width(c)) * (uint64_t)ol_dtype_bits(t) / 8;
     uint64_t at = ol_ir_data_start(f, *bytes);
-    if (f->status == OLV_OK) ol_ir_fail(f, each_tile(c, put_tile, &k, f->err));
+    if (f->status == OLV_OK) ol_ir_latch(f, each_tile(c, put_tile, &k, f->err));
     return at;
 }
 
@@ -153,7 +153,7 @@ uint64_t ol_ir_data_rows(ol_ir_file *f, const ol_const *c, ol_dtype t, uint64_t 
 static bool fits_f16(ol_ir_file *f, const ol_const *c) {
     sink k = {f, OL_F16, 0};
     size_t n = (size_t)(ol_const_rows(c) * ol_const_width(c));
-    ol_ir_fail(f, each_tile(c, count_tile, &k, f->err));
+    ol_ir_latch(f, each_tile(c, count_tile, &k, f->err));
     return n == 0 || (double)k.out_of_range < 0.75 * (double)n;
 }
 
@@ -164,7 +164,7 @@ static ol_ir_out const_strings(ol_ir_emit *e, const char *name, const char *name
     ol_buf b = OL_BUF_INIT;
     olv_status s = ol_const_materialize(c, SIZE_MAX, &x, e->file->err);
     if (s != OLV_OK) {
-        ol_ir_fail(e->file, s);
+        ol_ir_latch(e->file, s);
         return out;
     }
     const ol_str *v = x.data;
@@ -177,7 +177,7 @@ static ol_ir_out const_strings(ol_ir_emit *e, const char *name, const char *name
     }
     for (int32_t i = 0; i < n; i++) ol_buf_append(&b, v[i].ptr, v[i].len);
     ol_ir_type t = ol_ir_type_of(OL_STRING, x.rank, x.dims);
-    if (b.failed) ol_ir_fail(e->file, ol_buf_status(&b));
+    if (b.failed) ol_ir_latch(e->file, ol_buf_status(&b));
     else out = ol_ir_const_raw(e, name, names, &t, b.data, b.len);
     ol_buf_deinit(&b);
     ol_tensor_deinit(&x);
@@ -191,7 +191,7 @@ static ol_ir_out const_f16(ol_ir_emit *e, const char *name, const char *names, c
     uint64_t bytes, at = ol_ir_data_rows(e->file, c, OL_F16, &bytes);
     const char *compressed = name ? ol_arena_printf(e->file->arena, "%s_compressed", name) : NULL;
     ol_ir_out x = ol_ir_const_layer(e, compressed, NULL, &t, at, bytes);
-    const ol_ir_attr to = ol_ir_text("destination_type", wide.element->name);
+    const ol_ir_attr to = ol_ir_say_text("destination_type", wide.element->name);
     return ol_ir_add(e, &(ol_ir_layer){.type = "Convert", .name = name, .in = &x, .n_in = 1, .attrs = &to, .n_attrs = 1, .out = &wide, .n_out = 1,
                                        .names = names ? &names : NULL, .rt_info = "decompression"});
 }
@@ -207,7 +207,7 @@ static ol_ir_out const_plain(ol_ir_emit *e, const char *name, const char *names,
     }
     ol_tensor x;
     olv_status s = ol_const_materialize(c, SIZE_MAX, &x, e->file->err);
-    ol_ir_fail(e->file, s);
+    ol_ir_latch(e->file, s);
     if (s != OLV_OK) return OL_IR_NONE;
     ol_ir_out out = ol_ir_const_raw(e, name, names, t, x.data, x.bytes);
     ol_tensor_deinit(&x);
@@ -224,7 +224,7 @@ ol_ir_out ol_ir_const(ol_ir_emit *e, const char *name, const char *names, const 
         if (q.layer >= 0 || e->file->status != OLV_OK) return q;
     }
     if (t.element->dtype == OL_DTYPE_NONE) {
-        ol_ir_fail(e->file, ol_fail(e->file->err, OLV_UNSUPPORTED, "constant '%.200s': OpenVINO has no %s", name ? name : "", ol_dtype_name(type)));
+        ol_ir_latch(e->file, ol_fail(e->file->err, OLV_UNSUPPORTED, "constant '%.200s': OpenVINO has no %s", name ? name : "", ol_dtype_name(type)));
         return OL_IR_NONE;
     }
     if (e->file->opt.compress_to_f16 && (type == OL_F32 || type == OL_F64) && fits_f16(e->file, c)) return const_f16(e, name, names, c);

@@ -13,7 +13,7 @@ ol_ir_emit *ol_ir_net(ol_ir_file *f) { return f->net; }
 ol_ir_file *ol_ir_file_of(const ol_ir_emit *e) { return e->file; }
 ol_arena *ol_ir_arena(const ol_ir_emit *e) { return e->file->arena; }
 
-void ol_ir_fail(ol_ir_file *f, olv_status s) {
+void ol_ir_latch(ol_ir_file *f, olv_status s) {
     if (f->status != OLV_OK || s == OLV_OK) return;
     f->status = s;
     if (f->err->status == OLV_OK) ol_fail(f->err, s, "no memory to write '%.300s'", f->path);
@@ -22,7 +22,7 @@ void ol_ir_fail(ol_ir_file *f, olv_status s) {
 static ol_ir_emit *new_emit(ol_ir_file *f, int depth) {
     ol_ir_emit *e = ol_arena_alloc(f->arena, sizeof *e);
     if (!e) {
-        ol_ir_fail(f, OLV_NOMEM);
+        ol_ir_latch(f, OLV_NOMEM);
         return NULL;
     }
     *e = (ol_ir_emit){.file = f, .layers = OL_BUF_INIT, .depth = depth, .next = f->emitters};
@@ -50,7 +50,7 @@ olv_status ol_ir_begin(const char *path, const ol_ir_options *opt, ol_ir_file **
     f->data_path = ol_arena_printf(arena, "%.*s.bin", (int)n, path);
     f->data_part = f->data_path ? ol_arena_printf(arena, "%s.part", f->data_path) : NULL;
     f->net = new_emit(f, 2);
-    if (!f->path || !f->data_part || !f->net) ol_ir_fail(f, OLV_NOMEM);
+    if (!f->path || !f->data_part || !f->net) ol_ir_latch(f, OLV_NOMEM);
     if (f->status == OLV_OK) f->fd = open(f->data_part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (f->status == OLV_OK && f->fd < 0) f->status = ol_fail_errno(f->err, "cannot create '%s'", f->data_part);
     if (f->status != OLV_OK) {
@@ -67,7 +67,7 @@ void ol_ir_info(ol_ir_file *f, const char *path, const char *value) {
         size_t cap = f->cap_info ? f->cap_info * 2 : 32;
         const char **p = ol_realloc(f->info, cap * sizeof *p);
         if (!p) {
-            ol_ir_fail(f, OLV_NOMEM);
+            ol_ir_latch(f, OLV_NOMEM);
             return;
         }
         f->info = p;
@@ -75,7 +75,7 @@ void ol_ir_info(ol_ir_file *f, const char *path, const char *value) {
     }
     f->info[f->n_info] = ol_arena_strdup(f->arena, path);
     f->info[f->n_info + 1] = ol_arena_strdup(f->arena, value);
-    if (!f->info[f->n_info] || !f->info[f->n_info + 1]) ol_ir_fail(f, OLV_NOMEM);
+    if (!f->info[f->n_info] || !f->info[f->n_info + 1]) ol_ir_latch(f, OLV_NOMEM);
     else f->n_info += 2;
 }
 
@@ -95,7 +95,7 @@ static void put_info(ol_ir_file *f, ol_buf *b, size_t *at, size_t skip, int dept
         size_t n = strcspn(name, "/");
         for (int i = 0; i < depth; i++) ol_buf_putc(b, '\t');
         if (!name[n]) {
-            ol_ir_attr attrs[2] = {ol_ir_text("name", is_tag(name, n) ? NULL : name), ol_ir_text("value", f->info[*at + 1])};
+            ol_ir_attr attrs[2] = {ol_ir_say_text("name", is_tag(name, n) ? NULL : name), ol_ir_say_text("value", f->info[*at + 1])};
             ol_ir_put_element(b, attrs[0].text ? "info" : name, attrs, 2);
             *at += 2;
             continue;
@@ -108,7 +108,7 @@ static void put_info(ol_ir_file *f, ol_buf *b, size_t *at, size_t skip, int dept
 }
 
 static void put_document(ol_ir_file *f, ol_buf *b) {
-    ol_ir_attr head[2] = {ol_ir_text("name", f->opt.name && *f->opt.name ? f->opt.name : "Model"), ol_ir_text("version", "11")};
+    ol_ir_attr head[2] = {ol_ir_say_text("name", f->opt.name && *f->opt.name ? f->opt.name : "Model"), ol_ir_say_text("version", "11")};
     size_t at = 0;
     ol_buf_puts(b, "<?xml version=\"1.0\"?>\n");
     ol_ir_put_element(b, "net", head, 2);
@@ -125,7 +125,7 @@ static void put_document(ol_ir_file *f, ol_buf *b) {
 olv_status ol_ir_finish(ol_ir_file *f) {
     ol_buf b = OL_BUF_INIT;
     if (f->status == OLV_OK) put_document(f, &b);
-    if (b.failed) ol_ir_fail(f, ol_buf_status(&b));
+    if (b.failed) ol_ir_latch(f, ol_buf_status(&b));
     if (f->status == OLV_OK && fsync(f->fd)) f->status = ol_fail_errno(f->err, "cannot write '%s'", f->data_part);
     if (f->status == OLV_OK && rename(f->data_part, f->data_path)) f->status = ol_fail_errno(f->err, "cannot rename '%s'", f->data_part);
     if (f->status == OLV_OK) {

@@ -9,7 +9,7 @@ static ol_ir_out add(ol_ir_emit *e, const char *type, const char *name, const ol
     return ol_ir_add(e, &(ol_ir_layer){.type = type, .name = name, .in = in, .n_in = n_in, .attrs = &attr, .n_attrs = attr.name ? 1 : 0, .out = out, .n_out = 1});
 }
 
-ol_ir_out ol_ir_parameter(ol_ir_emit *e, const char *name, const char *names, const ol_ir_type *t) {
+ol_ir_out ol_ir_add_parameter(ol_ir_emit *e, const char *name, const char *names, const ol_ir_type *t) {
     ol_buf shape = OL_BUF_INIT;
     if (!e) return OL_IR_NONE;
     if (t->rank < 0) ol_buf_puts(&shape, "...");
@@ -18,19 +18,19 @@ ol_ir_out ol_ir_parameter(ol_ir_emit *e, const char *name, const char *names, co
         if (t->dims[i] < 0) ol_buf_putc(&shape, '?');
         else ol_buf_printf(&shape, "%lld", (long long)t->dims[i]);
     }
-    const ol_ir_attr attrs[2] = {ol_ir_text("shape", shape.data ? shape.data : ""), ol_ir_text("element_type", t->element->name)};
-    if (shape.failed) ol_ir_fail(e->file, OLV_NOMEM);
+    const ol_ir_attr attrs[2] = {ol_ir_say_text("shape", shape.data ? shape.data : ""), ol_ir_say_text("element_type", t->element->name)};
+    if (shape.failed) ol_ir_latch(e->file, OLV_NOMEM);
     ol_ir_out o = ol_ir_add(e, &(ol_ir_layer){.type = "Parameter", .name = name, .attrs = attrs, .n_attrs = 2, .out = t, .n_out = 1, .names = names ? &names : NULL});
     ol_buf_deinit(&shape);
     return o;
 }
 
-int ol_ir_result(ol_ir_emit *e, const char *name, ol_ir_out x) {
+int ol_ir_add_result(ol_ir_emit *e, const char *name, ol_ir_out x) {
     static const ol_ir_type none = {.rank = 0};
     return ol_ir_add(e, &(ol_ir_layer){.type = "Result", .name = name, .in = &x, .n_in = 1, .out = &none, .n_out = 0}).layer;
 }
 
-ol_ir_out ol_ir_unary(ol_ir_emit *e, const char *type, const char *name, ol_ir_out x) {
+ol_ir_out ol_ir_add_unary(ol_ir_emit *e, const char *type, const char *name, ol_ir_out x) {
     const ol_ir_type *t = e ? ol_ir_get_type(e, x) : NULL;
     ol_ir_type out = t ? *t : (ol_ir_type){.rank = -1};
     return t ? add(e, type, name, &x, 1, (ol_ir_attr){NULL, NULL}, &out) : OL_IR_NONE;
@@ -45,7 +45,7 @@ static bool gives_boolean(const char *type) {
 
 static int64_t joint(int64_t a, int64_t b) { return a == 1 ? b : b == 1 || a == b ? a : a < 0 ? (b < 0 ? -1 : b) : a; }
 
-ol_ir_out ol_ir_binary(ol_ir_emit *e, const char *type, const char *name, ol_ir_out a, ol_ir_out b) {
+ol_ir_out ol_ir_add_binary(ol_ir_emit *e, const char *type, const char *name, ol_ir_out a, ol_ir_out b) {
     const ol_ir_type *x = e ? ol_ir_get_type(e, a) : NULL, *y = e ? ol_ir_get_type(e, b) : NULL;
     if (!x || !y) return OL_IR_NONE;
     ol_ir_type out = {.element = gives_boolean(type) ? ol_ir_element_of(OL_BOOL) : x->element, .rank = -1};
@@ -55,20 +55,20 @@ ol_ir_out ol_ir_binary(ol_ir_emit *e, const char *type, const char *name, ol_ir_
         out.dims[i] = joint(p < 0 ? 1 : x->dims[p], q < 0 ? 1 : y->dims[q]);
     }
     const ol_ir_out in[2] = {a, b};
-    const ol_ir_attr attrs[2] = {ol_ir_text("auto_broadcast", "numpy"), ol_ir_text("m_pythondiv", !strcmp(type, "Divide") ? "false" : NULL)};
+    const ol_ir_attr attrs[2] = {ol_ir_say_text("auto_broadcast", "numpy"), ol_ir_say_text("m_pythondiv", !strcmp(type, "Divide") ? "false" : NULL)};
     return ol_ir_add(e, &(ol_ir_layer){.type = type, .name = name, .in = in, .n_in = 2, .attrs = attrs, .n_attrs = 2, .out = &out, .n_out = 1,
                                        .version = !strncmp(type, "Bitwise", 7) ? "opset13" : NULL});
 }
 
-ol_ir_out ol_ir_convert(ol_ir_emit *e, const char *name, ol_ir_out x, const ol_ir_element *to) {
+ol_ir_out ol_ir_add_convert(ol_ir_emit *e, const char *name, ol_ir_out x, const ol_ir_element *to) {
     const ol_ir_type *t = e ? ol_ir_get_type(e, x) : NULL;
     if (!t) return OL_IR_NONE;
     ol_ir_type out = *t;
     out.element = to;
-    return add(e, "Convert", name, &x, 1, ol_ir_text("destination_type", to->name), &out);
+    return add(e, "Convert", name, &x, 1, ol_ir_say_text("destination_type", to->name), &out);
 }
 
-ol_ir_out ol_ir_reshape(ol_ir_emit *e, const char *name, ol_ir_out x, const int64_t *dims, int n, bool special_zero) {
+ol_ir_out ol_ir_add_reshape(ol_ir_emit *e, const char *name, ol_ir_out x, const int64_t *dims, int n, bool special_zero) {
     const ol_ir_type *t = e ? ol_ir_get_type(e, x) : NULL;
     if (!t || n > OL_MAX_RANK) return OL_IR_NONE;
     ol_ir_type out = ol_ir_type_of(t->element->dtype, n, dims);
@@ -76,7 +76,7 @@ ol_ir_out ol_ir_reshape(ol_ir_emit *e, const char *name, ol_ir_out x, const int6
     for (int i = 0; i < n; i++)
         if (special_zero && dims[i] == 0) out.dims[i] = t->rank > i ? t->dims[i] : -1;
     const ol_ir_out in[2] = {x, ol_ir_const_i64(e, dims, n)};
-    return add(e, "Reshape", name, in, 2, ol_ir_bool("special_zero", special_zero), &out);
+    return add(e, "Reshape", name, in, 2, ol_ir_say_bool("special_zero", special_zero), &out);
 }
 
 static bool has_axis(const int64_t *axes, int n, int axis, int rank) {
@@ -85,7 +85,7 @@ static bool has_axis(const int64_t *axes, int n, int axis, int rank) {
     return false;
 }
 
-ol_ir_out ol_ir_squeeze(ol_ir_emit *e, const char *name, ol_ir_out x, const int64_t *axes, int n) {
+ol_ir_out ol_ir_add_squeeze(ol_ir_emit *e, const char *name, ol_ir_out x, const int64_t *axes, int n) {
     const ol_ir_type *t = e ? ol_ir_get_type(e, x) : NULL;
     if (!t) return OL_IR_NONE;
     ol_ir_type out = {.element = t->element, .rank = t->rank < 0 ? -1 : 0};
@@ -95,7 +95,7 @@ ol_ir_out ol_ir_squeeze(ol_ir_emit *e, const char *name, ol_ir_out x, const int6
     return add(e, "Squeeze", name, in, 2, (ol_ir_attr){NULL, NULL}, &out);
 }
 
-ol_ir_out ol_ir_unsqueeze(ol_ir_emit *e, const char *name, ol_ir_out x, const int64_t *axes, int n) {
+ol_ir_out ol_ir_add_unsqueeze(ol_ir_emit *e, const char *name, ol_ir_out x, const int64_t *axes, int n) {
     const ol_ir_type *t = e ? ol_ir_get_type(e, x) : NULL;
     if (!t || t->rank + n > OL_MAX_RANK) return OL_IR_NONE;
     ol_ir_type out = {.element = t->element, .rank = t->rank < 0 ? -1 : t->rank + n};
@@ -104,7 +104,7 @@ ol_ir_out ol_ir_unsqueeze(ol_ir_emit *e, const char *name, ol_ir_out x, const in
     return add(e, "Unsqueeze", name, in, 2, (ol_ir_attr){NULL, NULL}, &out);
 }
 
-ol_ir_out ol_ir_transpose(ol_ir_emit *e, const char *name, ol_ir_out x, const int64_t *perm, int n) {
+ol_ir_out ol_ir_add_transpose(ol_ir_emit *e, const char *name, ol_ir_out x, const int64_t *perm, int n) {
     const ol_ir_type *t = e ? ol_ir_get_type(e, x) : NULL;
     if (!t || n > OL_MAX_RANK) return OL_IR_NONE;
     ol_ir_type out = {.element = t->element, .rank = n};

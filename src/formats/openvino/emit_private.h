@@ -14,6 +14,8 @@ typedef struct ol_ir_edge {
 typedef struct ol_ir_ports {
     int n_in, n_out;
     ol_ir_type *out;
+    bool *named;       /* of the outputs: have tensor names */
+    size_t at, out_at; /* where the layer and its outputs stand in `layers` */
 } ol_ir_ports;
 
 struct ol_ir_emit {

@@ -144,7 +144,7 @@ static ol_ir_out group_const(const unfold *u, const char *end, ol_dtype from, co
     int bits = ol_dtype_bits(from);
     t.element = to;
     if (!out) {
-        ol_ir_fail(u->e->file, OLV_NOMEM);
+        ol_ir_latch(u->e->file, OLV_NOMEM);
         return OL_IR_NONE;
     }
     uint64_t at = 0;
@@ -177,7 +177,7 @@ static ol_ir_out look_up(const unfold *u, const spelling *s, ol_ir_out codes) {
     out.element = u->wide;
     const ol_ir_out in[3] = {ol_ir_const_raw(u->e, part_name(u, "/codebook"), NULL, &t, raw, (size_t)n * (size_t)u->wide->bits / 8), codes,
                              ol_ir_const_i64(u->e, (const int64_t[]){0}, -1)};
-    const ol_ir_attr batch = ol_ir_text("batch_dims", "0");
+    const ol_ir_attr batch = ol_ir_say_text("batch_dims", "0");
     return ol_ir_add(u->e, &(ol_ir_layer){.type = "Gather", .version = "opset8", .in = in, .n_in = 3, .attrs = &batch, .n_attrs = 1, .out = &out, .n_out = 1});
 }
 
@@ -190,22 +190,23 @@ static ol_ir_out layers(const unfold *u, const ol_const *c, const spelling *s, c
     t.element = s->codes;
     ol_ir_out x = ol_ir_const_layer(e, u->name, NULL, &t, p->codes_at, p->codes_bytes);
     if (x.layer < 0) return x;
-    x = s->table ? look_up(u, s, x) : ol_ir_convert(e, NULL, x, u->wide);
+    x = s->table ? look_up(u, s, x) : ol_ir_add_convert(e, NULL, x, u->wide);
     if (s->zeros) {
         ol_ir_out z = zero_points(u, s, p);
         const ol_ir_type *zt = ol_ir_get_type(e, z);
-        if (zt && zt->element != u->wide) z = ol_ir_convert(e, NULL, z, u->wide);
-        x = ol_ir_binary(e, "Subtract", part_name(u, "/zero_point/subtract"), x, z);
+        if (zt && zt->element != u->wide) z = ol_ir_add_convert(e, NULL, z, u->wide);
+        x = ol_ir_add_binary(e, "Subtract", part_name(u, "/zero_point/subtract"), x, z);
     }
     const ol_ir_element *scale_type = q->scale_dtype == OL_F8E8M0 && q->global_scale == 1 ? ol_ir_element_of(OL_F8E8M0) : u->wide;
     ol_ir_out scale = group_const(u, "/scale", q->scale_dtype, p->scales, p->scale_row, scale_type, 0, (double)q->global_scale);
-    if (scale_type != u->wide) scale = ol_ir_convert(e, NULL, scale, u->wide);
-    x = ol_ir_binary(e, "Multiply", part_name(u, "/fq_weights_1"), x, scale);
-    if (grouped) x = ol_ir_reshape(e, NULL, x, ol_const_dims(c), ol_const_rank(c), false);
+    if (scale_type != u->wide) scale = ol_ir_add_convert(e, NULL, scale, u->wide);
+    x = ol_ir_add_binary(e, "Multiply", part_name(u, "/fq_weights_1"), x, scale);
+    if (grouped) x = ol_ir_add_reshape(e, NULL, x, ol_const_dims(c), ol_const_rank(c), false);
+    if (u->wide->dtype == OL_F32 && names) ol_ir_give_names(e, x, NULL, names);
     if (u->wide->dtype == OL_F32 || x.layer < 0) return x;
     ol_ir_type f32 = *ol_ir_get_type(e, x);
     f32.element = ol_ir_element_of(OL_F32);
-    const ol_ir_attr to = ol_ir_text("destination_type", "f32");
+    const ol_ir_attr to = ol_ir_say_text("destination_type", "f32");
     return ol_ir_add(e, &(ol_ir_layer){.type = "Convert", .name = part_name(u, "/fq_weights_1/convert"), .in = &x, .n_in = 1, .attrs = &to, .n_attrs = 1,
                                        .out = &f32, .n_out = 1, .names = names ? &names : NULL});
 }
@@ -224,7 +225,7 @@ ol_ir_out ol_ir_const_quant(ol_ir_emit *e, const char *name, const char *names, 
         u.wide = ol_ir_element_of(q->scale_dtype == OL_F8E8M0 || scales_fit_f16(q, p.scales) ? OL_F16 : OL_F32);
         o = layers(&u, c, &s, &p, names);
     }
-    ol_ir_fail(e->file, st);
+    ol_ir_latch(e->file, st);
     ol_free(p.scales);
     ol_free(p.zeros);
     return o;
