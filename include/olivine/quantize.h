@@ -55,7 +55,7 @@ typedef struct olv_range_estimator {
     olv_statistic statistic_min, statistic_max;
     olv_aggregator aggregator_min, aggregator_max; /* HISTOGRAM: both; the range of the least expected squared error */
     double outliers; /* share of values cut by quantiles, and of samples dropped as outliers */
-    bool given;      /* false: mean of minima and maxima per tensor, extremes per channel */
+    bool given;      /* false: HISTOGRAM per tensor, extremes per channel (NNCF: mean of minima and maxima) */
 } olv_range_estimator;
 
 typedef struct olv_quantize_params {

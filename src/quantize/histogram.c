@@ -44,32 +44,32 @@ olv_status ol_histogram_add(ol_histogram *h, const float *x, int64_t n, olv_erro
     return OLV_OK;
 }
 
-/* Integral of (t - centre)^2 for t from a to b, by one density. */
+/* Integral of t^2 for t from a to b, by one density. */
 static double moment(double a, double b, double density) { return density * (b * b * b - a * a * a) / 3; }
 
-/* Expected squared error when the bins [first, last] are cut into 256 cells. */
-static double error_of(const ol_histogram *h, int first, int last) {
-    double width = (h->high - h->low) / BINS, cell = width * (last - first + 1) / 256, sum = 0;
-    if (cell <= 0) return 0;
+/* Expected squared error on the grid low, low + step, ... of so many points; elements beyond go to its ends. */
+static double error_of(const ol_histogram *h, double low, double step, int points) {
+    double width = (h->high - h->low) / BINS, sum = 0;
+    if (step <= 0 || width <= 0) return 0;
     for (int i = 0; i < BINS; i++) {
         if (h->bins[i] <= 0) continue;
-        double density = h->bins[i] / width, a = (i - first) * width, b = a + width;
-        int from = (int)floor(a / cell), to = (int)floor(b / cell);
-        from = from < 0 ? 0 : from > 255 ? 255 : from;
-        to = to < 0 ? 0 : to > 255 ? 255 : to;
+        double density = h->bins[i] / width, a = h->low + i * width - low, b = a + width;
+        double first = floor(a / step + 0.5), last = floor(b / step + 0.5);
+        int from = first < 0 ? 0 : first > points - 1 ? points - 1 : (int)first, to = last < 0 ? 0 : last > points - 1 ? points - 1 : (int)last;
         for (int c = from; c <= to; c++) {
-            double centre = (c + 0.5) * cell, left = c == from ? a : c * cell, right = c == to ? b : (c + 1) * cell;
+            double centre = c * step, left = c == from ? a : centre - step / 2, right = c == to ? b : centre + step / 2;
             sum += moment(left - centre, right - centre, density);
         }
     }
     return sum;
 }
 
-void ol_histogram_search(const ol_histogram *h, double *low, double *high) {
+/* Both tails are cut by equal shares of the elements, but only the sparser one at a time, while the error falls. */
+static void search_range(const ol_histogram *h, double *low, double *high) {
     double total = 0, width = (h->high - h->low) / BINS;
     for (int i = 0; i < BINS; i++) total += h->bins[i];
     int first = 0, last = BINS - 1, best_first = 0, best_last = BINS - 1;
-    double best = error_of(h, 0, last), below = 0, above = 0, cut = 0;
+    double best = error_of(h, h->low, (h->high - h->low) / 255, 256), below = 0, above = 0, cut = 0;
     while (first < last) {
         int l = first, r = last;
         double b = below, a = above;
@@ -79,10 +79,29 @@ void ol_histogram_search(const ol_histogram *h, double *low, double *high) {
         if (l == first && r == last) continue;
         if (l - first > last - r) first = l, below = b;
         else last = r, above = a;
-        double e = error_of(h, first, last);
+        double e = error_of(h, h->low + width * first, width * (last + 1 - first) / 255, 256);
         if (e > best) break;
         best = e, best_first = first, best_last = last;
     }
     *low = h->low + width * best_first;
     *high = h->low + width * (best_last + 1);
+}
+
+/* The largest represented magnitude, among parts of the largest seen. */
+static double search_magnitude(const ol_histogram *h) {
+    double top = fmax(fabs(h->low), fabs(h->high)), best_top = top, best = INFINITY;
+    for (int k = 128; k >= 24; k--) {
+        double t = top * k / 128, e = h->low < 0 ? error_of(h, -t * 128 / 127, t / 127, 256) : error_of(h, 0, t / 255, 256);
+        if (e < best) best = e, best_top = t;
+    }
+    return best_top;
+}
+
+void ol_histogram_search(const ol_histogram *h, bool symmetric, double *low, double *high) {
+    if (!symmetric) {
+        search_range(h, low, high);
+        return;
+    }
+    *high = search_magnitude(h);
+    *low = h->low < 0 ? -*high : 0;
 }

@@ -11,7 +11,7 @@ static olv_status no_memory(olv_error *err) { return ol_fail(err, OLV_NOMEM, "no
 void ol_observer_init(ol_observer *o, const olv_quantize_params *p, bool per_channel, bool symmetric) {
     *o = (ol_observer){.per_channel = per_channel, .symmetric = symmetric, .axis = 1, .how = p->activations};
     if (!o->how.given) {
-        olv_aggregator lowest = per_channel ? OLV_AGGREGATE_MIN : OLV_AGGREGATE_MEAN, highest = per_channel ? OLV_AGGREGATE_MAX : OLV_AGGREGATE_MEAN;
+        olv_aggregator lowest = per_channel ? OLV_AGGREGATE_MIN : OLV_AGGREGATE_HISTOGRAM, highest = per_channel ? OLV_AGGREGATE_MAX : OLV_AGGREGATE_HISTOGRAM;
         o->how = (olv_range_estimator){OLV_STAT_MIN, OLV_STAT_MAX, lowest, highest, 0, true};
     }
     if (per_channel && o->how.aggregator_max == OLV_AGGREGATE_HISTOGRAM) o->how.aggregator_min = OLV_AGGREGATE_MIN, o->how.aggregator_max = OLV_AGGREGATE_MAX;
@@ -157,9 +157,9 @@ olv_status ol_observer_finish(ol_observer *o, float **low, float **high, olv_err
     }
     if (o->how.aggregator_max == OLV_AGGREGATE_HISTOGRAM) {
         double a, b;
-        ol_histogram_search(&o->histogram, &a, &b);
+        ol_histogram_search(&o->histogram, o->symmetric, &a, &b);
         lo[0] = (float)a;
-        hi[0] = (float)(o->symmetric && -a > b ? -a : b);
+        hi[0] = (float)b;
     } else {
         aggregate_all(o, column, lo, hi);
     }

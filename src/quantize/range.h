@@ -31,7 +31,8 @@ OLV_MUST_USE olv_status ol_observer_look(ol_observer *o, const ol_tensor *x, int
 /* The bounds of all samples, o->n each (their memory is the caller's to free). */
 OLV_MUST_USE olv_status ol_observer_finish(ol_observer *o, float **low, float **high, olv_error *err);
 
-void ol_histogram_search(const ol_histogram *h, double *low, double *high);
+/* The range of the least expected squared error; symmetric: of magnitudes. */
+void ol_histogram_search(const ol_histogram *h, bool symmetric, double *low, double *high);
 OLV_MUST_USE olv_status ol_histogram_add(ol_histogram *h, const float *x, int64_t n, olv_error *err);
 
 /* Scale, zero point and signedness from low and high, which become what the grid represents. */
