@@ -82,6 +82,7 @@ static void *materialize_i64(ol_lowering *l, ol_value *v, olv_error *err) {
 
 int ol_lower_input(ol_lowering *l, ol_value *v, olv_error *err) {
     if (l->buffer_of[v->id] >= 0) return l->buffer_of[v->id];
+    if (l->codes && l->codes[v->id]) return l->decode(l, v, err) == OLV_OK ? l->buffer_of[v->id] : -1;
     ol_buffer b = {.count = count_of(l, v), .element = element_bytes(v), .input = -1};
     if (v->constant) {
         bool is_float = ol_dtype_class(v->type.dtype) == 'f';

@@ -9,6 +9,8 @@
 #include "device/step.h"
 #include "kernels/linear/linear.h"
 
+struct ol_codes; /* 8-bit codes that stand for a value: the device's business */
+
 /* Ways to run a graph: row-wise models in two forms, any other graph as a whole. */
 typedef enum ol_entry { OL_ENTRY_DECODE, OL_ENTRY_PREFILL, OL_ENTRY_WHOLE, OL_N_ENTRIES } ol_entry;
 const char *ol_entry_name(ol_entry e); /* "decode" */
@@ -65,6 +67,10 @@ typedef struct ol_lowering {
     int n_slots, cap_slots;
     int *segment_ends; /* steps */
     int n_segments, cap_segments;
+    /* Values that live as codes, by value id, or NULL while there are none; decode gives such a value the buffer that
+     * ol_lower_input promises, when somebody asks for it. */
+    struct ol_codes **codes;
+    olv_status (*decode)(struct ol_lowering *l, ol_value *v, olv_error *err);
 } ol_lowering;
 
 /* Buffer of a value: computed earlier, a graph input, or a constant (materialized as f32, or i64 when integer; at most

@@ -99,8 +99,17 @@ static ol_const *shape_of(const ol_node *n) {
     return ol_tensor_view(&t, OL_I64, 1, &size, dims + start, (size_t)size * 8, NULL) == OLV_OK ? ol_const_tensor(&t, NULL) : NULL;
 }
 
+/* Weights of a convolution of quantized activations keep their codes. */
+static bool are_codes_of_conv(const ol_node *n) {
+    if (*n->op->domain || strcmp(n->op->name, "DequantizeLinear") || n->inputs[0]->type.rank < 3) return false;
+    ol_dtype t = n->inputs[0]->type.dtype;
+    const ol_node *user = ol_value_only_user(n->outputs[0]), *x = user && user->n_inputs > 1 && user->inputs[0] ? user->inputs[0]->producer : NULL;
+    return (t == OL_I8 || t == OL_U8) && x && !*user->op->domain && !strcmp(user->op->name, "Conv") && user->inputs[1] == n->outputs[0] &&
+           !*x->op->domain && !strcmp(x->op->name, "DequantizeLinear");
+}
+
 static ol_const *fold(const ol_node *n) {
-    if (n->op->stochastic || !n->op->eval || n->n_outputs != 1 || !n->outputs[0] || ol_node_attr(n, "state")) return NULL;
+    if (are_codes_of_conv(n) || n->op->stochastic || !n->op->eval || n->n_outputs != 1 || !n->outputs[0] || ol_node_attr(n, "state")) return NULL;
     if (n->n_inputs && n->inputs[0] && !is_const(n->inputs[0])) return shape_of(n);
     for (int i = 0; i < n->n_inputs; i++)
         if (n->inputs[i] && !is_const(n->inputs[i])) return NULL;

@@ -132,7 +132,7 @@ static void run_depthwise(void *ctx) {
     w->g->depthwise(w->rows, 9, w->t.k, w->t.weights, &w->end, w->t.y);
 }
 static void bench(kc *k, size_t i) {
-    enum { K = 512, M = 48 };
+    enum { K = 256, M = 48 };
     work w = {.g = at(i)};
     int32_t *zeros = kc_bench_alloc(k, K * 4);
     uint8_t *x = kc_bench_alloc(k, M * K + OLK_INT8_SLACK);

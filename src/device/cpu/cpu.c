@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "device/cpu/cpu.h"
+#include "device/cpu/codes.h"
 #include "graph/op.h"
 #include <string.h>
 
@@ -20,7 +21,11 @@ static ol_lower_fn *find(const ol_node *n) {
 
 static const char *refuses(const ol_node *n) { return find(n) ? NULL : "no kernel"; }
 
-static olv_status lower(ol_lowering *l, ol_node *n, olv_error *err) { return find(n)(l, n, err); }
+/* With the codes that values live as, where there are any and a kernel takes them. */
+static olv_status lower(ol_lowering *l, ol_node *n, olv_error *err) {
+    olv_status s = l->codes ? ol_cpu_lower_with_codes(l, n, err) : OLV_UNSUPPORTED;
+    return s == OLV_UNSUPPORTED ? find(n)(l, n, err) : s;
+}
 
 const ol_device ol_device_cpu = {"CPU", "the processor: portable C, AVX2, AVX-512", refuses, lower};
 extern const ol_device ol_device_cpu;

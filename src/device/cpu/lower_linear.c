@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/error.h"
+#include "device/cpu/codes.h"
 #include "device/cpu/cpu.h"
 #include "device/cpu/lowrank.h"
 #include "graph/op.h"
@@ -482,7 +483,7 @@ static olv_status choose_parts(group *g, linear_args *a, olv_error *err) {
 
 /* The rows may come from a normalization whose step was left to us. */
 static olv_status find_source(group *g, linear_args *a, ol_value *x, olv_error *err) {
-    if (g->l->buffer_of[x->id] < 0 && x->producer && g->l->done[x->producer->id]) {
+    if (g->l->buffer_of[x->id] < 0 && !ol_cpu_codes_of(g->l, x) && x->producer && g->l->done[x->producer->id]) {
         OL_TRY(ol_cpu_norm_of(g->l, x->producer, &a->norm, err));
         x = x->producer->inputs[0];
     }

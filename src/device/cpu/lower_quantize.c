@@ -3,6 +3,7 @@
  * that carry quantization for others, stays in f32: it is rounded to the steps of its scale in one pass. Otherwise codes are
  * integers in a buffer. One scale for all, or (dequantizing) one for each place of an axis; all of them constants. */
 #include "base/error.h"
+#include "device/cpu/codes.h"
 #include "device/cpu/cpu.h"
 #include "graph/op.h"
 #include <math.h>
@@ -101,7 +102,7 @@ static ol_dim count_of(ol_lowering *l, const ol_type *t, int from) {
     return n;
 }
 
-static olv_status emit(ol_lowering *l, ol_node *n, const ol_step_class *cls, quantize_args *a, olv_error *err) {
+static olv_status emit(ol_lowering *l, const ol_node *n, const ol_step_class *cls, quantize_args *a, olv_error *err) {
     if ((a->x = ol_lower_input(l, n->inputs[0], err)) < 0) return err ? err->status : OLV_INTERNAL;
     ol_step *s = ol_lower_step(l, cls, n->name, sizeof *a);
     if (!s) return OLV_OK; /* latched */
@@ -147,6 +148,10 @@ olv_status ol_lower_quantize(ol_lowering *l, ol_node *n, olv_error *err) {
     quantize_args a = {.inner = 1};
     const ol_type *t = &n->outputs[0]->type;
     users u = {.quantize = n};
+    olk_codes_form form;
+    bool is_signed, channels_last;
+    if (ol_cpu_read_quantizer(n, &form, &is_signed) && ol_cpu_wants_codes(l, n->outputs[0], &channels_last))
+        return ol_cpu_emit_quantize(l, n, form, is_signed, channels_last, err);
     if (ol_dtype_class(n->inputs[0]->type.dtype) != 'f') return ol_fail(err, OLV_UNSUPPORTED, "only floating point");
     OL_TRY(read_scales(l, n, t->dtype, &a, err));
     if (a.n_scales != 1) return ol_fail(err, OLV_UNSUPPORTED, "only one scale");
@@ -166,7 +171,24 @@ olv_status ol_lower_quantize(ol_lowering *l, ol_node *n, olv_error *err) {
     return emit(l, n, &round_class, &a, err);
 }
 
+/* Codes stay codes until somebody asks for floats; so do the weights of a convolution. */
 olv_status ol_lower_dequantize(ol_lowering *l, ol_node *n, olv_error *err) {
+    const ol_codes *c = ol_cpu_codes_of(l, n->inputs[0]);
+    olk_codes_form form;
+    bool is_signed;
+    if (c && ol_cpu_read_quantizer(n, &form, &is_signed)) {
+        ol_cpu_codes_set(l, n->outputs[0], (ol_codes){.buffer = c->buffer, .channels_last = c->channels_last, .form = form});
+        return OLV_OK; /* or latched */
+    }
+    const ol_node *user = ol_value_only_user(n->outputs[0]);
+    if (l->known && n->inputs[0]->constant && !n->inputs[0]->is_input && user && !strcmp(user->op->name, "Conv") && user->inputs[1] == n->outputs[0]) {
+        ol_cpu_codes_set(l, n->outputs[0], (ol_codes){.buffer = -1, .node = n});
+        return OLV_OK;
+    }
+    return ol_cpu_lower_dequantize(l, n, err);
+}
+
+olv_status ol_cpu_lower_dequantize(ol_lowering *l, const ol_node *n, olv_error *err) {
     quantize_args a = {.inner = 1};
     const ol_type *t = &n->inputs[0]->type;
     OL_TRY(read_scales(l, n, t->dtype, &a, err));

@@ -2,9 +2,9 @@
 #include "kernels/int8/int8.h"
 #include <math.h>
 
-static void finish(const olk_int8_end *e, int64_t j, int32_t sum, int32_t row_sum, void *y, int64_t at) {
+static void finish(const olk_int8_end *e, int64_t j, int64_t sum, int64_t row_sum, void *y, int64_t at) {
     if (e->weight_zero) sum -= e->weight_zero[j] * row_sum;
-    float v = (float)sum * e->scale[j] + e->shift[j];
+    float v = (float)(int32_t)sum * e->scale[j] + e->shift[j];
     if (!e->codes) {
         ((float *)y)[at] = v;
         return;
@@ -18,7 +18,7 @@ static void multiply(const olk_int8_tile *t) {
     int64_t fours = (t->k + 3) / 4;
     for (int64_t i = 0; i < t->m; i++)
         for (int64_t j = 0; j < t->n; j++) {
-            int32_t sum = t->end->start[j];
+            int64_t sum = t->end->start[j];
             for (int64_t p = 0; p < t->places; p++) {
                 const uint8_t *x = t->rows[p * t->row_step + i];
                 const int8_t *w = t->weights + (p * fours * 16 + j) * 4;
@@ -30,7 +30,7 @@ static void multiply(const olk_int8_tile *t) {
 
 static void depthwise(const uint8_t *const *taps, int64_t n_taps, int64_t channels, const int8_t *weights, const olk_int8_end *end, void *y) {
     for (int64_t c = 0; c < channels; c++) {
-        int32_t sum = end->start[c];
+        int64_t sum = end->start[c];
         for (int64_t t = 0; t < n_taps; t++) sum += taps[t][c] * weights[olk_int8_depthwise_at(n_taps, c, t)];
         finish(end, c, sum, 0, y, c);
     }
