@@ -101,17 +101,21 @@ int open_graph_model(arg_list *positionals, const arg_list *shapes, const graph_
     return open_graph_model_named(path, shapes, preprocess, out);
 }
 
-static bool ends_onnx(const char *s) {
+static const char *const endings[] = {".xml", ".onnx"};
+
+static bool ends_as_model(const char *s) {
     size_t n = strlen(s);
-    return n > 5 && !strcmp(s + n - 5, ".onnx");
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (n > strlen(endings[i]) && !strcmp(s + n - strlen(endings[i]), endings[i])) return true;
+    return false;
 }
 
-/* A folder with one .onnx file and no configuration of a language model. */
+/* A folder with one .onnx or .xml file and no configuration of a language model. */
 static bool is_graph_folder(const char *path) {
     DIR *d = opendir(path);
     int models = 0, configs = 0;
     for (const struct dirent *e; d && (e = readdir(d));) {
-        models += ends_onnx(e->d_name);
+        models += ends_as_model(e->d_name);
         configs += !strcmp(e->d_name, "config.json") || !strcmp(e->d_name, "genai_config.json");
     }
     if (d) closedir(d);
@@ -122,8 +126,10 @@ bool is_graph_file(const char *path) {
     struct stat st;
     char longer[4096];
     if (!path) return false;
-    if (!stat(path, &st)) return S_ISREG(st.st_mode) ? ends_onnx(path) : is_graph_folder(path);
-    return snprintf(longer, sizeof longer, "%s.onnx", path) < (int)sizeof longer && !stat(longer, &st) && S_ISREG(st.st_mode);
+    if (!stat(path, &st)) return S_ISREG(st.st_mode) ? ends_as_model(path) : is_graph_folder(path);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (snprintf(longer, sizeof longer, "%s%s", path, endings[i]) < (int)sizeof longer && !stat(longer, &st) && S_ISREG(st.st_mode)) return true;
+    return false;
 }
 
 void close_graph_model(graph_model *m) {

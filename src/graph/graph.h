@@ -149,6 +149,10 @@ const char *ol_graph_get_meta(const ol_graph *g, const char *key); /* NULL when 
 const char *ol_graph_fresh_name(ol_graph *g, const char *prefix);
 
 /* Looking. */
+#define OL_ALIAS "alias." /* metadata OL_ALIAS "NAME" = the name of the input or output that may also be called NAME */
+/* Index of the input of that name or alias, -1 when there is none; likewise of the output. */
+int ol_graph_find_input(const ol_graph *g, const char *name);
+int ol_graph_find_output(const ol_graph *g, const char *name);
 ol_value *ol_graph_find_value(const ol_graph *g, const char *name);
 const ol_attr *ol_node_attr(const ol_node *n, const char *name); /* NULL when absent */
 int64_t ol_node_int(const ol_node *n, const char *name, int64_t def);

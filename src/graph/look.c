@@ -14,6 +14,19 @@ ol_value *ol_graph_find_value(const ol_graph *g, const char *name) {
     return v ? (ol_value *)(uintptr_t)*v : NULL;
 }
 
+static int find_port(const ol_graph *g, ol_value *const *ports, int n, const char *name) {
+    for (int i = 0; i < n; i++)
+        if (!strcmp(ports[i]->name, name)) return i;
+    for (int k = 0; k < g->n_meta; k++)
+        if (!strncmp(g->meta_keys[k], OL_ALIAS, strlen(OL_ALIAS)) && !strcmp(g->meta_keys[k] + strlen(OL_ALIAS), name))
+            for (int i = 0; i < n; i++)
+                if (!strcmp(ports[i]->name, g->meta_values[k])) return i;
+    return -1;
+}
+
+int ol_graph_find_input(const ol_graph *g, const char *name) { return find_port(g, g->inputs, g->n_inputs, name); }
+int ol_graph_find_output(const ol_graph *g, const char *name) { return find_port(g, g->outputs, g->n_outputs, name); }
+
 const ol_attr *ol_node_attr(const ol_node *n, const char *name) {
     for (int i = 0; i < n->n_attrs; i++)
         if (strcmp(n->attrs[i].name, name) == 0) return &n->attrs[i];

@@ -101,9 +101,8 @@ olv_status olv_request_set_input_at(olv_request *r, size_t i, const olv_tensor *
 
 olv_status olv_request_set_input(olv_request *r, const char *name, const olv_tensor *t, olv_error *err) {
     const ol_graph *g = r->compiled->graph;
-    for (int i = 0; i < g->n_inputs; i++)
-        if (!strcmp(g->inputs[i]->name, name)) return olv_request_set_input_at(r, (size_t)i, t, err);
-    return ol_no_such_input(g, name, err);
+    int i = ol_graph_find_input(g, name);
+    return i >= 0 ? olv_request_set_input_at(r, (size_t)i, t, err) : ol_no_such_input(g, name, err);
 }
 
 const olv_tensor *olv_request_get_output(const olv_request *r, size_t i) {
