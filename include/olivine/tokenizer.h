@@ -12,7 +12,8 @@
  *     olv_tokenizer_close(t);
  *
  * Reads tokenizer.json (every part of it), SentencePiece .model files, tiktoken rank files,
- * vocab.json with merges.txt, and vocab.txt.
+ * vocab.json with merges.txt, vocab.txt, and OpenVINO's openvino_tokenizer.xml with
+ * openvino_detokenizer.xml.
  *
  * Thread rule: an olv_tokenizer never changes after it was opened; any number of threads may use it
  * at a time. An olv_detokenizer belongs to one thread at a time and borrows its tokenizer. */
@@ -31,8 +32,8 @@ extern "C" {
 typedef struct olv_tokenizer olv_tokenizer;
 
 /* PATH: a folder that holds tokenizer files, or one such file. In a folder tokenizer.json is
- * preferred, then a .model file, a .tiktoken file, vocab.json with merges.txt, vocab.txt. Errors
- * name file, place and what was expected. */
+ * preferred, then a .model file, a .tiktoken file, openvino_tokenizer.xml, vocab.json with
+ * merges.txt, vocab.txt. Errors name file, place and what was expected. */
 OLV_API OLV_MUST_USE olv_status olv_tokenizer_open(const char *path, olv_tokenizer **out,
                                                    olv_error *err);
 OLV_API void olv_tokenizer_close(olv_tokenizer *t); /* NULL accepted */

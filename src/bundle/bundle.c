@@ -6,7 +6,9 @@
 #include "base/file.h"
 #include "formats/gguf/gguf.h"
 #include "formats/huggingface/huggingface.h"
+#include "formats/openvino/lm.h"
 #include "formats/ortgenai/ortgenai.h"
+#include "text/tokenizer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +46,7 @@ static olv_status path_of(const char *dir, const char *name, char **out, olv_err
 
 static olv_status find_tokenizer(const char *dir, char **out, olv_error *err) {
     static const char *const names[] = {"tokenizer.json", "tokenizer.model", "spiece.model", "ranks.tiktoken",
-                                        "tokenizer.tiktoken", "qwen.tiktoken", "vocab.json", "vocab.txt"};
+                                        "tokenizer.tiktoken", "qwen.tiktoken", "openvino_tokenizer.xml", "vocab.json", "vocab.txt"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         OL_TRY(path_of(dir, names[i], out, err));
         if (*out) return OLV_OK;
@@ -90,7 +92,8 @@ static olv_status find_template(ol_bundle *b, olv_error *err) {
     OL_TRY(path_of(b->folder, "chat_template.json", &other, err));
     olv_status s = other ? template_in_json(other, &b->chat_template, err) : OLV_OK;
     ol_free(other);
-    return s;
+    if (s != OLV_OK || b->chat_template || !b->tokenizer || !ol_str_ends(ol_str_of(b->tokenizer), "openvino_tokenizer.xml")) return s;
+    return ol_tokenizer_openvino_template(b->folder, &b->chat_template, err);
 }
 
 static olv_status find_companions(ol_bundle *b, olv_error *err) {
@@ -243,12 +246,22 @@ static olv_status open_gguf(ol_bundle *b, const ol_bundle_options *o, olv_error 
     return s;
 }
 
+/* A folder of OpenVINO GenAI; a model of its own in another folder is no language model. */
+static olv_status open_openvino(ol_bundle *b, const ol_bundle_options *o, olv_error *err) {
+    OL_TRY(read_config(b, err));
+    OL_TRY(read_generation(b, "generation_config.json", err));
+    if (o->no_graph) return OLV_OK;
+    if (strcmp(ol_path_name(b->path), OL_OPENVINO_MODEL) != 0)
+        return ol_fail(err, OLV_UNSUPPORTED, "%s: no language model: expected a folder with " OL_OPENVINO_MODEL, b->path);
+    return ol_openvino_lm_read(b->folder, &b->graph, err);
+}
+
 static olv_status open_kind(ol_bundle *b, const ol_bundle_options *o, olv_error *err) {
     switch (b->kind) {
     case OL_BUNDLE_HF: return open_hf(b, o, err);
     case OL_BUNDLE_ORT_GENAI: return open_ortgenai(b, o, err);
     case OL_BUNDLE_GGUF: return open_gguf(b, o, err);
-    case OL_BUNDLE_OPENVINO:
+    case OL_BUNDLE_OPENVINO: return open_openvino(b, o, err);
     case OL_BUNDLE_ONNX:
         OL_TRY(read_config(b, err));
         OL_TRY(read_generation(b, "generation_config.json", err));

@@ -46,11 +46,11 @@ typedef struct ol_bundle {
     ol_gen_config generation;
     ol_bundle_info info;
     /* Companion files: paths, or NULL when the folder has none. */
-    char *tokenizer;         /* tokenizer.json, else tokenizer.model, *.tiktoken, vocab.json; the file itself for GGUF */
+    char *tokenizer;         /* tokenizer.json, else tokenizer.model, *.tiktoken, openvino_tokenizer.xml, vocab.json; the file itself for GGUF */
     char *tokenizer_config;  /* tokenizer_config.json */
     char *special_tokens_map;
     char *chat_template_file; /* chat_template.jinja */
-    char *chat_template;      /* its text, or that of tokenizer_config.json / chat_template.json; NULL when none */
+    char *chat_template;      /* its text, or that of tokenizer_config.json / chat_template.json / openvino_tokenizer.xml; NULL when none */
 } ol_bundle;
 
 /* Opens MODEL. *out is untouched on failure. Not found: OLV_NOT_FOUND naming the places looked at; a folder of no known

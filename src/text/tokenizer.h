@@ -13,6 +13,10 @@ olv_status ol_tokenizer_open_json(const char *text, size_t len, const char *name
 olv_status ol_tokenizer_open_spm(const void *data, size_t len, const char *name,
                                  olv_tokenizer **out, olv_error *err);
 
+/* The chat template that a folder's openvino_tokenizer.xml holds, in *out (ol_free it); *out stays as it is when there is
+ * none. */
+olv_status ol_tokenizer_openvino_template(const char *dir, char **out, olv_error *err);
+
 /* Byte-level alphabet of GPT-2: printable Latin-1 stands for itself, the other bytes for U+0100 and
  * on. */
 int32_t ol_tk_byte_char(uint8_t b);

@@ -64,7 +64,7 @@ static size_t size_of(const ol_file *f) {
 static olv_status load_file(olv_tokenizer *t, const ol_file *f, const char *dir, olv_error *err);
 
 /* What a file is, by its content. */
-typedef enum file_kind { TOKENIZER_JSON, VOCAB_JSON, SPM, RANKS, VOCAB_TXT, GGUF, UNKNOWN } file_kind;
+typedef enum file_kind { TOKENIZER_JSON, VOCAB_JSON, SPM, RANKS, VOCAB_TXT, GGUF, OPENVINO, UNKNOWN } file_kind;
 
 static file_kind recognize(const ol_file *f) {
     ol_str s = {text_of(f), size_of(f)}, name = ol_str_of(ol_path_name(f->path));
@@ -75,6 +75,7 @@ static file_kind recognize(const ol_file *f) {
         i++;
     if (i < s.len && s.ptr[i] == '{')
         return memmem(s.ptr, s.len, "\"model\"", 7) ? TOKENIZER_JSON : VOCAB_JSON;
+    if (i < s.len && s.ptr[i] == '<' && ol_str_ends(name, ".xml")) return OPENVINO;
     if (ol_str_ends(name, ".model") && s.len && s.ptr[0] == '\n') return SPM;
     if (ol_str_ends(name, ".tiktoken")) return RANKS;
     if (s.len && s.ptr[0] == '\n' && !ol_utf8_valid(s.ptr, s.len)) return SPM;
@@ -113,6 +114,7 @@ static olv_status load_file(olv_tokenizer *t, const ol_file *f, const char *dir,
     case SPM: return ol_tk_load_spm(t, text_of(f), size_of(f), f->path, err);
     case RANKS: return load_ranks(t, f, dir, err);
     case VOCAB_TXT: return ol_tk_load_wordpiece(t, text_of(f), size_of(f), f->path, err);
+    case OPENVINO: return ol_tk_load_openvino(t, dir, err);
     case GGUF: return ol_tk_load_gguf(t, text_of(f), size_of(f), f->path, err);
     default: break;
     }
@@ -126,7 +128,7 @@ static olv_status choose(const char *dir, ol_file **out, olv_error *err) {
     static const char *const names[] = {
         "tokenizer.json", "tokenizer.model", "sentencepiece.bpe.model",
         "spiece.model",   "spm.model",       "sentencepiece.model",
-        "ranks.tiktoken", "vocab.json",      "vocab.txt"};
+        "ranks.tiktoken", "openvino_tokenizer.xml", "vocab.json", "vocab.txt"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         OL_TRY(open_beside(dir, names[i], out, err));
         if (*out) return OLV_OK;
@@ -143,7 +145,7 @@ static olv_status choose(const char *dir, ol_file **out, olv_error *err) {
     if (st == OLV_OK && !*out)
         st = ol_fail(err, OLV_NOT_FOUND,
                      "%s: no tokenizer (tokenizer.json, *.model, *.tiktoken, vocab.json with "
-                     "merges.txt, or vocab.txt)",
+                     "merges.txt, vocab.txt or openvino_tokenizer.xml)",
                      dir);
     return st;
 }
