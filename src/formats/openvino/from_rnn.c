@@ -41,9 +41,12 @@ static ol_value *reorder(ol_ir *t, const rnn *r, ol_value *w) {
         int32_t *rank = ol_alloc((size_t)(dirs * rows) * sizeof *rank + 1);
         for (int64_t i = 0; rank && i < dirs * rows; i++)
             rank[i] = (int32_t)(i / rows * rows + order[i % rows / r->hidden] * r->hidden + i % r->hidden);
-        ol_const *c = rank ? ol_const_permute_rows(w->constant, rank, dirs * rows, t->err) : NULL, *shaped = NULL;
+        const int64_t flat[2] = {dirs * rows, w->type.dims[2]};
+        ol_const *m = rank ? ol_const_reshape(w->constant, 2, flat, t->err) : NULL, *shaped = NULL;
+        ol_const *c = m ? ol_const_permute_rows(m, rank, dirs * rows, t->err) : NULL;
         if (c) shaped = ol_const_reshape(c, 3, ol_const_dims(w->constant), t->err);
         ol_const_release(c);
+        ol_const_release(m);
         ol_free(rank);
         ol_value *v = shaped ? ol_graph_add_constant(t->g, NULL, shaped, t->err) : NULL;
         if (!v && t->status == OLV_OK) t->status = t->err->status != OLV_OK ? t->err->status : OLV_NOMEM;

@@ -3,8 +3,8 @@
  *
  * The graph has ONNX operators at OL_OPSET and those of the domain "olivine". Constants are views over the mapped
  * .bin; the decompression of weights (Convert, Subtract, Multiply, Reshape behind a constant of few bits) becomes one
- * quantized constant, and a MatMul by one becomes olivine.Linear. An input or output is named as its tensor is (the first
- * name of its port), or else as its layer; its other names are aliases (ol_graph_find_input). Metadata: "format"
+ * quantized constant, and a MatMul by one becomes olivine.Linear. An input or output is named as its tensor is (as its
+ * layer, if that is one of the port's names, or else the first of them); its other names are aliases (ol_graph_find_input). Metadata: "format"
  * "openvino", "ir_version", "rt_info.PATH" for each leaf of the model's rt_info.
  *
  * States. ReadValue of the variable V becomes olivine.ReadValue(state, fresh[, init]), where `state` is a graph input

@@ -23,11 +23,19 @@ static olv_status add_aliases(ol_graph *g, const char *name, const char *layer, 
     return OLV_OK;
 }
 
+/* The layer's name when the port has it too, else the first name of the port; NULL without any. */
+static const char *best_name(ol_graph *g, const char *names, const char *layer) {
+    const char *name;
+    for (int k = 0; k < 16 && (name = ol_ir_port_name(g->arena, names, k)); k++)
+        if (!strcmp(name, layer)) return name;
+    return ol_ir_port_name(g->arena, names, 0);
+}
+
 static olv_status add_input(ol_graph *g, ol_ir_layer *l, olv_error *err) {
     ol_type type;
     if (l->n_out != 1) return ol_fail(err, OLV_FORMAT, "a Parameter with %d outputs", l->n_out);
     OL_TRY(ol_ir_declared(l, "element_type", "shape", g->dims, &type, err));
-    const char *name = ol_ir_port_name(g->arena, l->out_ports[0].names, 0);
+    const char *name = best_name(g, l->out_ports[0].names, l->name);
     if (!name) name = l->name;
     l->out[0] = ol_graph_add_input(g, name, &type, err);
     return l->out[0] ? add_aliases(g, name, l->name, l->out_ports[0].names, err) : err ? err->status : OLV_NOMEM;
@@ -39,7 +47,7 @@ static olv_status add_output(ol_ir_reader *r, ol_ir_body *b, ol_ir_layer *l, ol_
     OL_TRY(ol_ir_result_of(r, b, l, g, &v, err));
     const ol_ir_layer *from = l->in[0].layer;
     const char *told = ol_xml_get(l->xml, "output_names"), *names = from->out_ports[l->in[0].port].names;
-    const char *name = ol_ir_port_name(g->arena, told ? told : names, 0);
+    const char *name = best_name(g, told ? told : names, from->name);
     if (!name && from->n_out == 1) name = from->name;
     bool other = v->is_input || v->constant || (name && strcmp(name, v->name));
     for (int i = 0; i < g->n_outputs; i++) other |= g->outputs[i] == v;

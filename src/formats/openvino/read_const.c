@@ -75,13 +75,17 @@ static olv_status read_strings(const ol_ir_bytes *b, ol_const **out, olv_error *
     return s;
 }
 
-/* Element i of a stream of `bits` each: u1 from the high bit down, all others from the low bit up. */
+/* Elements of types without a type here, high bits first. Those of 3 and 6 bits lie in groups of three bytes: the low 2
+ * (or 4) bits of all elements of a group, then the bits above them. */
 static uint32_t element_at(const ol_ir_bytes *b, int64_t i) {
     int bits = b->element->bits;
-    size_t at = (size_t)i * (size_t)bits;
-    if (bits == 1) return (uint32_t)(b->data[at / 8] >> (7 - at % 8)) & 1;
-    uint32_t low = b->data[at / 8], high = at / 8 + 1 < b->bytes ? b->data[at / 8 + 1] : 0;
-    return (low | high << 8) >> (at % 8) & ((1u << bits) - 1);
+    size_t k = (size_t)i;
+    if (bits == 1) return (uint32_t)(b->data[k / 8] >> (7 - k % 8)) & 1;
+    if (bits == 4) return (uint32_t)(b->data[k / 2] >> (k % 2 * 4)) & 15;
+    size_t low = bits == 3 ? 2 : 4, per = 8 / low, group = 2 * per, at = k / group * 3, in = k % group, high = 8 / group;
+    if (at + 3 > b->bytes) return 0;
+    uint32_t l = (uint32_t)b->data[at + in / per] >> (8 - low - in % per * low), h = (uint32_t)b->data[at + 2] >> (8 - high - in * high);
+    return (l & ((1u << low) - 1)) | (h & ((1u << high) - 1)) << low;
 }
 
 static olv_status widen(const ol_ir_bytes *b, ol_const **out, olv_error *err) {

@@ -10,6 +10,7 @@ typedef struct weight {
     ol_ir_bytes codes, scale, zero, table;
     bool has_zero, has_table;
     float global;        /* second scale */
+    bool narrow;         /* the product of both is rounded to f16 */
     ol_ir_layer *last;   /* whose result it is: the Multiply or a Reshape */
     int rank;            /* of the result */
     int64_t dims[OL_MAX_RANK];
@@ -58,7 +59,11 @@ static bool match_codes(const ol_ir *t, const ol_ir_layer *l, weight *w) {
 static bool match_scale(const ol_ir *t, const ol_ir_layer *l, weight *w) {
     ol_ir_bytes second;
     w->global = 1;
-    if (ol_ir_is(l, "Convert") && l->n_in == 1 && ol_ir_is(l->in[0].layer, "Multiply")) l = l->in[0].layer;
+    if (ol_ir_is(l, "Convert") && l->n_in == 1 && ol_ir_is(l->in[0].layer, "Multiply")) {
+        const char *to = ol_xml_get(l->data, "destination_type");
+        w->narrow = to && !strcmp(to, "f16");
+        l = l->in[0].layer;
+    }
     if (ol_ir_is(l, "Multiply") && l->n_in == 2) {
         for (int i = 0; i < 2; i++)
             if (get(t, l->in[i].layer, &w->scale) && get(t, l->in[1 - i].layer, &second) && second.count == 1 && of_float(&second) && of_float(&w->scale)) {
@@ -117,7 +122,7 @@ static bool set_form(weight *w) {
     if (!ol_mul_size((size_t)q->k, (size_t)bits, &row_bits) || row_bits % 8) return false;
     q->row_bytes = row_bits / 8;
     q->codes = w->codes.data;
-    q->global_scale = w->global;
+    q->global_scale = w->narrow ? 1 : w->global;
     return true;
 }
 
@@ -156,7 +161,12 @@ static size_t take(size_t *used, size_t bytes) {
 static bool usable_scale(const weight *w, bool one) {
     ol_dtype d = w->scale.element->dtype;
     size_t align = (size_t)w->scale.element->bits / 8;
-    return !one && (d == OL_F32 || d == OL_F16 || d == OL_BF16 || d == OL_F8E8M0) && (uintptr_t)w->scale.data % align == 0;
+    return !one && !w->narrow && (d == OL_F32 || d == OL_F16 || d == OL_BF16 || d == OL_F8E8M0) && (uintptr_t)w->scale.data % align == 0;
+}
+
+static float scale_value(const weight *w, size_t i) {
+    float v = (float)ol_elem_get(w->scale.element->dtype, w->scale.data, i);
+    return w->narrow ? ol_f16_to_f32(ol_f32_to_f16(v * w->global)) : v;
 }
 
 /* Zero points, packed along the groups of each row. */
@@ -187,7 +197,7 @@ static ol_const *build(const ol_ir *t, weight *w, bool one_scale, bool one_zero,
     q->scale_dtype = scale_view ? w->scale.element->dtype : OL_F32;
     q->scales = scale_view ? (const void *)w->scale.data : (const void *)(block + scale_at);
     for (size_t i = 0; !scale_view && i < n; i++)
-        ((float *)(void *)(block + scale_at))[i] = (float)ol_elem_get(w->scale.element->dtype, w->scale.data, one_scale ? 0 : i);
+        ((float *)(void *)(block + scale_at))[i] = scale_value(w, one_scale ? 0 : i);
     q->zero_dtype = zeros ? w->codes.element->dtype : OL_DTYPE_NONE;
     q->zeros = !zeros ? NULL : zero_view ? (const void *)w->zero.data : (const void *)(block + zero_at);
     if (zeros && !zero_view) fill_zeros(w, one_zero, block + zero_at);
