@@ -167,6 +167,19 @@ static olv_status emit_wordlevel(ol_ti_net *n, ol_ir_out out[3]) {
 
 /* ---- Unigram ---- */
 
+/* The operation wants a name at every id: where there is none, one that begins with a character of private use. */
+static void unigram_names(const ol_ti_document *d, ol_ti_names *out) {
+    for (size_t i = 0; i < d->vocab.count; i++) {
+        ol_str s = ol_ti_names_at(&d->vocab, i);
+        char own[32];
+        if (s.len == 0) {
+            snprintf(own, sizeof own, "\xEE\x80\x80%zu", i);
+            s = ol_str_of(own);
+        }
+        ol_ti_names_add(out, s.ptr, s.len);
+    }
+}
+
 /* A piece that is an added token is to be that token: it scores better than any way to put it together. */
 static float *unigram_scores(const ol_ti_document *d) {
     size_t n = d->scores.len / sizeof(double);
@@ -183,20 +196,30 @@ static float *unigram_scores(const ol_ti_document *d) {
     return out;
 }
 
-static olv_status emit_unigram(ol_ti_net *n, ol_ir_out out[3]) {
-    const json_t *m = n->doc->model, *unk = json_object_get(m, "unk_id");
-    float *scores = unigram_scores(n->doc);
+static void unigram_layer(ol_ti_net *n, const ol_ti_names *names, const float *scores, ol_ir_out out[3]) {
+    const json_t *unk = json_object_get(n->doc->model, "unk_id");
     ol_ir_out in[9];
-    if (!scores) return no_memory(n);
-    pieces(n, &n->doc->vocab, in);
-    ol_ir_type t = {.element = ol_ir_element_named("f32"), .rank = 1, .dims = {(int64_t)n->doc->vocab.count}};
-    in[8] = ol_ir_const_raw(n->e, NULL, NULL, &t, scores, n->doc->vocab.count * sizeof *scores);
-    ol_free(scores);
-    ol_ir_attr a[] = {ol_ir_bool("byte_fallback", ol_ti_flag(m, "byte_fallback", false)),
+    pieces(n, names, in);
+    ol_ir_type t = {.element = ol_ir_element_named("f32"), .rank = 1, .dims = {(int64_t)names->count}};
+    in[8] = ol_ir_const_raw(n->e, NULL, NULL, &t, scores, names->count * sizeof *scores);
+    ol_ir_attr a[] = {ol_ir_bool("byte_fallback", false),
                       ol_ir_int(n->e, "unk_token_id", json_is_integer(unk) ? json_integer_value(unk) : -1),
                       ol_ir_bool("fuse_unk", true)};
     take_ids(ol_ti_layer(n, "UnigramTokenizer", in, 9, a, 3, "iii"), out);
-    return OLV_OK;
+}
+
+/* The operation has an attribute for bytes, but gives the unknown token to characters of several bytes all the same. */
+static olv_status emit_unigram(ol_ti_net *n, ol_ir_out out[3]) {
+    if (ol_ti_flag(n->doc->model, "byte_fallback", false))
+        return ol_fail(n->err, OLV_UNSUPPORTED, "byte_fallback does not work in OpenVINO's UnigramTokenizer");
+    ol_ti_names names = {OL_BUF_INIT, OL_BUF_INIT, 0};
+    float *scores = unigram_scores(n->doc);
+    unigram_names(n->doc, &names);
+    bool good = scores && !ol_ti_names_failed(&names);
+    if (good) unigram_layer(n, &names, scores, out);
+    ol_free(scores);
+    ol_ti_names_deinit(&names);
+    return good ? OLV_OK : no_memory(n);
 }
 
 /* ---- the table ---- */

@@ -36,6 +36,9 @@ void ol_ti_take(ol_ti_net *n, ol_ir_out first);
 
 /* ---- steps on texts ---- */
 
+/* White space as Unicode has it: PCRE2's takes the Mongolian vowel separator in. */
+#define OL_TI_SPACE "[^\\S\\x{180E}]"
+
 /* Replaces matches of a regular expression (PCRE2, UTF and UCP) in every piece that is not marked. */
 void ol_ti_replace(ol_ti_net *n, const char *pattern, const char *replacement, bool everywhere);
 typedef enum ol_ti_cut { OL_TI_REMOVE, OL_TI_ISOLATE, OL_TI_CONTIGUOUS, OL_TI_WITH_PREVIOUS, OL_TI_WITH_NEXT } ol_ti_cut;

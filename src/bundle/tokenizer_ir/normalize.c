@@ -36,7 +36,7 @@ static olv_status lowercase(ol_ti_net *n, const json_t *step) {
 
 static olv_status strip_accents(ol_ti_net *n, const json_t *step) {
     (void)step;
-    ol_ti_replace(n, "\\p{Mn}", "", true);
+    ol_ti_replace(n, "\\p{M}", "", true);
     return OLV_OK;
 }
 
@@ -46,7 +46,7 @@ static olv_status bert(ol_ti_net *n, const json_t *step) {
     bool lower = ol_ti_flag(step, "lowercase", true);
     if (ol_ti_flag(step, "clean_text", true)) {
         ol_ti_replace(n, "\\x{FFFD}|(?![\\t\\n\\r])[\\p{Cc}\\p{Cf}\\p{Co}]", "", true);
-        ol_ti_replace(n, "\\s", " ", true);
+        ol_ti_replace(n, OL_TI_SPACE, " ", true);
     }
     if (ol_ti_flag(step, "handle_chinese_chars", true)) ol_ti_replace(n, "([" CJK "])", " $1 ", true);
     if (ol_ti_flag(step, "strip_accents", lower)) {
@@ -80,8 +80,8 @@ static olv_status prepend(ol_ti_net *n, const json_t *step) {
 }
 
 static olv_status strip(ol_ti_net *n, const json_t *step) {
-    if (ol_ti_flag(step, "strip_left", true)) ol_ti_replace(n, "\\A\\s+", "", false);
-    if (ol_ti_flag(step, "strip_right", true)) ol_ti_replace(n, "\\s+\\z", "", false);
+    if (ol_ti_flag(step, "strip_left", true)) ol_ti_replace(n, "\\A" OL_TI_SPACE "+", "", false);
+    if (ol_ti_flag(step, "strip_right", true)) ol_ti_replace(n, OL_TI_SPACE "+\\z", "", false);
     return OLV_OK;
 }
 

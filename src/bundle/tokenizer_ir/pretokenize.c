@@ -48,20 +48,20 @@ static olv_status byte_level(ol_ti_net *n, const json_t *step) {
 
 static olv_status bert(ol_ti_net *n, const json_t *step) {
     (void)step;
-    ol_ti_split(n, "\\s+", OL_TI_REMOVE, false);
+    ol_ti_split(n, OL_TI_SPACE "+", OL_TI_REMOVE, false);
     ol_ti_split(n, PUNCTUATION, OL_TI_ISOLATE, false);
     return OLV_OK;
 }
 
 static olv_status whitespace(ol_ti_net *n, const json_t *step) {
     (void)step;
-    ol_ti_split(n, "[" WORD "]+|[^\\s" WORD "]+", OL_TI_REMOVE, true);
+    ol_ti_split(n, "[" WORD "]+|(?:(?!" OL_TI_SPACE ")[^" WORD "])+", OL_TI_REMOVE, true);
     return OLV_OK;
 }
 
 static olv_status whitespace_split(ol_ti_net *n, const json_t *step) {
     (void)step;
-    ol_ti_split(n, "\\s+", OL_TI_REMOVE, false);
+    ol_ti_split(n, OL_TI_SPACE "+", OL_TI_REMOVE, false);
     return OLV_OK;
 }
 
