@@ -174,3 +174,24 @@ olv_status ol_cpu_lower_codes_view(ol_lowering *l, ol_node *n, olv_error *err) {
     ol_cpu_codes_set(l, n->outputs[0], c);
     return OLV_OK; /* or latched */
 }
+
+/* Codes again: by the same numbers they are the same. */
+olv_status ol_cpu_lower_codes_requantize(ol_lowering *l, ol_node *n, olv_error *err) {
+    codes_args a = {.b = -1, .codes = olk_codes_select(l->opt.cpu)};
+    ol_int8_result result = {.value = n->outputs[0], .codes = true};
+    if (!has_codes(l, n->inputs[0]) || ol_dtype_class(n->inputs[0]->type.dtype) != 'f' || !ol_cpu_read_quantizer(n, &result.form, &result.is_signed))
+        return ol_fail(err, OLV_UNSUPPORTED, "no codes");
+    ol_codes c = *ol_cpu_codes_of(l, n->inputs[0]);
+    if (c.form.scale == result.form.scale && c.form.zero == result.form.zero) {
+        c.form = result.form, c.is_signed = result.is_signed;
+        ol_cpu_codes_set(l, n->outputs[0], c);
+        return OLV_OK; /* or latched */
+    }
+    float values[256];
+    uint8_t all[256];
+    for (int i = 0; i < 256; i++) all[i] = (uint8_t)i;
+    a.codes->dequantize(&c.form, all, 256, values);
+    a.codes->quantize(&result.form, values, 256, a.table);
+    a.a = c.buffer;
+    return emit(l, n, &lookup_class, &a, &result, c.channels_last, err);
+}

@@ -2,6 +2,7 @@
 /* Operators that move elements: Concat, Split, Slice (one axis, step 1) as copies of blocks, and
  * Transpose. Sizes are those of the run. */
 #include "base/error.h"
+#include "device/cpu/codes.h"
 #include "device/cpu/cpu.h"
 #include "graph/op.h"
 #include <string.h>
@@ -181,6 +182,8 @@ static unsigned transpose_tiles(const ol_step *s, const ol_run *r) {
 static void copy_strided(const uint8_t *x, int64_t step, uint8_t *y, int64_t n, size_t element) {
     if (step == 1)
         memcpy(y, x, (size_t)n * element);
+    else if (element == 1)
+        for (int64_t i = 0; i < n; i++) y[i] = x[i * step];
     else if (element == sizeof(float))
         for (int64_t i = 0; i < n; i++) memcpy(y + (size_t)i * 4, x + (size_t)(i * step) * 4, 4);
     else
@@ -227,8 +230,19 @@ olv_status ol_lower_transpose(ol_lowering *l, ol_node *n, olv_error *err) {
         a.x_dims[d] = x->type.dims[d];
     }
     a.outer = ol_lower_rows(l, n->outputs[0]);
-    if ((a.x = ol_lower_input(l, n->inputs[0], err)) < 0) return err ? err->status : OLV_INTERNAL;
-    a.y = ol_lower_output(l, n->outputs[0]);
+    const ol_codes *codes = ol_cpu_codes_of(l, x);
+    if (codes && codes->buffer >= 0) {
+        ol_codes c = *codes;
+        a.element = 1;
+        a.x = ol_cpu_codes_buffer(l, x, false);
+        c.buffer = -2, c.channels_last = false;
+        codes = a.x >= 0 ? ol_cpu_codes_set(l, n->outputs[0], c) : NULL;
+        if (!codes) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
+        a.y = codes->buffer;
+    } else {
+        if ((a.x = ol_lower_input(l, n->inputs[0], err)) < 0) return err ? err->status : OLV_INTERNAL;
+        a.y = ol_lower_output(l, n->outputs[0]);
+    }
     ol_step *s = ol_lower_step(l, &transpose_class, n->name, sizeof a);
     if (!s) return OLV_OK; /* latched */
     memcpy(s->args, &a, sizeof a);

@@ -18,7 +18,15 @@
 #define FORM_INT8 111   /* prepared forms */
 #define FORM_DEPTHWISE 112
 
+/* Of a run. One spatial dim is a width. */
+typedef struct sizes {
+    int64_t batch, height, width, out_height, out_width, outs;
+    int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, top, left;
+    int64_t row_tiles, panels, panel_tile, column_tiles;
+} sizes;
+
 typedef struct conv_args {
+    sizes known; /* when all dims are: batch not 0 */
     const ol_node *node;
     int n_spatial, x, y;
     ol_dim batch, in[2];
@@ -32,21 +40,20 @@ typedef struct conv_args {
     const olk_int8 *int8;
 } conv_args;
 
-/* Of a run. One spatial dim is a width. */
-typedef struct sizes {
-    int64_t batch, height, width, out_height, out_width, outs;
-    int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, top, left;
-    int64_t row_tiles, panels, panel_tile, column_tiles;
-} sizes;
+static int64_t value_of(const ol_run *r, ol_dim d) { return ol_dim_known(d) ? d : ol_cpu_rows(r, d); }
 
 static bool find_sizes(const conv_args *a, const ol_run *r, sizes *z) {
+    if (a->known.batch) {
+        *z = a->known;
+        return true;
+    }
     int64_t in[2] = {1, 1};
     ol_window w;
     int n = a->n_spatial, h = 0, v = n - 1;
-    for (int i = 0; i < n; i++) in[i] = ol_cpu_rows(r, a->in[i]);
+    for (int i = 0; i < n; i++) in[i] = value_of(r, a->in[i]);
     if (ol_window_init(&w, a->node, n, in, a->kernel, NULL) != OLV_OK) return false;
     bool flat = n == 1;
-    *z = (sizes){.batch = ol_cpu_rows(r, a->batch), .height = flat ? 1 : w.in[h], .width = w.in[v], .out_height = flat ? 1 : w.out[h], .out_width = w.out[v],
+    *z = (sizes){.batch = value_of(r, a->batch), .height = flat ? 1 : w.in[h], .width = w.in[v], .out_height = flat ? 1 : w.out[h], .out_width = w.out[v],
                  .kernel_h = flat ? 1 : w.kernel[h], .kernel_w = w.kernel[v], .stride_h = flat ? 1 : w.stride[h], .stride_w = w.stride[v],
                  .dilation_h = flat ? 1 : w.dilation[h], .dilation_w = w.dilation[v], .top = flat ? 0 : w.begin[h], .left = w.begin[v]};
     z->outs = z->out_height * z->out_width;
@@ -210,11 +217,19 @@ static const uint8_t *make_outside(ol_lowering *l, int64_t channels, int zero) {
     return row;
 }
 
+static void know_sizes(conv_args *a) {
+    sizes z;
+    bool known = ol_dim_known(a->batch) && a->batch > 0;
+    for (int i = 0; i < a->n_spatial; i++) known = known && ol_dim_known(a->in[i]);
+    if (known && find_sizes(a, NULL, &z)) a->known = z;
+}
+
 static olv_status emit(ol_lowering *l, ol_node *n, conv_args *a, ol_int8_weights *w, const ol_codes *x, olv_error *err) {
     ol_int8_result result = ol_int8_result_of(l, n->outputs[0]);
     int64_t columns = a->depthwise ? a->groups : a->outputs, panels = a->depthwise ? 1 : a->groups;
     OL_TRY(ol_int8_make_ends(l, w, n->n_inputs > 2 ? n->inputs[2] : NULL, x, &result, panels, columns, a->depthwise ? OLK_INT8_CHANNELS : a->int8->nb, &a->ends, err));
     OL_TRY(pack_weights(l, n, a, w, err));
+    know_sizes(a);
     a->outside = make_outside(l, a->groups * a->channels, x->form.zero);
     a->x = ol_cpu_codes_buffer(l, n->inputs[0], true);
     a->y = ol_int8_take_result(l, &result, true);

@@ -17,6 +17,7 @@ typedef struct quantize_args {
     int64_t n_scales;
     const float *scales, *zeros; /* zeros: NULL when all are 0 */
     float lo, hi;                /* codes */
+    const olk_codes *codes;
 } quantize_args;
 
 static unsigned tiles(const ol_step *s, const ol_run *r) {
@@ -36,12 +37,27 @@ static inline float code_of(float v, float lo, float hi, float nan) {
     return v == v ? c : nan;
 }
 
+/* By way of codes, which there are kernels for. */
+static void round_strips(const olk_codes *codes, const olk_codes_form *f, const float *x, int64_t n, float *y) {
+    uint8_t strip[1024];
+    for (int64_t i = 0; i < n; i += 1024) {
+        int64_t some = n - i < 1024 ? n - i : 1024;
+        codes->quantize(f, x + i, some, strip);
+        codes->dequantize(f, strip, some, y + i);
+    }
+}
+
 static void run_round(const ol_step *s, const ol_run *r, unsigned tile, void *scratch) {
     const quantize_args *a = s->args;
     int64_t all = ol_cpu_rows(r, a->count), i0 = (int64_t)tile * TILE, n = all - i0 < TILE ? all - i0 : TILE;
     const float *x = (const float *)ol_run_buffer(r, a->x) + i0, scale = a->scales[0], zero = a->zeros ? a->zeros[0] : 0;
     float *y = (float *)ol_run_buffer(r, a->y) + i0, lo = a->lo - zero, hi = a->hi - zero;
     (void)scratch;
+    if (a->hi - a->lo < 256) {
+        olk_codes_form f = {scale, (int32_t)(zero - a->lo), lo, hi};
+        round_strips(a->codes, &f, x, n, y);
+        return;
+    }
     for (int64_t i = 0; i < n; i++) y[i] = code_of(x[i] / scale, lo, hi, -zero) * scale;
 }
 
@@ -156,6 +172,7 @@ olv_status ol_lower_quantize(ol_lowering *l, ol_node *n, olv_error *err) {
     OL_TRY(read_scales(l, n, t->dtype, &a, err));
     if (a.n_scales != 1) return ol_fail(err, OLV_UNSUPPORTED, "only one scale");
     a.count = count_of(l, t, 0);
+    a.codes = olk_codes_select(l->opt.cpu);
     bool is_output = false;
     for (int i = 0; i < l->graph->n_outputs; i++) is_output |= l->graph->outputs[i] == n->outputs[0];
     if (!is_output) ol_value_each_use(n->outputs[0], check_user, &u);

@@ -2,6 +2,9 @@
 /* Body of all variants: loops that compilers turn into vectors of what the including file is compiled for. */
 #include "base/cpu.h"
 #include "kernels/codes/codes.h"
+#if defined(__AVX512VBMI__)
+#include <immintrin.h>
+#endif
 
 /* Halves to even, NaN as the lower bound; bounded, |v| is at most 255. The sum's last bit is worth 1 there. */
 static inline uint8_t code_of(float v, const olk_codes_form *f) {
@@ -46,9 +49,22 @@ static void combine_floats(olk_codes_op op, const olk_codes_form *fa, const uint
     (op == OLK_CODES_ADD ? add_floats : op == OLK_CODES_SUB ? sub_floats : mul_floats)(fa, a, fy, b, fy, n, y);
 }
 
+#if defined(__AVX512VBMI__)
+/* Each half of the table is two vectors; the top bit of a code chooses the half. */
+static void lookup(const uint8_t table[256], const uint8_t *x, int64_t n, uint8_t *y) {
+    const __m512i a = _mm512_loadu_si512(table), b = _mm512_loadu_si512(table + 64), c = _mm512_loadu_si512(table + 128), d = _mm512_loadu_si512(table + 192);
+    for (int64_t i = 0; i < n; i += 64) {
+        __mmask64 m = n - i < 64 ? ((__mmask64)1 << (n - i)) - 1 : ~(__mmask64)0;
+        __m512i q = _mm512_maskz_loadu_epi8(m, x + i);
+        __m512i low = _mm512_permutex2var_epi8(a, q, b), high = _mm512_permutex2var_epi8(c, q, d);
+        _mm512_mask_storeu_epi8(y + i, m, _mm512_mask_blend_epi8(_mm512_movepi8_mask(q), low, high));
+    }
+}
+#else
 static void lookup(const uint8_t table[256], const uint8_t *x, int64_t n, uint8_t *y) {
     for (int64_t i = 0; i < n; i++) y[i] = table[x[i]];
 }
+#endif
 static void greater(const uint8_t *restrict x, int64_t n, uint8_t *restrict y) {
     for (int64_t i = 0; i < n; i++) y[i] = x[i] > y[i] ? x[i] : y[i];
 }

@@ -85,10 +85,8 @@ VI void store_codes(uint8_t *y, vf v, int32_t zero, int64_t n) {
 }
 #endif
 
-VI vf ended(const olk_int8_end *e, int64_t j, vi sum) {
-    vf v = v_add(v_mul(i_float(sum), v_load(e->scale + j)), v_load(e->shift + j));
-    return e->codes ? v_min(v_max(v, v_set1(e->lo)), v_set1(e->hi)) : v;
-}
+VI vf ended(vi sum, vf scale, vf shift) { return v_add(v_mul(i_float(sum), scale), shift); }
+VI vf bounded(vf v, vf lo, vf hi) { return v_min(v_max(v, lo), hi); }
 
 /* rows and vectors are constants where this is inlined. */
 VI void tile(const olk_int8_tile *t, int64_t i0, const int rows, const int vectors) {
@@ -114,16 +112,27 @@ VI void tile(const olk_int8_tile *t, int64_t i0, const int rows, const int vecto
             }
         }
     }
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++)
+    const int64_t ldy = t->ldy, last = t->n - (vectors - 1) * VW;
+    const int32_t zero = e->zero;
+    const vf lo = v_set1(e->lo), hi = v_set1(e->hi);
+    if (e->weight_zero)
 #pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++) {
-            int64_t at = (i0 + i) * t->ldy + v * VW, n = v + 1 < vectors ? VW : t->n - v * VW;
-            if (e->weight_zero) acc[i][v] = i_sub_product(acc[i][v], i_load(e->weight_zero + v * VW), i_set1(t->row_sum[i0 + i]));
-            vf y = ended(e, v * VW, acc[i][v]);
-            if (e->codes) store_codes((uint8_t *)t->y + at, y, e->zero, n);
-            else v_store_part((float *)t->y + at, v_first(n), y);
-        }
+        for (int v = 0; v < vectors; v++)
+#pragma GCC unroll 16
+            for (int i = 0; i < rows; i++) acc[i][v] = i_sub_product(acc[i][v], i_load(e->weight_zero + v * VW), i_set1(t->row_sum[i0 + i]));
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) {
+        const vf scale = v_load(e->scale + v * VW), shift = v_load(e->shift + v * VW);
+        const int64_t n = v + 1 < vectors ? VW : last;
+        uint8_t *codes = (uint8_t *)t->y + i0 * ldy + v * VW;
+        float *floats = (float *)t->y + i0 * ldy + v * VW;
+        if (e->codes)
+#pragma GCC unroll 16
+            for (int i = 0; i < rows; i++) store_codes(codes + i * ldy, bounded(ended(acc[i][v], scale, shift), lo, hi), zero, n);
+        else
+#pragma GCC unroll 16
+            for (int i = 0; i < rows; i++) v_store_part(floats + i * ldy, v_first(n), ended(acc[i][v], scale, shift));
+    }
 }
 
 typedef void tile_fn(const olk_int8_tile *t, int64_t i0);
@@ -170,8 +179,8 @@ VI void depthwise_block(const uint8_t *const *taps, int64_t n_taps, const int8_t
     i_in_order(acc);
     for (int v = 0; v < 4 && v * VW < n; v++) {
         int64_t left = n - v * VW < VW ? n - v * VW : VW, at = c0 + v * VW;
-        vf r = ended(e, at, i_add(acc[v], i_load(e->start + at)));
-        if (e->codes) store_codes((uint8_t *)y + at, r, e->zero, left);
+        vf r = ended(i_add(acc[v], i_load(e->start + at)), v_load(e->scale + at), v_load(e->shift + at));
+        if (e->codes) store_codes((uint8_t *)y + at, bounded(r, v_set1(e->lo), v_set1(e->hi)), e->zero, left);
         else v_store_part((float *)y + at, v_first(left), r);
     }
 }
