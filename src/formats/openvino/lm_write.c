@@ -84,7 +84,8 @@ int ol_lmw_ints(const ol_node *n, int input, int64_t *out, int max) {
     if (!ol_value_const_tensor(n->inputs[input], 4096, &t)) return -1;
     int64_t count = ol_tensor_count(&t);
     bool ok = count <= max && ol_dtype_class(t.dtype) == 's';
-    for (int64_t i = 0; ok && i < count; i++) out[i] = (int64_t)ol_elem_get(t.dtype, t.data, (uint64_t)i);
+    for (int64_t i = 0; ok && i < count; i++)
+        out[i] = t.dtype == OL_I64 ? ((const int64_t *)t.data)[i] : (int64_t)ol_elem_get(t.dtype, t.data, (uint64_t)i);
     ol_tensor_deinit(&t);
     return ok ? (int)count : -1;
 }

@@ -10,6 +10,14 @@ static ol_ir_out bias_of(ol_lmw *w, ol_value *v, int64_t experts) {
     return ol_ir_reshape(w->e, NULL, ol_lmw_weight(w, v), (const int64_t[]){experts, 1, all / experts}, 3, false);
 }
 
+/* Rows [B, S, k] for every expert, [E, B S, k]: products do not repeat a batch of one by themselves. */
+static ol_ir_out for_each_expert(ol_lmw *w, ol_ir_out x, int64_t experts, int64_t k) {
+    const ol_ir_out in[] = {ol_ir_reshape(w->e, NULL, x, (const int64_t[]){1, -1, k}, 3, false),
+                            ol_ir_const_i64(w->e, (const int64_t[]){experts, 1, 1}, 3)};
+    ol_ir_type t = ol_ir_type_of(OL_F32, 3, (const int64_t[]){experts, -1, k});
+    return ol_lmw_add(w, "Tile", NULL, NULL, in, 2, NULL, 0, &t);
+}
+
 void ol_lmw_expert_linear(ol_lmw *w, ol_node *n) {
     ol_value *x = n->inputs[0], *weight = n->inputs[1], *bias = n->n_inputs > 3 ? n->inputs[3] : NULL;
     if (!weight->constant || ol_const_rank(weight->constant) != 3 || (bias && !bias->constant)) {
@@ -19,7 +27,7 @@ void ol_lmw_expert_linear(ol_lmw *w, ol_node *n) {
     const int64_t *d = ol_const_dims(weight->constant);
     bool inside = w->values[x->id].form == OL_LMW_EXPERTS;
     ol_ir_out in[] = {ol_lmw_rows(w, x), ol_lmw_weight(w, weight)};
-    if (!inside) in[0] = ol_ir_reshape(w->e, NULL, in[0], (const int64_t[]){1, -1, d[2]}, 3, false);
+    if (!inside) in[0] = for_each_expert(w, in[0], d[0], d[2]);
     const ol_ir_attr attrs[] = {ol_ir_bool("transpose_a", false), ol_ir_bool("transpose_b", true)};
     ol_ir_type t = ol_ir_type_of(OL_F32, 3, (const int64_t[]){d[0], -1, d[1]});
     ol_ir_out y = ol_lmw_add(w, "MatMul", NULL, ol_lmw_text(w, "__module.%.400s/MatMul", weight->name), in, 2, attrs, 2, &t);

@@ -77,7 +77,7 @@ static ol_value *rotary_table(ol_translate *tr, const ol_node *n, int cos_input,
     return t;
 }
 
-static ol_value *rotate(ol_translate *tr, ol_value *x, ol_value *table, int64_t heads, bool interleaved) {
+ol_value *ol_tr_rotate(ol_translate *tr, ol_value *x, ol_value *table, int64_t heads, bool interleaved) {
     ol_value *in[] = {x, table};
     ol_attr attrs[] = {ol_attr_int("heads", heads), ol_attr_int("interleaved", interleaved)};
     return ol_tr_node(tr, "olivine", "Rotary", in, 2, attrs, 2);
@@ -96,19 +96,15 @@ ol_verdict ol_tr_rotary(ol_translate *tr, const ol_node *n) {
     if (heads < 1 || ol_tr_width(x) % heads || ol_tr_width(x) / heads < dim)
         return ol_tr_fail(tr, n, OLV_SHAPE, "rows of %" PRId64 " values in %" PRId64 " heads with %" PRId64 " rotated",
                           ol_tr_width(x), heads, dim);
-    return ol_tr_set_rows(tr, n, 0, rotate(tr, x, t, heads, ol_node_int(n, "interleaved", 0) != 0),
+    return ol_tr_set_rows(tr, n, 0, ol_tr_rotate(tr, x, t, heads, ol_node_int(n, "interleaved", 0) != 0),
                           ol_tr_in(tr, n, 0)->split);
 }
 
 /* ---- attention ---- */
 
-typedef struct attention {
-    ol_value *q, *k, *v, *sinks;
-    int64_t heads, kv_heads, k_dim, v_dim, window;
-    float scale, softcap;
-} attention;
+typedef ol_tr_attention attention;
 
-static ol_verdict attend(ol_translate *tr, const ol_node *n, const attention *a) {
+ol_verdict ol_tr_attend(ol_translate *tr, const ol_node *n, const attention *a) {
     char name[32];
     if (!a->q || !a->k || !a->v) return OL_FAILED;
     snprintf(name, sizeof name, "kv.%d", tr->g->n_states);
@@ -197,14 +193,14 @@ ol_verdict ol_tr_gqa(ol_translate *tr, const ol_node *n) {
         ol_value *t = rotary_table(tr, n, 7, 8, &dim);
         if (!t) return tr->err->status != OLV_OK ? OL_FAILED : OL_PASSED;
         if (dim > a.k_dim) return ol_tr_fail(tr, n, OLV_SHAPE, "caches of %" PRId64 " values for heads of %" PRId64, dim, a.k_dim);
-        a.q = rotate(tr, a.q, t, a.heads, pairs);
-        a.k = rotate(tr, a.k, t, a.kv_heads, pairs);
+        a.q = ol_tr_rotate(tr, a.q, t, a.heads, pairs);
+        a.k = ol_tr_rotate(tr, a.k, t, a.kv_heads, pairs);
     }
     a.scale = ol_node_float(n, "scale", 0);
     a.softcap = ol_node_float(n, "softcap", 0);
     int64_t window = ol_node_int(n, "local_window_size", -1);
     a.window = window > 0 ? window : 0;
-    return add_sinks(tr, n, &a) ? attend(tr, n, &a) : OL_FAILED;
+    return add_sinks(tr, n, &a) ? ol_tr_attend(tr, n, &a) : OL_FAILED;
 }
 
 /* MultiHeadAttention (query, key, value, bias, mask, attention_bias, past_key, past_value) of a decoder: causal by its
@@ -227,7 +223,7 @@ ol_verdict ol_tr_mha(ol_translate *tr, const ol_node *n) {
         return ol_tr_pass(tr, n, "keys and values in different forms");
     a.v_dim = ol_tr_width(a.v) / a.kv_heads;
     a.scale = ol_node_float(n, "scale", 0);
-    return attend(tr, n, &a);
+    return ol_tr_attend(tr, n, &a);
 }
 
 /* ---- caches and choices ---- */

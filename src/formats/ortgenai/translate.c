@@ -272,6 +272,8 @@ static const struct {
 
 static ol_verdict translate_node(ol_translate *tr, const ol_node *n) {
     const char *domain = strcmp(n->op->domain, "ai.onnx") == 0 ? "" : n->op->domain;
+    ol_verdict first = tr->first ? tr->first(tr, n) : OL_PASSED;
+    if (first != OL_PASSED) return first;
     for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++)
         if (strcmp(n->op->name, handlers[i].name) == 0 && strcmp(domain, handlers[i].domain) == 0)
             return handlers[i].run(tr, n);
@@ -397,17 +399,14 @@ static olv_status run(ol_translate *tr) {
     return set_metadata(tr);
 }
 
-olv_status ol_ortgenai_translate(ol_graph *old, const ol_ortgenai_config *c, ol_graph **out, olv_error *err) {
+olv_status ol_tr_run(ol_translate *tr, ol_graph **out, olv_error *err) {
     olv_error local = {OLV_OK, ""};
-    ol_translate *tr = ol_calloc(1, sizeof *tr);
-    if (!tr) return ol_fail(err, OLV_NOMEM, "out of memory");
-    tr->old = old;
-    tr->config = c;
+    int n = tr->old->n_values;
     tr->err = &local;
-    tr->known = ol_calloc((size_t)(old->n_values ? old->n_values : 1), sizeof *tr->known);
-    tr->g = ol_graph_create(c->type[0] ? c->type : "decoder");
+    tr->known = ol_calloc((size_t)(n ? n : 1), sizeof *tr->known);
+    tr->g = ol_graph_create(tr->config->type[0] ? tr->config->type : "decoder");
     olv_status s = tr->known && tr->g ? run(tr) : ol_fail(&local, OLV_NOMEM, "out of memory");
-    for (int i = 0; tr->known && i < old->n_values; i++) {
+    for (int i = 0; tr->known && i < n; i++) {
         ol_const_release(tr->known[i].c);
         ol_const_release(tr->known[i].c2);
     }
@@ -418,6 +417,15 @@ olv_status ol_ortgenai_translate(ol_graph *old, const ol_ortgenai_config *c, ol_
         if (err) *err = local;
     }
     ol_free(tr->known);
+    return s;
+}
+
+olv_status ol_ortgenai_translate(ol_graph *old, const ol_ortgenai_config *c, ol_graph **out, olv_error *err) {
+    ol_translate *tr = ol_calloc(1, sizeof *tr);
+    if (!tr) return ol_fail(err, OLV_NOMEM, "out of memory");
+    tr->old = old;
+    tr->config = c;
+    olv_status s = ol_tr_run(tr, out, err);
     ol_free(tr);
     return s;
 }

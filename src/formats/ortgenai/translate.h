@@ -26,9 +26,16 @@ typedef struct ol_old {
     int64_t threshold; /* CHOICE: the longest short sequence */
 } ol_old;
 
-typedef struct ol_translate {
+typedef struct ol_translate ol_translate;
+
+/* Result of a handler: translated, not translatable (the reason is in `blocked`), or a hard error in tr->err. */
+typedef enum ol_verdict { OL_DONE, OL_PASSED, OL_FAILED } ol_verdict;
+typedef ol_verdict ol_node_handler(ol_translate *tr, const ol_node *n);
+
+struct ol_translate {
     ol_graph *old, *g;
     const ol_ortgenai_config *config;
+    ol_node_handler *first; /* of a format that spells some things its own way; what it passes, the common handlers see. NULL: none */
     ol_old *known; /* [old->n_values] */
     ol_value *positions;
     olv_error *err;
@@ -39,13 +46,11 @@ typedef struct ol_translate {
         ol_value *table;
     } tables[8]; /* rotary tables made so far */
     int n_tables;
-} ol_translate;
-
-/* Result of a handler: translated, not translatable (the reason is in `blocked`), or a hard error in tr->err. */
-typedef enum ol_verdict { OL_DONE, OL_PASSED, OL_FAILED } ol_verdict;
-typedef ol_verdict ol_node_handler(ol_translate *tr, const ol_node *n);
+};
 
 /* translate.c */
+/* The whole translation: tr is zero but for old, config and first. */
+OLV_MUST_USE olv_status ol_tr_run(ol_translate *tr, ol_graph **out, olv_error *err);
 const ol_old *ol_tr_in(const ol_translate *tr, const ol_node *n, int i); /* never NULL; UNKNOWN when omitted */
 ol_value *ol_tr_rows(const ol_translate *tr, const ol_node *n, int i);   /* NULL unless rows */
 const ol_const *ol_tr_const(const ol_translate *tr, const ol_node *n, int i); /* NULL unless a constant */
@@ -82,6 +87,14 @@ ol_node_handler ol_tr_matmul_nbits, ol_tr_matmul, ol_tr_gemm, ol_tr_gather, ol_t
 ol_node_handler ol_tr_moe;
 
 /* attention.c */
+typedef struct ol_tr_attention {
+    ol_value *q, *k, *v, *sinks;
+    int64_t heads, kv_heads, k_dim, v_dim, window;
+    float scale, softcap; /* 0: 1 / sqrt(k_dim); none */
+} ol_tr_attention;
+/* Attention with a state of its own for keys and values; gives output 0 of n. */
+ol_verdict ol_tr_attend(ol_translate *tr, const ol_node *n, const ol_tr_attention *a);
+ol_value *ol_tr_rotate(ol_translate *tr, ol_value *x, ol_value *table, int64_t heads, bool interleaved);
 ol_node_handler ol_tr_gqa, ol_tr_mha, ol_tr_rotary, ol_tr_concat, ol_tr_if;
 
 #endif

@@ -11,11 +11,21 @@
 
 #define MAX_VECTOR (1 << 24) /* elements of a small constant that is copied as f32 */
 
+/* Do two constants of one shape show the same bytes? */
+static bool same_bytes(const ol_const *a, const ol_const *b) {
+    size_t na = 0, nb = 0;
+    const ol_qconst *p = ol_const_qconst(a), *q = ol_const_qconst(b);
+    const void *x = p ? (const void *)p->codes : ol_const_data(a, &na), *y = q ? (const void *)q->codes : ol_const_data(b, &nb);
+    return a == b || (x && x == y && na == nb);
+}
+
+/* Names of the old graph may be taken by other things in the new one. */
 ol_value *ol_tr_constant(ol_translate *tr, const char *name, ol_const *c) {
     if (!c) return NULL;
     ol_value *v = ol_graph_find_value(tr->g, name);
     bool same = v && v->constant && ol_const_rank(v->constant) == ol_const_rank(c) &&
-                memcmp(ol_const_dims(v->constant), ol_const_dims(c), (size_t)ol_const_rank(c) * sizeof(int64_t)) == 0;
+                memcmp(ol_const_dims(v->constant), ol_const_dims(c), (size_t)ol_const_rank(c) * sizeof(int64_t)) == 0 &&
+                same_bytes(v->constant, c);
     if (same) {
         ol_const_release(c);
         return v;
@@ -73,7 +83,8 @@ int ol_tr_ints(ol_translate *tr, const ol_node *n, int input, int64_t *out, int 
     ol_tensor t;
     if (!c || count < 0 || count > max || ol_dtype_class(ol_const_dtype(c)) != 's') return -1;
     if (ol_const_materialize(c, 4096, &t, NULL) != OLV_OK) return -1;
-    for (int64_t i = 0; i < count; i++) out[i] = (int64_t)ol_elem_get(t.dtype, t.data, (uint64_t)i);
+    for (int64_t i = 0; i < count; i++)
+        out[i] = t.dtype == OL_I64 ? ((const int64_t *)t.data)[i] : (int64_t)ol_elem_get(t.dtype, t.data, (uint64_t)i);
     ol_tensor_deinit(&t);
     return (int)count;
 }
