@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Olive's auto-opt: the flags are Olive's; those that steer tools that are not needed here are accepted with a notice. */
+#include "calibration_data.h"
 #include "jsonl.h"
 #include "model.h"
 #include "fetch.h"
@@ -17,6 +18,7 @@ typedef struct auto_opt {
     const char *output, *precision, *provider, *format, *rounding, *head, *embeddings, *goal, *max_memory, *task;
     int64_t group_size, accuracy_level;
     bool sym, asym, given_sym, given_asym, given_level, dry_run, force, fresh, use_ort_genai, qdq;
+    calibration_args calibration;
 } auto_opt;
 
 /* ---- options to library settings --------------------------------------------------------------------- */
@@ -143,10 +145,13 @@ static int run(const auto_opt *a, const char *model) {
     }
     if (common.verbose || common.log_level >= 1) print_plan(a, &plan);
     char *text = NULL;
+    calibration_data *data;
+    if ((code = calibration_open(&a->calibration, model, &o.calibration, &data))) return code;
     progress bar;
     progress_begin(&bar, "compress", PROGRESS_BYTES);
     olv_status s = olv_optimize(model, &o, a->output, progress_show, &bar, &text, &err);
     double seconds = progress_end(&bar);
+    calibration_close(data);
     if (s != OLV_OK) {
         if (interrupted) snprintf(err.message, sizeof err.message, "interrupted; the same command continues the work");
         return interrupted ? (fprintf(stderr, "olivine: %s\n", err.message), 130) : report(&err);
@@ -176,6 +181,7 @@ int cmd_auto_opt(int argc, char **argv) {
         {"embeddings", ARG_STRING, &a.embeddings, "P", "precision of the embeddings", NULL},
         {"int4-accuracy-level accuracy-level", ARG_INT, &a.accuracy_level, "N", "of MatMulNBits: 0 to 4", &a.given_level},
         {"qdq use-qdq-encoding", ARG_FLAG, &a.qdq, NULL, "layers as DequantizeLinear and MatMul, not MatMulNBits", NULL},
+        CALIBRATION_OPTIONS(a.calibration),
         {"goal", ARG_STRING, &a.goal, "GOAL", "size<2GB: fail with 4 when missed", NULL},
         {"dry-run", ARG_FLAG, &a.dry_run, NULL, "print the plan, do nothing", NULL},
         {"force", ARG_FLAG, &a.force, NULL, "replace an output folder that holds something else", NULL},
@@ -214,5 +220,6 @@ int cmd_auto_opt(int argc, char **argv) {
     common.model = model;
     if (!code) code = run(&a, model);
     args_free_list(&positionals);
+    args_free_list(&a.calibration.datasets);
     return code;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Weight compression without data, with NNCF's names and defaults. What needs data is refused. */
+/* Weight compression, with NNCF's names and defaults. */
 #include "args.h"
+#include "calibration_data.h"
 #include "compress_report.h"
 #include "progress.h"
 #include <jansson.h>
@@ -23,25 +24,13 @@ typedef struct compress_args {
     const char *budget, *report, *fail_if, *codebook;
     double bits;
     bool all_layers, given_group, given_ratio, given_bits, force, fresh, dry_run;
-    /* What is not there yet. */
-    const char *dataset, *profile;
-    bool awq, scale_estimation, gptq, lora;
+    calibration_args calibration;
+    bool lora; /* not there yet */
 } compress_args;
 
 static int unsupported(const char *what, const char *remedy) {
     fprintf(stderr, "olivine: error: %s; %s\n", what, remedy);
     return 3;
-}
-
-static int refuse_data(const compress_args *a) {
-    const char *no_data = "leave it out to compress without data";
-    if (a->dataset) return unsupported("--dataset: compression with data is not there yet", no_data);
-    if (a->awq) return unsupported("--awq is not there yet", no_data);
-    if (a->scale_estimation) return unsupported("--scale-estimation is not there yet", no_data);
-    if (a->gptq) return unsupported("--gptq is not there yet", no_data);
-    if (a->lora) return unsupported("--lora-correction is not there yet", no_data);
-    if (a->profile) return unsupported("--profile is not there yet", "use --ratio, --bits or --budget");
-    return 0;
 }
 
 /* NNCF's INT8 is the asymmetric one. */
@@ -79,6 +68,9 @@ static int parse_codebook(const char *text, float *values, int32_t *n) {
 
 static bool is_eight(olv_weight_type t) { return t == OLV_WEIGHT_INT8_SYM || t == OLV_WEIGHT_INT8_ASYM; }
 
+/* Names of GGUF's types are modes where GGUF is written. */
+static bool is_gguf_mode(const char *mode) { return (mode[0] == 'q' || mode[0] == 'Q') && mode[1] >= '0' && mode[1] <= '9'; }
+
 static int read_rounding(const char *name, olv_rounding *r) {
     static const char *const names[] = {"search", "nncf", "ort"};
     for (int i = 0; i < 3; i++)
@@ -113,8 +105,9 @@ static int read_settings(const compress_args *a, olv_optimize_options *o) {
     olv_compress_params *c = &o->compress;
     olv_weight_type mode = OLV_WEIGHT_KEEP, backup = OLV_WEIGHT_KEEP, head = OLV_WEIGHT_KEEP;
     olv_rounding rounding = (olv_rounding)0;
-    int code = refuse_data(a);
-    if (!code) code = parse_mode("--mode", a->mode, &mode);
+    int code = a->lora ? unsupported("--lora-correction is not there yet", "use --gptq or --profile best") : 0;
+    if (!code && is_gguf_mode(a->mode)) mode = OLV_WEIGHT_INT4_SYM;
+    else if (!code) code = parse_mode("--mode", a->mode, &mode);
     if (!code) code = parse_mode("--backup-mode", a->backup ? a->backup : default_backup(mode), &backup);
     if (!code) code = read_rounding(a->rounding, &rounding);
     if (!code) code = read_size(a, c);
@@ -158,15 +151,25 @@ static const char *own_format(const char *model) {
     return stat(path, &st) == 0 ? "openvino" : "hf";
 }
 
+/* GGUF's own names ("q4_k_m"), or the type that a mode comes nearest to; NULL: none. */
+static const char *gguf_type(const compress_args *a, const olv_compress_params *c) {
+    olv_weight_type t = c->weights.type;
+    if (is_gguf_mode(a->mode)) return a->mode;
+    if (t == OLV_WEIGHT_INT8_SYM) return "q8_0";
+    if (t == OLV_WEIGHT_INT4_ASYM && (!a->given_group || a->group_size == 32)) return "q4_k_m";
+    return t == OLV_WEIGHT_INT4_SYM && (!a->given_group || a->group_size == 32) ? "q4_0" : NULL;
+}
+
 static int write_gguf(const compress_args *a, const olv_optimize_options *o, const char *model) {
-    olv_weight_type t = o->compress.weights.type;
+    const char *type = gguf_type(a, &o->compress);
     olv_error err = {.message = ""};
     if (!strcmp(own_format(model), "gguf")) return unsupported("GGUF files are not compressed again yet", "use --format ort-genai, or the float model's folder");
-    if ((t != OLV_WEIGHT_INT8_SYM && t != OLV_WEIGHT_INT4_SYM) || (a->given_group && a->group_size != 32) || a->given_ratio)
-        return unsupported("--format gguf has int8_sym (q8_0) and int4_sym (q4_0), in groups of 32, for all layers", "leave out the other options");
+    if (!type || a->given_ratio || a->budget || a->given_bits || a->ignored.count)
+        return unsupported("--format gguf has int8_sym (q8_0), int4_sym (q4_0), int4_asym (q4_k_m), q4_k_s, q5_k_s, q5_k_m and q6_k, for all layers",
+                           "leave out the other options");
     progress bar;
     progress_begin(&bar, "compress", PROGRESS_BYTES);
-    olv_status s = olv_convert_gguf(model, a->output, t == OLV_WEIGHT_INT8_SYM ? "q8_0" : "q4_0", progress_show, &bar, &err);
+    olv_status s = olv_convert_gguf(model, a->output, type, progress_show, &bar, &err);
     progress_end(&bar);
     if (s != OLV_OK) return report(&err);
     printf("%s\n", a->output);
@@ -202,6 +205,7 @@ static int run(const compress_args *a, const char *model) {
     const char *format = a->format ? a->format : own_format(model);
     if (code) return code;
     if (!strcasecmp(format, "gguf")) return write_gguf(a, &o, model);
+    if (is_gguf_mode(a->mode)) return usage_error("--mode %s is a type of GGUF: it goes with --format gguf", a->mode);
     if (!strcasecmp(format, "hf")) o.format = OLV_OUTPUT_HF;
     else if (strcasecmp(format, "ort-genai")) {
         fprintf(stderr, "olivine: error: --format %s is not written yet; use hf, ort-genai or gguf\n", format);
@@ -215,10 +219,13 @@ static int run(const compress_args *a, const char *model) {
         return 0;
     }
     char *text = NULL;
+    calibration_data *data;
+    if ((code = calibration_open(&a->calibration, model, &o.calibration, &data))) return code;
     progress bar;
     progress_begin(&bar, "compress", PROGRESS_BYTES);
     olv_status s = olv_optimize(model, &o, a->output, progress_show, &bar, &text, &err);
     double seconds = progress_end(&bar);
+    calibration_close(data);
     if (s != OLV_OK && interrupted) return fprintf(stderr, "olivine: interrupted; the same command continues the work\n"), 130;
     if (s != OLV_OK) return report(&err);
     code = finish(a, model, text, seconds);
@@ -235,7 +242,7 @@ int cmd_compress(int argc, char **argv) {
     const arg_option options[] = {
         {"output output_path o", ARG_STRING, &a.output, "OUT", "folder or file to write", NULL},
         {"model model_name_or_path m", ARG_STRING, &common.model, "MODEL", "folder, file or hub id of the model", NULL},
-        {"mode weight-format", ARG_STRING, &a.mode, "MODE", "int8_asym (INT8), int8_sym, int4_sym, int4_asym, int3_sym, int2_sym, nf4, mxfp4, mxfp8_e4m3, fp8_e4m3, fp4, nvfp4, cb4, codebook, adaptive_codebook", NULL},
+        {"mode weight-format", ARG_STRING, &a.mode, "MODE", "int8_asym (INT8), int8_sym, int4_sym, int4_asym, int3_sym, int2_sym, nf4, mxfp4, mxfp8_e4m3, fp8_e4m3, fp4, nvfp4, cb4, codebook, adaptive_codebook; gguf: q4_k_m, q5_k_m, q6_k, q8_0, q4_0", NULL},
         {"ratio", ARG_REAL, &a.ratio, "R", "share of the layers' weights in this mode; the others get the backup mode", &a.given_ratio},
         {"group-size", ARG_INT, &a.group_size, "N", "weights that share a scale: 16 to 256, -1: a row (that of the mode: 128 for int4)", &a.given_group},
         {"all-layers", ARG_FLAG, &a.all_layers, NULL, "embeddings and head in this mode too", NULL},
@@ -259,11 +266,9 @@ int cmd_compress(int argc, char **argv) {
         {"quiet q", ARG_FLAG, &common.quiet, NULL, "no progress", NULL},
         {"verbose v", ARG_FLAG, &common.verbose, NULL, "say more", NULL},
         {"offline", ARG_FLAG, &common.offline, NULL, "fetch nothing", NULL},
-        /* What is not there yet is known by name. */
-        {"dataset", ARG_STRING, &a.dataset, NULL, NULL, NULL}, {"awq", ARG_FLAG, &a.awq, NULL, NULL, NULL},
-        {"scale-estimation", ARG_FLAG, &a.scale_estimation, NULL, NULL, NULL}, {"gptq", ARG_FLAG, &a.gptq, NULL, NULL, NULL},
-        {"lora-correction", ARG_FLAG, &a.lora, NULL, NULL, NULL}, {"profile", ARG_STRING, &a.profile, NULL, NULL, NULL}};
-    const arg_spec spec = {.usage = "MODEL -o OUT", .summary = "Compresses the weights of a model, without data.",
+        CALIBRATION_OPTIONS(a.calibration),
+        {"lora-correction", ARG_FLAG, &a.lora, NULL, NULL, NULL}};
+    const arg_spec spec = {.usage = "MODEL -o OUT", .summary = "Compresses the weights of a model, without or with calibration data.",
                            .example = "olivine compress models/pebble -o pebble-int4 --mode int4_sym --group-size 32 --ratio 0.8",
                            .options = options, .n_options = sizeof options / sizeof options[0], .positionals = &positionals};
     int code = args_parse("compress", &spec, argc, argv);
@@ -274,5 +279,6 @@ int cmd_compress(int argc, char **argv) {
     else if (!(code = progress_check())) code = run(&a, model);
     args_free_list(&positionals);
     args_free_list(&a.ignored);
+    args_free_list(&a.calibration.datasets);
     return code;
 }

@@ -9,6 +9,7 @@
 #ifndef OLIVINE_OPTIMIZE_H
 #define OLIVINE_OPTIMIZE_H
 
+#include <olivine/calibrate.h>
 #include <olivine/compress.h>
 #include <olivine/progress.h>
 #include <stdbool.h>
@@ -27,6 +28,7 @@ typedef struct olv_optimize_options {
     size_t struct_size;
     olv_output_format format;
     olv_compress_params compress;
+    olv_calibration_options calibration;
     olv_target target;   /* what the ORT-GenAI folder is for: CPU has f32 inputs and outputs, the others f16 */
     int accuracy_level;  /* of MatMulNBits; -1: 4 on CPU */
     bool qdq;            /* layers as DequantizeLinear and MatMul instead of MatMulNBits (larger in memory, and slower there) */

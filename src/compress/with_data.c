@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "compress/gptq.h"
 #include <stdio.h>
+#include <string.h>
 
 #define SWEEPS 6 /* of the best profile: more change next to nothing */
 /* A table that is looked up too is read by more than the head: by rows that are anything. */
@@ -39,10 +40,60 @@ static olv_status round_stage(void *ctx, ol_graph *g, const ol_stage *stage, olv
     return s;
 }
 
+static ol_calibration calibration_of(const ol_samples *samples, ol_executor *e, uint64_t cpu, olv_progress_fn *progress, void *ctx) {
+    return (ol_calibration){.texts = {samples->ids, samples->lengths, (int)samples->n}, .executor = e, .cpu = cpu, .progress = progress,
+                            .progress_ctx = ctx};
+}
+
+/* ---- observing ---- */
+
+typedef struct observing {
+    ol_compress_plan *plan;
+    ol_observed *out;
+} observing;
+
+static olv_status observe_stage(void *ctx, ol_graph *g, const ol_stage *stage, olv_error *err) {
+    const observing *o = ctx;
+    (void)g;
+    for (int i = 0; i < stage->n; i++) {
+        size_t row = (size_t)(stage->layers[i] - o->plan->entries), bytes = (size_t)stage->stats->k * sizeof(float);
+        if (o->out->squares[row]) continue;
+        o->out->squares[row] = ol_alloc(bytes);
+        if (!o->out->squares[row]) return ol_fail(err, OLV_NOMEM, "no memory for what was seen of the layers' inputs");
+        memcpy(o->out->squares[row], stage->stats->mean_square, bytes);
+        o->out->inputs[row] = stage->stats->inputs;
+        o->out->inputs[row].mean_square = o->out->squares[row];
+    }
+    return OLV_OK;
+}
+
+olv_status ol_compress_observe(ol_graph *g, ol_compress_plan *plan, const ol_samples *samples, ol_executor *e, uint64_t cpu, ol_observed *out,
+                               olv_progress_fn *progress, void *ctx, olv_error *err) {
+    *out = (ol_observed){ol_calloc(plan->n + 1, sizeof *out->inputs), ol_calloc(plan->n + 1, sizeof(float *)), plan->n};
+    if (!out->inputs || !out->squares) {
+        ol_observed_deinit(out);
+        return ol_fail(err, OLV_NOMEM, "no memory for what was seen of the layers' inputs");
+    }
+    ol_calibration c = calibration_of(samples, e, cpu, progress, ctx);
+    observing o = {plan, out};
+    OL_TRY(ol_calibrate(g, plan, &c, observe_stage, &o, err));
+    for (size_t i = 0; i < plan->n; i++)
+        if (out->squares[i]) plan->entries[i].inputs = &out->inputs[i];
+    return OLV_OK;
+}
+
+void ol_observed_deinit(ol_observed *o) {
+    for (size_t i = 0; o->squares && i < o->n; i++) ol_free(o->squares[i]);
+    ol_free(o->squares);
+    ol_free(o->inputs);
+    *o = (ol_observed){NULL, NULL, 0};
+}
+
+/* ---- the methods ---- */
+
 olv_status ol_compress_with_data(ol_graph *g, ol_compress_plan *plan, const olv_calibration_options *o, const ol_samples *samples,
                                  ol_executor *e, uint64_t cpu, ol_store *store, olv_progress_fn *progress, void *ctx, olv_error *err) {
-    const ol_calibration c = {.texts = {samples->ids, samples->lengths, (int)samples->n}, .executor = e, .cpu = cpu, .progress = progress,
-                              .progress_ctx = ctx};
+    ol_calibration c = calibration_of(samples, e, cpu, progress, ctx);
     work w = {o, store};
     return ol_calibrate(g, plan, &c, round_stage, &w, err);
 }

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "bundle/bundle.h"
 #include "compress/compress.h"
+#include "compress/with_data.h"
 #include "formats/ortgenai/ortgenai.h"
 #include "optimize/hf_folder.h"
 #include "optimize/manifest.h"
@@ -19,6 +20,7 @@ void olv_optimize_options_init(olv_optimize_options *o) {
     memset(o, 0, sizeof *o);
     o->struct_size = sizeof *o;
     olv_compress_params_init(&o->compress);
+    olv_calibration_options_init(&o->calibration);
     o->compress.embeddings = o->compress.head = o->compress.weights;
     o->accuracy_level = -1;
 }
@@ -30,6 +32,9 @@ typedef struct job {
     ol_graph *graph;
     ol_compress_plan report;
     uint64_t source_bytes;
+    ol_samples samples;
+    ol_observed observed;
+    ol_store *store; /* of codes that methods with data gave */
 } job;
 
 static uint64_t weight_bytes(const ol_graph *g, uint64_t *elements) {
@@ -48,10 +53,13 @@ static uint64_t weight_bytes(const ol_graph *g, uint64_t *elements) {
 }
 
 static void close_job(job *j) {
+    ol_samples_deinit(&j->samples);
+    ol_observed_deinit(&j->observed);
     ol_compress_plan_deinit(&j->report);
     ol_graph_destroy(j->graph);
     ol_bundle_close(j->bundle);
     ol_executor_destroy(j->executor);
+    ol_store_release(j->store);
 }
 
 /* ONNX Runtime's MatMulNBits takes scales of the graph's float type. */
@@ -90,7 +98,17 @@ static olv_status open_job(job *j, const char *model, const olv_optimize_options
     olv_compress_params p = params_for(o);
     OL_TRY(ol_compress_graph(j->graph, &p, ol_cpu_probe(), &j->report, err));
     if (o->format == OLV_OUTPUT_HF) OL_TRY(keep_tables(j, err));
-    if (p.budget_bytes || p.bits > 0) return ol_compress_budget(j->graph, &j->report, &p, ol_cpu_probe(), j->executor, err);
+    return OLV_OK;
+}
+
+/* Which layers get what; with data, by what their inputs are like. */
+static olv_status decide(job *j, const olv_optimize_options *o, bool data, olv_progress_fn *progress, void *ctx, olv_error *err) {
+    olv_compress_params p = params_for(o);
+    bool budget = p.budget_bytes || p.bits > 0, mixed = p.ratio < 1;
+    if (!data && p.sensitivity != OLV_SENSITIVITY_WEIGHT_QUANTIZATION_ERROR && o->calibration.dataset) p.sensitivity = OLV_SENSITIVITY_WEIGHT_QUANTIZATION_ERROR;
+    if (data && (budget || mixed))
+        OL_TRY(ol_compress_observe(j->graph, &j->report, &j->samples, j->executor, ol_cpu_probe(), &j->observed, progress, ctx, err));
+    if (budget) return ol_compress_budget(j->graph, &j->report, &p, ol_cpu_probe(), j->executor, err);
     return ol_compress_mix(j->graph, &j->report, &p, ol_cpu_probe(), j->executor, err);
 }
 
@@ -99,6 +117,7 @@ olv_status olv_optimize_dry_run(const char *model, const olv_optimize_options *o
     job j;
     olv_optimize_plan p = {.memory_bytes = WORK_MEMORY};
     olv_status s = open_job(&j, model, opt, err);
+    if (s == OLV_OK) s = decide(&j, opt, false, NULL, NULL, err);
     if (s == OLV_OK && out_dir) s = ol_disk_free(out_dir, &p.disk_free, err);
     if (s == OLV_OK) {
         p.source_bytes = j.source_bytes;
@@ -119,10 +138,11 @@ olv_status olv_optimize_dry_run(const char *model, const olv_optimize_options *o
 }
 
 /* Names the work: the same source and settings continue it. */
-static void make_key(const char *hash, const olv_optimize_options *o, char out[24]) {
+static void make_key(const char *hash, const olv_optimize_options *o, uint64_t samples, char out[24]) {
     const olv_compress_params *c = &o->compress;
     char text[512];
-    int n = snprintf(text, sizeof text, "%s %d %d %d %d %a", hash, o->format, o->target, o->accuracy_level, o->qdq, c->ratio);
+    int n = snprintf(text, sizeof text, "%s %d %d %d %d %a %u %llx %a", hash, o->format, o->target, o->accuracy_level, o->qdq, c->ratio,
+                     o->calibration.methods, (unsigned long long)samples, o->calibration.damping);
     const olv_weight_spec *specs[] = {&c->weights, &c->embeddings, &c->head, &c->backup};
     uint64_t ignored = 0;
     for (size_t i = 0; i < c->n_ignored; i++) ignored = ol_hash64(c->ignored[i], strlen(c->ignored[i]), ignored + 1);
@@ -176,7 +196,7 @@ static olv_status write_job(job *j, const olv_optimize_options *o, const char *o
                             olv_error *err) {
     char hash[65], key[24];
     OL_TRY(ol_manifest_source_hash(j->bundle->path, j->executor, hash, err));
-    make_key(hash, o, key);
+    make_key(hash, o, j->samples.hash, key);
     ol_manifest manifest = {j->bundle->name, hash, format_name(o->format), o, &j->report,
                             ol_calloc(j->report.n + 1, sizeof(bool))};
     if (!manifest.noted) return ol_fail(err, OLV_NOMEM, "no memory for %zu tables", j->report.n);
@@ -209,10 +229,22 @@ static olv_status write_job(job *j, const olv_optimize_options *o, const char *o
     return s;
 }
 
+/* Methods that need data give the codes of their layers before anything is written. */
+static olv_status calibrate(job *j, const olv_optimize_options *o, olv_progress_fn *progress, void *ctx, olv_error *err) {
+    const olv_calibration_options *c = &o->calibration;
+    if (c->dataset || c->methods) OL_TRY(ol_samples_take(&j->samples, c, j->bundle->info.vocab_size, err));
+    OL_TRY(decide(j, o, j->samples.n > 0, progress, ctx, err));
+    if (!c->methods) return OLV_OK;
+    j->store = ol_store_open(NULL, "");
+    if (!j->store) return ol_fail(err, OLV_NOMEM, "no memory for compressed weights");
+    return ol_compress_with_data(j->graph, &j->report, c, &j->samples, j->executor, ol_cpu_probe(), j->store, progress, ctx, err);
+}
+
 olv_status olv_optimize(const char *model, const olv_optimize_options *opt, const char *out_dir, olv_progress_fn *progress,
                         void *ctx, char **report_json, olv_error *err) {
     job j;
     olv_status s = open_job(&j, model, opt, err);
+    if (s == OLV_OK) s = calibrate(&j, opt, progress, ctx, err);
     if (s == OLV_OK) s = write_job(&j, opt, out_dir, progress, ctx, err);
     if (s == OLV_OK && report_json) {
         ol_buf b = OL_BUF_INIT;
