@@ -13,7 +13,7 @@
 int cmd_quantize(int argc, char **argv);
 
 typedef struct quantize_args {
-    const char *output, *data, *validation, *labels, *report;
+    const char *output, *data, *validation, *labels, *report, *recipe;
     const char *preset, *model_type, *target, *fast_bias, *bias, *estimator, *overflow, *drop_type, *format;
     int64_t subset, ranking, opset;
     double max_drop, alpha;
@@ -54,10 +54,29 @@ static olv_status apply_options(const quantize_args *a, olv_quantize_params *p, 
         olv_status s = olv_quantize_params_set(p, name, eq + 1, err);
         if (s != OLV_OK) return s;
     }
-    p->ignored = a->ignored.items;
-    p->n_ignored = a->ignored.count;
-    p->ignored_may_miss = a->may_miss;
+    p->ignored_may_miss |= a->may_miss;
     return OLV_OK;
+}
+
+/* The opset of the source, where the form of quantized models is known (13), or else the newest. */
+static int64_t opset_like(const olv_model *m) {
+    char *text;
+    olv_error err;
+    int64_t opset = 0;
+    if (olv_model_describe(m, &text, &err) != OLV_OK) return 0;
+    json_t *j = json_loads(text, 0, NULL);
+    const json_t *v = json_object_get(json_object_get(j, "metadata"), "opset");
+    if (json_is_string(v)) opset = atoll(json_string_value(v));
+    json_decref(j);
+    olv_free(text);
+    return opset && opset < 13 ? 13 : opset;
+}
+
+static olv_status save(const quantize_args *a, const olv_model *source, const olv_model *made, olv_error *err) {
+    if (is_ir(a)) return olv_model_save_openvino(made, a->output, false, err);
+    if (a->opset) return olv_model_save(made, a->output, a->opset, err);
+    olv_status s = olv_model_save(made, a->output, opset_like(source), err);
+    return s == OLV_UNSUPPORTED ? olv_model_save(made, a->output, 0, err) : s;
 }
 
 static olv_status write_report(const char *path, const char *text, olv_error *err) {
@@ -67,6 +86,7 @@ static olv_status write_report(const char *path, const char *text, olv_error *er
 }
 
 typedef struct work {
+    olv_quantize_config *config;
     olv_core *core;
     olv_model *model, *made;
     olv_dataset *data, *validation;
@@ -91,6 +111,20 @@ static void close_work(work *w) {
     olv_dataset_destroy(w->data), olv_dataset_destroy(w->validation);
     olv_model_destroy(w->made), olv_model_destroy(w->model);
     olv_core_destroy(w->core);
+    olv_quantize_config_destroy(w->config);
+}
+
+/* --config FILE is a config of NNCF's; --config KEY=VALUE, as elsewhere, a property. */
+static int split_config(quantize_args *a) {
+    size_t kept = 0;
+    for (size_t i = 0; i < common.config.count; i++) {
+        const char *c = common.config.items[i];
+        if (strchr(c, '=')) common.config.items[kept++] = c;
+        else if (a->recipe) return usage_error("--config %s: one file at most", c);
+        else a->recipe = c;
+    }
+    common.config.count = kept;
+    return 0;
 }
 
 static int quantize(const quantize_args *a, const char *path) {
@@ -99,7 +133,10 @@ static int quantize(const quantize_args *a, const char *path) {
     work w = {NULL};
     progress bar;
     olv_quantize_params_init(&p);
-    olv_status s = apply_options(a, &p, &err);
+    p.ignored = a->ignored.items;
+    p.n_ignored = a->ignored.count;
+    olv_status s = a->recipe ? olv_quantize_config_read(a->recipe, &p, &w.config, &err) : OLV_OK;
+    if (s == OLV_OK) s = apply_options(a, &p, &err);
     if (s == OLV_OK) s = open_work(a, path, &p, &w, &err);
     if (s == OLV_OK) {
         progress_begin(&bar, "quantize", PROGRESS_ITEMS);
@@ -108,7 +145,7 @@ static int quantize(const quantize_args *a, const char *path) {
         s = olv_quantize(w.core, w.model, w.data, &p, &w.made, &w.report, &err);
         progress_end(&bar);
     }
-    if (s == OLV_OK) s = olv_model_save(w.made, a->output, a->opset, &err);
+    if (s == OLV_OK) s = save(a, w.model, w.made, &err);
     if (s == OLV_OK && a->report) s = write_report(a->report, w.report, &err);
     if (s == OLV_OK) puts(common.json ? w.report : a->output);
     close_work(&w);
@@ -119,7 +156,7 @@ int cmd_quantize(int argc, char **argv) {
     arg_list positionals = {0};
     quantize_args a = {.output = NULL};
     const arg_option options[] = {
-        {"output output_path o", ARG_STRING, &a.output, "OUT", "the .onnx file to write", NULL},
+        {"output output_path o", ARG_STRING, &a.output, "OUT", "the .onnx or .xml file to write", NULL},
         {"dataset data calibration-data", ARG_STRING, &a.data, "DATA", ".npy, .npz or .jsonl file, or a folder of arrays or pictures", NULL},
         {"preset", ARG_STRING, &a.preset, "P", "performance (symmetric), mixed (activations asymmetric)", NULL},
         {"model-type", ARG_STRING, &a.model_type, "T", "transformer: matrix products alone, smoothed", NULL},
@@ -154,6 +191,7 @@ int cmd_quantize(int argc, char **argv) {
     else if (!a.output) code = usage_error("quantize: --output is missing");
     else if (!a.data) code = usage_error("quantize: --dataset is missing: samples of the model's inputs");
     else code = progress_check();
+    if (!code) code = split_config(&a);
     if (!code) code = quantize(&a, model);
     args_free_list(&positionals), args_free_list(&a.ignored), args_free_list(&a.advanced);
     return code;

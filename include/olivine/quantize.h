@@ -26,9 +26,9 @@ typedef olv_status olv_sample_fn(void *ctx, size_t index, olv_tensor **inputs, b
 typedef struct olv_dataset olv_dataset;
 /* Samples of a function; `destroy` (may be NULL) is called with ctx at the end. */
 OLV_API OLV_MUST_USE olv_status olv_dataset_create(olv_sample_fn *fn, void (*destroy)(void *), void *ctx, olv_dataset **out, olv_error *err);
-/* Samples from PATH for the inputs of a model: an .npy file (one input) or .npz file (arrays named like the inputs), whose first
- * axis counts samples where it is one more than the input has, and else items, which are joined to the input's batch (1 when
- * it is open); a folder of .npy files, .npz files or pictures, a sample each, in the order of their names; or a .jsonl file of
+/* Samples from PATH for the inputs of a model, which must outlive the dataset: an .npy file (one input) or .npz file (arrays
+ * named like the inputs), whose first axis counts samples where the array has one more than the input, and else items, which
+ * are joined to the input's batch (1 when it is open); a folder of .npy files, .npz files or pictures, a sample each, in the order of their names; or a .jsonl file of
  * objects {"input": nested arrays, or the name of a file}. Arrays of an .npy or .npz file are held whole, of the others one sample
  * at a time. */
 OLV_API OLV_MUST_USE olv_status olv_dataset_open(const char *path, const olv_model *m, olv_dataset **out, olv_error *err);
@@ -89,6 +89,13 @@ typedef struct olv_quantize_params {
 OLV_API void olv_quantize_params_init(olv_quantize_params *p);
 /* Sets one by NNCF's name and text ("preset", "mixed"; "activations_range_estimator", "mean_quantile"). OLV_ARG says what is known. */
 OLV_API OLV_MUST_USE olv_status olv_quantize_params_set(olv_quantize_params *p, const char *name, const char *value, olv_error *err);
+
+/* Settings of a config file of NNCF's (JSON or YAML), on top of what stands in *p: {"input_info", "target_device", "compression":
+ * {"algorithm": "quantization", ...}, ...}, and any setting by its name. What training would need is refused. An unknown key is
+ * named with its line. *p borrows from the config, which must outlive it. */
+typedef struct olv_quantize_config olv_quantize_config;
+OLV_API OLV_MUST_USE olv_status olv_quantize_config_read(const char *path, olv_quantize_params *p, olv_quantize_config **out, olv_error *err);
+OLV_API void olv_quantize_config_destroy(olv_quantize_config *c);
 
 /* Makes a quantized copy of a model. report (may be NULL) becomes JSON text: every quantizer with its range and why it is there,
  * what stays in float and why, metrics (olv_free it). */

@@ -4,6 +4,7 @@
  * as it meets data and not padding. */
 #include "base/alloc.h"
 #include "base/error.h"
+#include "quantize/emit.h"
 #include "quantize/steps.h"
 #include "quantize/weights.h"
 #include <math.h>
@@ -14,13 +15,13 @@
 static olv_status set_bias(ol_node *at, int input, const ol_tensor *b, olv_error *err) {
     ol_value *old = at->inputs[input];
     ol_const *c = ol_const_tensor(b, err);
-    if (!c) return err ? err->status : OLV_NOMEM;
+    OL_TRY(ol_made(c, err));
     if (old->n_uses == 1) {
         ol_value_set_constant(old, c);
         return OLV_OK;
     }
     ol_value *v = ol_graph_add_constant(at->graph, ol_graph_fresh_name(at->graph, old->name), c, err);
-    if (!v) return err ? err->status : OLV_NOMEM;
+    OL_TRY(ol_made(v, err));
     ol_node_set_input(at, input, v);
     return OLV_OK;
 }

@@ -31,7 +31,8 @@ void olv_dataset_destroy(olv_dataset *d) {
 
 typedef struct file_source {
     char *path;
-    olv_port *ports; /* of the model's inputs; names are owned */
+    const olv_model *model; /* borrowed */
+    olv_port *ports; /* of its inputs */
     size_t n;
     olv_tensor **arrays; /* by input: of one .npy or .npz file */
     char **files;        /* of a folder */
@@ -44,7 +45,6 @@ typedef struct file_source {
 
 static void destroy_source(void *ctx) {
     file_source *f = ctx;
-    for (size_t i = 0; f->ports && i < f->n; i++) ol_free((char *)(uintptr_t)f->ports[i].name);
     for (size_t i = 0; f->arrays && i < f->n; i++) olv_tensor_destroy(f->arrays[i]);
     ol_dir_list_free(f->files, f->n_files);
     if (f->lines) fclose(f->lines);
@@ -70,27 +70,15 @@ static olv_status describe_model(file_source *f, const olv_model *m, olv_error *
     f->ports = ol_calloc(f->n + 1, sizeof *f->ports);
     f->arrays = ol_calloc(f->n + 1, sizeof *f->arrays);
     if (!f->ports || !f->arrays) return ol_fail(err, OLV_NOMEM, "no memory for a dataset");
-    for (size_t i = 0; i < f->n; i++) {
-        olv_model_get_input(m, i, &f->ports[i]);
-        char *name = copy_text(f->ports[i].name);
-        f->ports[i].name = name;
-        if (!name) return ol_fail(err, OLV_NOMEM, "no memory for a dataset");
-    }
+    f->model = m;
+    for (size_t i = 0; i < f->n; i++) olv_model_get_input(m, i, &f->ports[i]);
     return OLV_OK;
 }
 
-static olv_status no_such_input(const file_source *f, const char *name, olv_error *err) {
-    ol_buf names = OL_BUF_INIT;
-    for (size_t i = 0; i < f->n && i < 12; i++) ol_buf_printf(&names, "%s'%s'", i ? ", " : "", f->ports[i].name);
-    olv_status s = ol_fail(err, OLV_ARG, "the model has no input '%.100s'; its inputs: %.600s", name, names.data ? names.data : "none");
-    ol_buf_deinit(&names);
-    return s;
-}
-
-static size_t find_input(const file_source *f, const char *name, size_t len) {
-    size_t i = 0;
-    while (i < f->n && !(strlen(f->ports[i].name) == len && !strncmp(f->ports[i].name, name, len))) i++;
-    return i;
+/* By name or alias; f->n: there is none. */
+static size_t find_input(const file_source *f, const char *name) {
+    int i = ol_graph_find_input(f->model->graph, name);
+    return i < 0 ? f->n : (size_t)i;
 }
 
 /* The input of a model that has one; the others are to have defaults. */
@@ -187,11 +175,12 @@ static olv_status read_npz(const file_source *f, const char *path, olv_tensor **
     olv_status s = ol_zip_open_packed(file->data, file->size, path, &zip, err);
     for (size_t i = 0; s == OLV_OK && i < ol_zip_count(zip); i++) {
         const ol_zip_entry *e = ol_zip_get(zip, i);
-        size_t len = e->name.len - (ol_str_ends(e->name, ".npy") ? 4 : 0), at = find_input(f, e->name.ptr, len);
-        char name[128];
-        snprintf(name, sizeof name, "%.*s", (int)(len < 120 ? len : 120), e->name.ptr);
+        char name[1024];
+        size_t len = e->name.len - (ol_str_ends(e->name, ".npy") ? 4 : 0);
+        snprintf(name, sizeof name, "%.*s", (int)(len < 1000 ? len : 1000), e->name.ptr);
+        size_t at = find_input(f, name);
         if (at == f->n && ol_zip_count(zip) == 1) s = only_input(f, &at, err);
-        else if (at == f->n) s = no_such_input(f, name, err);
+        else if (at == f->n) s = ol_no_such_input(f->model->graph, name, err);
         if (s == OLV_OK) olv_tensor_destroy(arrays[at]);
         if (s == OLV_OK) arrays[at] = NULL, s = unpack(file->data + e->offset, e, &arrays[at], err);
         if (s != OLV_OK) ol_error_at(err, "%.200s: array '%.100s'", path, name);
@@ -270,8 +259,8 @@ static olv_status list_folder(file_source *f, olv_error *err) {
 /* ---- JSON lines ---- */
 
 static olv_status line_input(const file_source *f, const char *name, const json_t *j, olv_tensor **inputs, olv_error *err) {
-    size_t at = find_input(f, name, strlen(name));
-    if (at == f->n) return no_such_input(f, name, err);
+    size_t at = find_input(f, name);
+    if (at == f->n) return ol_no_such_input(f->model->graph, name, err);
     if (json_is_string(j) && f->ports[at].dtype != OLV_STRING) OL_TRY(olv_tensor_read(json_string_value(j), &f->ports[at], &inputs[at], err));
     else OL_TRY(ol_tensor_of_json(j, &f->ports[at], &inputs[at], err));
     return fit_sample(&f->ports[at], &inputs[at], err);

@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "passes/passes.h"
+#include "quantize/emit.h"
 #include "quantize/steps.h"
 #include <math.h>
 #include <string.h>
@@ -52,12 +53,6 @@ static olv_status read_normalization(const ol_node *bn, int64_t n, normalization
     return s;
 }
 
-static olv_status add_constant(ol_graph *g, const char *name, const ol_tensor *t, ol_value **out, olv_error *err) {
-    ol_const *c = ol_const_tensor(t, err);
-    *out = c ? ol_graph_add_constant(g, ol_graph_fresh_name(g, name), c, err) : NULL;
-    return *out ? OLV_OK : err ? err->status : OLV_NOMEM;
-}
-
 /* New weights and bias of the layer; its node is replaced, for it may have had no bias. */
 static olv_status fold_into(ol_graph *g, ol_node *conv, ol_node *bn, int axis, const normalization *z, olv_error *err) {
     ol_tensor w, b;
@@ -66,7 +61,7 @@ static olv_status fold_into(ol_graph *g, ol_node *conv, ol_node *bn, int axis, c
     OL_TRY(ol_const_materialize(conv->inputs[1]->constant, SIZE_MAX, &w, err));
     for (int i = axis + 1; i < w.rank; i++) inner *= w.dims[i];
     for (int64_t i = 0, n = ol_tensor_count(&w); i < n; i++) ((float *)w.data)[i] *= z->factor[i / inner % z->n];
-    olv_status s = add_constant(g, conv->inputs[1]->name, &w, &inputs[1], err);
+    olv_status s = ol_quantize_constant(g, conv->inputs[1]->name, "_folded", OL_F32, w.rank, w.dims, w.data, &inputs[1], err);
     ol_tensor_deinit(&w);
     if (s != OLV_OK) return s;
     OL_TRY(ol_tensor_init(&b, OL_F32, 1, &z->n, err));
@@ -75,11 +70,11 @@ static olv_status fold_into(ol_graph *g, ol_node *conv, ol_node *bn, int axis, c
     bool had = conv->n_inputs > 2 && read_vector(conv->inputs[2], z->n, &old);
     for (int64_t i = 0; i < z->n; i++) bias[i] = (had ? ((const float *)old.data)[i] * z->factor[i] : 0) + z->shift[i];
     if (had) ol_tensor_deinit(&old);
-    s = add_constant(g, had ? conv->inputs[2]->name : "bias", &b, &inputs[2], err);
+    s = ol_quantize_constant(g, had ? conv->inputs[2]->name : conv->inputs[1]->name, "_folded_bias", OL_F32, 1, &z->n, bias, &inputs[2], err);
     ol_tensor_deinit(&b);
     if (s != OLV_OK) return s;
     const ol_node *made = ol_graph_add_node(g, conv, conv->op, conv->name, inputs, 3, NULL, 1, conv->attrs, conv->n_attrs, err);
-    if (!made) return err ? err->status : OLV_NOMEM;
+    OL_TRY(ol_made(made, err));
     ol_value_supersede(bn->outputs[0], made->outputs[0]);
     return OLV_OK;
 }

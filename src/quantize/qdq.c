@@ -4,6 +4,7 @@
  * scales; what only rearranges elements stands between such pairs too. */
 #include "base/alloc.h"
 #include "base/error.h"
+#include "quantize/emit.h"
 #include "quantize/steps.h"
 #include "quantize/weights.h"
 #include <math.h>
@@ -13,44 +14,9 @@ typedef struct writer {
     const ol_placement *pl;
     const ol_lowering_options *o;
     ol_graph *g;
-    const ol_op *quantize, *dequantize;
     ol_value **scales, **zeros; /* by grid */
     ol_value **read;            /* by quantizer: what readers read */
 } writer;
-
-static olv_status status_of(const void *made, olv_error *err) { return made ? OLV_OK : err ? err->status : OLV_NOMEM; }
-
-/* A constant named after `stem`. `data` is copied. */
-static olv_status add_constant(ol_graph *g, const char *stem, const char *what, ol_dtype dtype, int rank, const int64_t *dims, const void *data,
-                               ol_value **out, olv_error *err) {
-    ol_tensor t;
-    size_t bytes = 0;
-    ol_buf name = OL_BUF_INIT;
-    int64_t count = 1;
-    for (int i = 0; i < rank; i++) count *= dims[i];
-    if (!ol_dtype_bytes(dtype, (uint64_t)count, &bytes)) return ol_fail(err, OLV_LIMIT, "a constant is too large");
-    OL_TRY(ol_tensor_view(&t, dtype, rank, dims, data, bytes, err));
-    ol_const *c = ol_const_tensor(&t, err);
-    OL_TRY(status_of(c, err));
-    ol_buf_printf(&name, "%s%s", stem, what);
-    const char *fresh = name.failed ? NULL : ol_graph_find_value(g, name.data) ? ol_graph_fresh_name(g, name.data) : name.data;
-    *out = ol_graph_add_constant(g, fresh, c, err);
-    ol_buf_deinit(&name);
-    return status_of(*out, err);
-}
-
-static olv_status add_node(writer *w, ol_node *before, const ol_op *op, ol_value *x, ol_value *scale, ol_value *zero, int axis, ol_value **out,
-                           olv_error *err) {
-    ol_value *inputs[3] = {x, scale, zero};
-    const ol_attr a = ol_attr_int("axis", axis);
-    ol_buf name = OL_BUF_INIT;
-    ol_buf_printf(&name, "%s_%s", x->name, op->name);
-    const char *fresh = name.failed ? NULL : ol_graph_fresh_name(w->g, name.data);
-    const ol_node *n = ol_graph_add_node(w->g, before, op, fresh, inputs, 3, NULL, 1, &a, axis >= 0, err);
-    ol_buf_deinit(&name);
-    if (n) *out = n->outputs[0];
-    return status_of(n, err);
-}
 
 /* ---- activations ---- */
 
@@ -62,8 +28,8 @@ static olv_status grid_constants(writer *w, int grid, const char *stem, olv_erro
     if (!zeros) return ol_fail(err, OLV_NOMEM, "no memory to write quantizers");
     for (int i = 0; i < g->n; i++) zeros[i] = (uint8_t)g->zero[i];
     int rank = g->per_channel ? 1 : 0;
-    olv_status s = add_constant(w->g, stem, "_scale", OL_F32, rank, &n, g->scale, &w->scales[grid], err);
-    if (s == OLV_OK) s = add_constant(w->g, stem, "_zero_point", g->is_signed ? OL_I8 : OL_U8, rank, &n, zeros, &w->zeros[grid], err);
+    olv_status s = ol_quantize_constant(w->g, stem, "_scale", OL_F32, rank, &n, g->scale, &w->scales[grid], err);
+    if (s == OLV_OK) s = ol_quantize_constant(w->g, stem, "_zero_point", g->is_signed ? OL_I8 : OL_U8, rank, &n, zeros, &w->zeros[grid], err);
     ol_free(zeros);
     return s;
 }
@@ -74,8 +40,8 @@ static olv_status write_quantizer(writer *w, size_t i, olv_error *err) {
     int axis = w->pl->grids[q->grid].per_channel ? 1 : -1;
     ol_node *before = v->producer ? v->producer->next : w->g->first;
     OL_TRY(grid_constants(w, q->grid, v->name, err));
-    OL_TRY(add_node(w, before, w->quantize, v, w->scales[q->grid], w->zeros[q->grid], axis, &codes, err));
-    return add_node(w, before, w->dequantize, codes, w->scales[q->grid], w->zeros[q->grid], axis, &w->read[i], err);
+    OL_TRY(ol_quantize_node(w->g, before, "QuantizeLinear", v, w->scales[q->grid], w->zeros[q->grid], axis, &codes, err));
+    return ol_quantize_node(w->g, before, "DequantizeLinear", codes, w->scales[q->grid], w->zeros[q->grid], axis, &w->read[i], err);
 }
 
 /* The pair follows the value, and the marked edges read it. */
@@ -99,20 +65,6 @@ static void rewire(writer *w) {
 
 /* ---- weights and biases ---- */
 
-static olv_status write_weights(writer *w, ol_node *n, const ol_weight_codes *c, int input, ol_value **scale, olv_error *err) {
-    ol_value *codes, *zero, *back;
-    const char *stem = n->inputs[input]->name;
-    int8_t *zeros = ol_calloc((size_t)c->n + 1, 1);
-    if (!zeros) return ol_fail(err, OLV_NOMEM, "no memory to write weights");
-    olv_status s = add_constant(w->g, stem, "_quantized", OL_I8, c->weights.rank, c->weights.dims, c->codes, &codes, err);
-    if (s == OLV_OK) s = add_constant(w->g, stem, "_scale", OL_F32, 1, &c->n, c->scale, scale, err);
-    if (s == OLV_OK) s = add_constant(w->g, stem, "_zero_point", OL_I8, 1, &c->n, zeros, &zero, err);
-    ol_free(zeros);
-    if (s == OLV_OK) s = add_node(w, n, w->dequantize, codes, *scale, zero, c->axis, &back, err);
-    if (s == OLV_OK) ol_node_set_input(n, input, back);
-    return s;
-}
-
 /* The bias as i32 on the grid of the products; in float when that grid is too fine for it, or has a scale for each channel. */
 static olv_status write_bias(writer *w, ol_node *n, const ol_weight_codes *c, int grid, olv_error *err) {
     ol_node *at;
@@ -131,10 +83,10 @@ static olv_status write_bias(writer *w, ol_node *n, const ol_weight_codes *c, in
         fits = fabs(v) <= 2147483000.0;
         q[i] = fits ? (int32_t)v : 0;
     }
-    if (st == OLV_OK && fits) st = add_constant(w->g, b->name, "_quantized", OL_I32, 1, &c->n, q, &codes, err);
-    if (st == OLV_OK && fits) st = add_constant(w->g, b->name, "_scale", OL_F32, 1, &c->n, s, &scale, err);
-    if (st == OLV_OK && fits) st = add_constant(w->g, b->name, "_zero_point", OL_I32, 1, &c->n, q + c->n + 1, &zero, err);
-    if (st == OLV_OK && fits) st = add_node(w, n, w->dequantize, codes, scale, zero, 0, &back, err);
+    if (st == OLV_OK && fits) st = ol_quantize_constant(w->g, b->name, "_quantized", OL_I32, 1, &c->n, q, &codes, err);
+    if (st == OLV_OK && fits) st = ol_quantize_constant(w->g, b->name, "_scale", OL_F32, 1, &c->n, s, &scale, err);
+    if (st == OLV_OK && fits) st = ol_quantize_constant(w->g, b->name, "_zero_point", OL_I32, 1, &c->n, q + c->n + 1, &zero, err);
+    if (st == OLV_OK && fits) st = ol_quantize_node(w->g, n, "DequantizeLinear", codes, scale, zero, 0, &back, err);
     if (st == OLV_OK && fits) ol_node_set_input(n, input, back);
     ol_free(q), ol_free(s);
     ol_tensor_deinit(&t);
@@ -150,7 +102,7 @@ static olv_status write_layer(writer *w, ol_node *n, olv_error *err) {
         grid = q >= 0 ? w->pl->quantizers[q].grid : -1;
     }
     OL_TRY(ol_weight_codes_make(&c, n->inputs[input], axis, w->o->half[n->id], err));
-    olv_status s = write_weights(w, n, &c, input, &scale, err);
+    olv_status s = ol_quantize_write_weights(w->g, n, input, &c, true, &scale, err);
     if (s == OLV_OK && !w->o->weights_only) s = write_bias(w, n, &c, grid, err);
     ol_weight_codes_deinit(&c);
     return s;
@@ -168,8 +120,7 @@ static olv_status write_all(writer *w, olv_error *err) {
 
 olv_status ol_quantize_lower_qdq(const ol_placement *pl, const ol_lowering_options *o, olv_error *err) {
     ol_graph *g = pl->graph;
-    writer w = {pl, o, g, ol_graph_find_op(g, "", "QuantizeLinear"), ol_graph_find_op(g, "", "DequantizeLinear"),
-                ol_calloc((size_t)pl->n_grids + 1, sizeof *w.scales), ol_calloc((size_t)pl->n_grids + 1, sizeof *w.zeros),
+    writer w = {pl, o, g, ol_calloc((size_t)pl->n_grids + 1, sizeof *w.scales), ol_calloc((size_t)pl->n_grids + 1, sizeof *w.zeros),
                 ol_calloc(pl->n_quantizers + 1, sizeof *w.read)};
     olv_status s = w.scales && w.zeros && w.read ? write_all(&w, err) : ol_fail(err, OLV_NOMEM, "no memory to write quantizers");
     ol_free(w.scales), ol_free(w.zeros), ol_free(w.read);

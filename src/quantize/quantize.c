@@ -9,7 +9,7 @@
 
 static olv_status lower(const ol_placement *pl, const olv_quantize_params *p, const bool *half, olv_error *err) {
     const ol_lowering_options o = {half, p->form, false};
-    return ol_quantize_lower_qdq(pl, &o, err);
+    return p->form == OLV_FORM_QDQ ? ol_quantize_lower_qdq(pl, &o, err) : ol_quantize_lower_fake(pl, &o, err);
 }
 
 olv_status ol_quantize_build(const ol_calibration *c, const olv_quantize_params *p, ol_prober *prober, const bool *reverted, json_t *report,

@@ -3,6 +3,7 @@
  * the reach a of the channel in the value and w in the weights. The value is divided by s, the weights are multiplied. */
 #include "base/alloc.h"
 #include "base/error.h"
+#include "quantize/emit.h"
 #include "quantize/steps.h"
 #include <math.h>
 #include <stdlib.h>
@@ -112,12 +113,6 @@ static olv_status factors_of(const group *g, const ol_node *n, double alpha, flo
     return OLV_OK;
 }
 
-static olv_status add_tensor(ol_graph *g, const char *name, const ol_tensor *t, ol_value **out, olv_error *err) {
-    ol_const *c = ol_const_tensor(t, err);
-    *out = c ? ol_graph_add_constant(g, ol_graph_fresh_name(g, name), c, err) : NULL;
-    return *out ? OLV_OK : err ? err->status : OLV_NOMEM;
-}
-
 static olv_status scale_weights(ol_node *n, const float *s, olv_error *err) {
     ol_tensor w;
     int in = ol_quant_weight_in_axis(n);
@@ -126,25 +121,24 @@ static olv_status scale_weights(ol_node *n, const float *s, olv_error *err) {
     for (int64_t i = 0, count = ol_tensor_count(&w); i < count; i++) ((float *)w.data)[i] *= s[i / inner % w.dims[in]];
     ol_const *c = ol_const_tensor(&w, err);
     ol_tensor_deinit(&w);
-    if (!c) return err ? err->status : OLV_NOMEM;
+    OL_TRY(ol_made(c, err));
     ol_value_set_constant(n->inputs[1], c);
     return OLV_OK;
 }
 
 /* Multiplies the value by 1 / s in front of the group's layers. */
 static olv_status insert(ol_graph *g, const group *p, const float *s, olv_error *err) {
-    ol_tensor t;
-    ol_value *factor, *inputs[2];
-    OL_TRY(ol_tensor_init(&t, OL_F32, 1, &p->channels, err));
-    for (int64_t c = 0; c < p->channels; c++) ((float *)t.data)[c] = 1 / s[c];
-    olv_status st = add_tensor(g, "smooth_scale", &t, &factor, err);
-    ol_tensor_deinit(&t);
+    ol_value *inputs[2] = {p->value};
+    float *inverse = ol_alloc((size_t)p->channels * sizeof *inverse + 1);
+    if (!inverse) return no_memory(err);
+    for (int64_t c = 0; c < p->channels; c++) inverse[c] = 1 / s[c];
+    olv_status st = ol_quantize_constant(g, p->value->name, "_smooth_scale", OL_F32, 1, &p->channels, inverse, &inputs[1], err);
+    ol_free(inverse);
     if (st != OLV_OK) return st;
-    inputs[0] = p->value, inputs[1] = factor;
     const ol_op *mul = ol_graph_find_op(g, "", "Mul");
     ol_node *before = p->value->producer ? p->value->producer->next : g->first;
     const ol_node *made = ol_graph_add_node(g, before, mul, ol_graph_fresh_name(g, "smooth"), inputs, 2, NULL, 1, NULL, 0, err);
-    if (!made) return err ? err->status : OLV_NOMEM;
+    OL_TRY(ol_made(made, err));
     for (int i = 0; i < p->n; i++) {
         OL_TRY(scale_weights(p->nodes[i], s, err));
         ol_node_set_input(p->nodes[i], 0, made->outputs[0]);

@@ -181,3 +181,10 @@ void ol_to_qlinear_matmul(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     y = codes_of(t, y, ol_to_cast(t, ol_to_in(t, n, 6), OL_F32), ol_to_in(t, n, 7), n->outputs[0]->type.dtype);
     ol_to_give(t, n, 0, ol_ir_add_convert(t->e, NULL, y, ol_ir_element_of(n->outputs[0]->type.dtype)));
 }
+
+void ol_to_fake_quantize(ol_to *t, const ol_node *n, const ol_to_rule *r) {
+    ol_ir_out in[5];
+    const ol_ir_attr attrs[2] = {ol_ir_say_int(t->e, "levels", ol_node_int(n, "levels", 256)), ol_ir_say_text("auto_broadcast", "numpy")};
+    for (int i = 0; i < 5; i++) in[i] = ol_to_in(t, n, i);
+    ol_to_give(t, n, 0, ol_to_layer(t, r->type, r->version, in, 5, attrs, 2, true));
+}

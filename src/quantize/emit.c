@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "quantize/emit.h"
+#include "graph/op.h"
+#include "base/alloc.h"
+#include "base/error.h"
+
+olv_status ol_quantize_constant(ol_graph *g, const char *stem, const char *what, ol_dtype dtype, int rank, const int64_t *dims, const void *data,
+                                ol_value **out, olv_error *err) {
+    ol_tensor t;
+    size_t bytes = 0;
+    ol_buf name = OL_BUF_INIT;
+    int64_t count = 1;
+    for (int i = 0; i < rank; i++) count *= dims[i];
+    if (!ol_dtype_bytes(dtype, (uint64_t)count, &bytes)) return ol_fail(err, OLV_LIMIT, "a constant is too large");
+    OL_TRY(ol_tensor_view(&t, dtype, rank, dims, data, bytes, err));
+    ol_const *c = ol_const_tensor(&t, err);
+    OL_TRY(ol_made(c, err));
+    ol_buf_printf(&name, "%s%s", stem, what);
+    const char *fresh = name.failed ? NULL : ol_graph_find_value(g, name.data) ? ol_graph_fresh_name(g, name.data) : name.data;
+    *out = ol_graph_add_constant(g, fresh, c, err);
+    ol_buf_deinit(&name);
+    return ol_made(*out, err);
+}
+
+olv_status ol_quantize_node(ol_graph *g, ol_node *before, const char *op, ol_value *x, ol_value *scale, ol_value *zero, int axis, ol_value **out,
+                            olv_error *err) {
+    ol_value *inputs[3] = {x, scale, zero};
+    const ol_attr a = ol_attr_int("axis", axis);
+    ol_buf name = OL_BUF_INIT;
+    ol_buf_printf(&name, "%s_%s", x->name, op);
+    const char *fresh = name.failed ? NULL : ol_graph_fresh_name(g, name.data);
+    const ol_node *n = ol_graph_add_node(g, before, ol_graph_find_op(g, "", op), fresh, inputs, zero ? 3 : 2, NULL, 1, &a, axis >= 0, err);
+    ol_buf_deinit(&name);
+    if (n) *out = n->outputs[0];
+    return ol_made(n, err);
+}
+
+olv_status ol_quantize_write_weights(ol_graph *g, ol_node *n, int input, const ol_weight_codes *c, bool zeros, ol_value **scale, olv_error *err) {
+    ol_value *codes, *zero = NULL, *back;
+    const char *stem = n->inputs[input]->name;
+    int8_t *none = ol_calloc((size_t)c->n + 1, 1);
+    if (!none) return ol_fail(err, OLV_NOMEM, "no memory to write weights");
+    olv_status s = ol_quantize_constant(g, stem, "_quantized", OL_I8, c->weights.rank, c->weights.dims, c->codes, &codes, err);
+    if (s == OLV_OK) s = ol_quantize_constant(g, stem, "_scale", OL_F32, 1, &c->n, c->scale, scale, err);
+    if (s == OLV_OK && zeros) s = ol_quantize_constant(g, stem, "_zero_point", OL_I8, 1, &c->n, none, &zero, err);
+    ol_free(none);
+    if (s == OLV_OK) s = ol_quantize_node(g, n, "DequantizeLinear", codes, *scale, zero, c->axis, &back, err);
+    if (s == OLV_OK) ol_node_set_input(n, input, back);
+    return s;
+}
