@@ -55,7 +55,7 @@ static bool one_of(const char *word, const char *const *words) {
 
 /* Type for the format; exit code. */
 static int check_type(conversion *c) {
-    static const char *const gguf[] = {"f32", "f16", "q8_0", "q4_0", NULL}, *const st[] = {"f32", "f16", "bf16", "as-is", NULL}, *const onnx[] = {"f32", "f16", NULL};
+    static const char *const gguf[] = {"f32", "f16", "q8_0", "q4_0", "q4_k_s", "q4_k_m", "q5_k_s", "q5_k_m", "q6_k", NULL}, *const st[] = {"f32", "f16", "bf16", "as-is", NULL}, *const onnx[] = {"f32", "f16", NULL};
     if (is_graph(c->model)) {
         if (!c->format) c->format = ends_in(c->out, ".xml") ? "openvino" : "onnx";
         bool ir = !strcmp(c->format, "openvino");
@@ -74,7 +74,7 @@ static int check_type(conversion *c) {
     if (!to_gguf && !to_st && strcmp(c->format, "onnx") && strcmp(c->format, "openvino"))
         return usage_error("--format %s: expected gguf, safetensors, onnx or openvino", c->format);
     if (!c->type) c->type = c->fp16 || to_gguf ? "f16" : to_st ? "as-is" : "f32";
-    if (to_gguf && !one_of(c->type, gguf)) return usage_error("--outtype %s: expected f32, f16, q8_0 or q4_0", c->type);
+    if (to_gguf && !one_of(c->type, gguf)) return usage_error("--outtype %s: expected f32, f16, q8_0, q4_0, q4_k_s, q4_k_m, q5_k_s, q5_k_m or q6_k", c->type);
     if (to_st && !one_of(c->type, st)) return usage_error("--outtype %s: expected f32, f16, bf16 or as-is", c->type);
     if (!to_gguf && !to_st && !one_of(c->type, onnx)) return usage_error("--outtype %s: expected f32 or f16", c->type);
     if (c->shard < 0) return usage_error("--max-shard-mb is %lld, expected a positive number", (long long)c->shard);
@@ -95,7 +95,7 @@ int cmd_convert(int argc, char **argv) {
                                   {"model model_name_or_path m", ARG_STRING, &common.model, "MODEL", "folder or hub id of the model", NULL},
                                   {"format", ARG_STRING, &c.format, "F", "gguf, safetensors, onnx, openvino (of an .onnx file: onnx)", NULL},
                                   {"opset", ARG_INT, &c.opset, "N", "of the ONNX graph to write, 7 or more (the newest)", NULL},
-                                  {"outtype", ARG_STRING, &c.type, "T", "f32, f16; gguf: q8_0, q4_0; safetensors: bf16, as-is", NULL},
+                                  {"outtype", ARG_STRING, &c.type, "T", "f32, f16; gguf: q8_0, q4_0, q4_k_m, q5_k_m, q6_k; safetensors: bf16, as-is", NULL},
                                   {"compress_to_fp16", ARG_FLAG, &c.fp16, NULL, "the same as --outtype f16", NULL},
                                   {"max-shard-mb", ARG_INT, &c.shard, "MB", "bytes of a safetensors file at most (5000)", NULL},
                                   {"force", ARG_FLAG, &c.force, NULL, "replace a folder that is not empty", NULL},

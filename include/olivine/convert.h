@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 /* Writes MODEL (a Hugging Face folder) with its tokenizer and template as the GGUF file OUT, which appears complete or not
- * at all. out_type: "f32", "f16", "q8_0" or "q4_0", of the matrices. progress (may be NULL) hears of bytes. */
+ * at all. out_type: "f32", "f16", "q8_0", "q4_0", "q4_k_s", "q4_k_m", "q5_k_s", "q5_k_m" or "q6_k", the mixes as llama.cpp has them. progress (may be NULL) hears of bytes. */
 OLV_API OLV_MUST_USE olv_status olv_convert_gguf(const char *model, const char *out, const char *out_type,
                                                  olv_progress_fn *progress, void *ctx, olv_error *err);
 

@@ -26,10 +26,13 @@ OLV_MUST_USE olv_status ol_gguf_read(const char *path, ol_graph **graph, ol_gguf
 /* Everything ol_gguf_read checks, on bytes that stay where they are (fuzzing and tests): no constant outlives the call. */
 OLV_MUST_USE olv_status ol_gguf_check(const uint8_t *bytes, size_t len, olv_error *err);
 
-typedef enum ol_gguf_outtype { OL_GGUF_OUT_F32, OL_GGUF_OUT_F16, OL_GGUF_OUT_Q8_0, OL_GGUF_OUT_Q4_0 } ol_gguf_outtype;
+typedef enum ol_gguf_outtype {
+    OL_GGUF_OUT_F32, OL_GGUF_OUT_F16, OL_GGUF_OUT_Q8_0, OL_GGUF_OUT_Q4_0, OL_GGUF_OUT_Q4_K_S, OL_GGUF_OUT_Q4_K_M, OL_GGUF_OUT_Q5_K_S,
+    OL_GGUF_OUT_Q5_K_M, OL_GGUF_OUT_Q6_K, OL_GGUF_N_OUT
+} ol_gguf_outtype;
 
 /* Writes the model in FOLDER (config.json, safetensors, tokenizer.json) to PATH, which appears complete or not at all.
- * Matrices take the type asked for (F16 where rows are no multiple of 32), everything else is F32. */
+ * Matrices take the types of the mix asked for (formats/gguf/mix.h), everything else is F32. */
 OLV_MUST_USE olv_status ol_gguf_write(const char *folder, const char *path, ol_gguf_outtype type, olv_progress_fn *progress,
                                       void *ctx, olv_error *err);
 

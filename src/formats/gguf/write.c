@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "formats/gguf/arch.h"
+#include "formats/gguf/mix.h"
 #include "formats/gguf/output.h"
 #include "formats/huggingface/source.h"
 #include "tensor/constant.h"
@@ -18,8 +19,6 @@
 #define MAX_CONFIG (16u << 20)
 #define TILE_FLOATS (256u << 10)
 #define ALIGN 32u
-
-enum { F32 = 0, F16 = 1, Q4_0 = 2, Q8_0 = 8 };
 
 typedef struct item { /* a tensor of the output */
     char *name;
@@ -65,13 +64,6 @@ static olv_status add(writer *w, item it, olv_error *err) {
     it.bytes = (uint64_t)(it.rows * (it.width / block)) * bytes;
     w->items[w->n++] = it;
     return OLV_OK;
-}
-
-static uint32_t type_for(const writer *w, const ol_const *c, const char *name) {
-    if (ol_const_rank(c) < 2 || strstr(name, "position_embd")) return F32;
-    static const uint32_t types[] = {F32, F16, Q8_0, Q4_0};
-    uint32_t t = types[w->type];
-    return (t == Q8_0 || t == Q4_0) && ol_const_width(c) % 32 ? F16 : t;
 }
 
 /* GGUF's order of the rows of q and k. */
@@ -124,7 +116,8 @@ static const ol_st_tensor *find(writer *w, const char *name) {
     return t;
 }
 
-static olv_status add_tensor(writer *w, const ol_st_tensor *t, const part *p, char *name, const char *suffix,
+/* layer -1: outside of the layers. */
+static olv_status add_tensor(writer *w, const ol_st_tensor *t, const part *p, int64_t layer, char *name, const char *suffix,
                              olv_error *err) {
     item it = {.name = name};
     if (!name) return ol_fail(err, OLV_NOMEM, "out of memory");
@@ -140,9 +133,10 @@ static olv_status add_tensor(writer *w, const ol_st_tensor *t, const part *p, ch
     it.c = view;
     bool plus = w->c.family->norm == OL_HF_RMS_PLUS_ONE || w->c.family->norm == OL_HF_LAYER_PLUS_ONE;
     if (p && p->norm && plus && strcmp(suffix, ".weight") == 0) it.plus = 1;
-    it.type = type_for(w, view, name);
     it.rows = ol_const_rows(view);
     it.width = ol_const_width(view);
+    const ol_gguf_place place = {name, ol_const_rank(view), it.width, layer, w->c.n_layers, w->c.tied};
+    it.type = ol_gguf_type_for(w->type, &place);
     it.rank = t->rank;
     return add(w, it, err);
 }
@@ -161,7 +155,7 @@ static olv_status add_part(writer *w, const part *p, int64_t layer, olv_error *e
         const ol_st_tensor *t = find(w, name);
         if (!t) t = find(w, name + strlen(w->c.names->base));
         if (!t) continue;
-        OL_TRY(add_tensor(w, t, p, ol_arena_printf(w->arena, "%s%s%s", prefix[1], to, suffixes[i]), suffixes[i], err));
+        OL_TRY(add_tensor(w, t, p, p->layer ? layer : -1, ol_arena_printf(w->arena, "%s%s%s", prefix[1], to, suffixes[i]), suffixes[i], err));
     }
     return OLV_OK;
 }
@@ -174,7 +168,7 @@ static olv_status add_factors(writer *w, const char *name, const float *inv, olv
     char *own = ol_arena_strdup(w->arena, name);
     if (!f || !own) return ol_fail(err, OLV_NOMEM, "out of memory");
     for (int i = 0; i < n; i++) f[i] = (float)(pow(r->theta, -2.0 * i / r->dim) / (double)inv[i]);
-    item it = {.name = own, .values = f, .type = F32, .rows = 1, .width = n, .rank = 1};
+    item it = {.name = own, .values = f, .type = OL_GGUF_T_F32, .rows = 1, .width = n, .rank = 1};
     return add(w, it, err);
 }
 
@@ -204,7 +198,7 @@ static olv_status collect(writer *w, olv_error *err) {
     char head[64];
     snprintf(head, sizeof head, "%s.weight", w->c.names->head);
     const ol_st_tensor *t = find(w, head);
-    if (t && !w->c.tied) OL_TRY(add_tensor(w, t, NULL, ol_arena_strdup(w->arena, "output.weight"), ".weight", err));
+    if (t && !w->c.tied) OL_TRY(add_tensor(w, t, NULL, -1, ol_arena_strdup(w->arena, "output.weight"), ".weight", err));
     for (size_t i = 0; i < n; i++) {
         const char *name = ol_hf_weights_get(w->weights, i)->name.ptr;
         if (!w->used[i] && !is_buffer(name) && !ol_hf_weights_is_part(w->weights, name))
@@ -241,13 +235,12 @@ static olv_status put_rope(const writer *w, ol_gguf_pairs *p, olv_error *err) {
 }
 
 static olv_status put_metadata(const writer *w, const char *folder, const json_t *j, ol_gguf_pairs *p, olv_error *err) {
-    static const int file_types[] = {0, 1, 7, 2};
     const ol_hf_config *c = &w->c;
     char k[128];
     const char *name = ol_path_name(folder);
     ol_gguf_put_string(p, "general.architecture", w->arch->name, strlen(w->arch->name));
     ol_gguf_put_string(p, "general.name", *name ? name : c->model_type, strlen(*name ? name : c->model_type));
-    ol_gguf_put_u32(p, "general.file_type", file_types[w->type]);
+    ol_gguf_put_u32(p, "general.file_type", ol_gguf_file_type(w->type));
     ol_gguf_put_u32(p, "general.quantization_version", 2);
     ol_gguf_put_u32(p, key(w, k, "block_count"), c->n_layers);
     ol_gguf_put_u32(p, key(w, k, "context_length"), c->context);
@@ -284,42 +277,6 @@ static olv_status put_metadata(const writer *w, const char *folder, const json_t
 
 /* ---- data ---- */
 
-static void put_half(uint8_t *out, float f) {
-    uint16_t h = ol_f32_to_f16(f);
-    memcpy(out, &h, 2);
-}
-
-/* d = the largest magnitude over 127; ties round away from zero. */
-static void round_q8(const float *x, uint8_t *out) {
-    float top = 0;
-    for (int i = 0; i < 32; i++) top = fmaxf(top, fabsf(x[i]));
-    float d = top / 127, inverse = d > 0 ? 1 / d : 0;
-    put_half(out, d);
-    for (int i = 0; i < 32; i++) out[2 + i] = (uint8_t)(int8_t)roundf(x[i] * inverse);
-}
-
-/* The value of largest magnitude becomes -8. */
-static void round_q4(const float *x, uint8_t *out) {
-    float top = 0, value = 0;
-    uint8_t q[32];
-    for (int i = 0; i < 32; i++)
-        if (fabsf(x[i]) > top) {
-            top = fabsf(x[i]);
-            value = x[i];
-        }
-    float d = value / -8, inverse = d != 0 ? 1 / d : 0;
-    put_half(out, d);
-    for (int i = 0; i < 32; i++) q[i] = (uint8_t)fminf(15, fmaxf(0, x[i] * inverse + 8.5f));
-    for (int i = 0; i < 16; i++) out[2 + i] = (uint8_t)(q[i] | q[i + 16] << 4);
-}
-
-static void encode(uint32_t type, const float *x, size_t n, uint8_t *out) {
-    if (type == F32) memcpy(out, x, n * sizeof *x);
-    for (size_t i = 0; i < n && type == F16; i++) put_half(out + 2 * i, x[i]);
-    for (size_t i = 0; i < n / 32 && type == Q8_0; i++) round_q8(x + 32 * i, out + 34 * i);
-    for (size_t i = 0; i < n / 32 && type == Q4_0; i++) round_q4(x + 32 * i, out + 18 * i);
-}
-
 static olv_status check_finite(const float *x, size_t n, olv_error *err) {
     for (size_t i = 0; i < n; i++)
         if (!isfinite(x[i])) return ol_fail(err, OLV_FORMAT, "a weight is not a finite number");
@@ -344,7 +301,7 @@ static olv_status put_item(FILE *f, const item *it, olv_error *err) {
             s = ol_const_rows_f32(it->c, r, n, x, err);
         if (s == OLV_OK) s = check_finite(x, count, err);
         for (size_t i = 0; i < count && it->plus != 0; i++) x[i] += it->plus;
-        encode(it->type, x, count, out);
+        ol_gguf_encode((ol_gguf_type)it->type, x, count, out);
         if (s == OLV_OK && fwrite(out, 1, bytes, f) != bytes) s = ol_fail_errno(err, "cannot write");
     }
     size_t pad = (size_t)(-it->bytes % ALIGN);
