@@ -21,19 +21,16 @@ typedef struct infer_ctx {
 } infer_ctx;
 
 static olv_status give(infer_ctx *c, const char *name, const char *path, olv_error *err) {
-    size_t n = olv_compiled_n_inputs(c->model.compiled);
-    for (size_t i = 0; i < n; i++) {
-        olv_port port;
-        olv_tensor *t;
-        olv_compiled_get_input(c->model.compiled, i, &port);
-        if (strcmp(port.name, name)) continue;
-        olv_status s = olv_tensor_read(path, &port, &t, err);
-        if (s != OLV_OK) return s;
-        olv_tensor_destroy(c->held[i]);
-        c->held[i] = t;
-        return olv_request_set_input_at(c->request, i, t, err);
-    }
-    return olv_request_set_input(c->request, name, NULL, err); /* says which names there are */
+    int i = olv_compiled_find_input(c->model.compiled, name);
+    olv_port port;
+    olv_tensor *t;
+    if (i < 0) return olv_request_set_input(c->request, name, NULL, err); /* says which names there are */
+    olv_compiled_get_input(c->model.compiled, (size_t)i, &port);
+    olv_status s = olv_tensor_read(path, &port, &t, err);
+    if (s != OLV_OK) return s;
+    olv_tensor_destroy(c->held[i]);
+    c->held[i] = t;
+    return olv_request_set_input_at(c->request, (size_t)i, t, err);
 }
 
 /* Takes every input away, so that one line does not see another's. */

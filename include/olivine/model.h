@@ -84,6 +84,8 @@ OLV_API void olv_compiled_destroy(olv_compiled *c);
 OLV_API size_t olv_compiled_n_inputs(const olv_compiled *c);
 OLV_API size_t olv_compiled_n_outputs(const olv_compiled *c);
 OLV_API void olv_compiled_get_input(const olv_compiled *c, size_t i, olv_port *out);
+/* Index of the input of that name, or of one that the model's file also knows it by; -1 when there is none. */
+OLV_API int olv_compiled_find_input(const olv_compiled *c, const char *name);
 OLV_API void olv_compiled_get_output(const olv_compiled *c, size_t i, olv_port *out);
 OLV_API OLV_MUST_USE olv_status olv_compiled_get_property(olv_compiled *c, const char *name, const char **value, olv_error *err);
 /* Steps of the plan, one per line. olv_free it. */
@@ -110,6 +112,8 @@ OLV_API OLV_MUST_USE olv_status olv_request_set_input_at(olv_request *r, size_t 
 OLV_API const olv_tensor *olv_request_get_output(const olv_request *r, size_t i);
 /* Runs, and returns when the outputs are there. */
 OLV_API OLV_MUST_USE olv_status olv_request_run(olv_request *r, olv_error *err);
+/* A model may keep variables from one run of a request to the next (OpenVINO's ReadValue and Assign). The next run begins anew. */
+OLV_API OLV_MUST_USE olv_status olv_request_reset_states(olv_request *r, olv_error *err);
 /* Runs on another thread. `done`, when not NULL, is called there at the end with what olv_request_wait will give. A run in
  * flight: OLV_STATE. */
 typedef void olv_done_fn(void *ctx, olv_status status, const olv_error *err);

@@ -6,7 +6,8 @@
 static olv_status infer(ol_infer *c, olv_error *err) {
     (void)err;
     c->out[0] = *ol_infer_in(c, 0);
-    if (ol_infer_in(c, 2) && ol_infer_in(c, 2)->rank < 0) c->out[0].rank = -1;
+    for (int i = 0; i < c->out[0].rank; i++) /* the start may have another size than what is left of the last run */
+        if (!ol_dim_known(c->out[0].dims[i])) c->out[0].dims[i] = ol_infer_fresh(c);
     return OLV_OK;
 }
 

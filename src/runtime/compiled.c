@@ -6,6 +6,7 @@
 #include "device/device.h"
 #include "passes/passes.h"
 #include "runtime/core.h"
+#include "runtime/states.h"
 #include "runtime/tensor.h"
 #include <stdio.h>
 #include <string.h>
@@ -140,8 +141,12 @@ void olv_compiled_destroy(olv_compiled *c) {
     ol_free(c);
 }
 
-size_t olv_compiled_n_inputs(const olv_compiled *c) { return (size_t)c->graph->n_inputs; }
-size_t olv_compiled_n_outputs(const olv_compiled *c) { return (size_t)c->graph->n_outputs; }
+size_t olv_compiled_n_inputs(const olv_compiled *c) { return ol_states_visible_inputs(c->graph); }
+size_t olv_compiled_n_outputs(const olv_compiled *c) { return ol_states_visible_outputs(c->graph); }
+int olv_compiled_find_input(const olv_compiled *c, const char *name) {
+    int i = ol_graph_find_input(c->graph, name);
+    return i >= 0 && (size_t)i < olv_compiled_n_inputs(c) ? i : -1;
+}
 void olv_compiled_get_input(const olv_compiled *c, size_t i, olv_port *out) { ol_port_of(c->graph->inputs[i], c->ranges[i], out); }
 void olv_compiled_get_output(const olv_compiled *c, size_t i, olv_port *out) { ol_port_of(c->graph->outputs[i], NULL, out); }
 

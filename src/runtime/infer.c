@@ -5,6 +5,7 @@
 #include "device/reference/reference.h"
 #include "runtime/core.h"
 #include "runtime/request.h"
+#include "runtime/states.h"
 #include "runtime/tensor.h"
 #include <errno.h>
 #include <string.h>
@@ -15,6 +16,7 @@ struct olv_request {
     ol_request *request;  /* NULL on the reference device */
     const ol_datum **given; /* by input */
     olv_tensor *outputs;  /* on the CPU: views */
+    ol_states states;
     bool has_run;
     atomic_bool cancel;
     /* the run in flight */
@@ -40,6 +42,7 @@ olv_status olv_request_create(olv_compiled *c, olv_request **out, olv_error *err
     r->given = ol_calloc((size_t)c->graph->n_inputs + 1, sizeof *r->given);
     r->outputs = ol_calloc((size_t)c->graph->n_outputs + 1, sizeof *r->outputs);
     olv_status s = r->given && r->outputs ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory for a request");
+    if (s == OLV_OK) s = ol_states_init(&r->states, c->graph, err);
     unsigned stream = atomic_fetch_add(&c->next_stream, 1) % (unsigned)c->n_streams;
     if (s == OLV_OK && c->plan) s = ol_request_create(c->plan, c->streams[stream], &r->request, err);
     if (s == OLV_OK && r->request) ol_request_profile(r->request, ol_properties_is(&c->properties, OL_PROPERTY_ENABLE_PROFILING, "YES"));
@@ -63,6 +66,7 @@ void olv_request_destroy(olv_request *r) {
     join(r);
     drop_outputs(r);
     ol_request_destroy(r->request);
+    ol_states_deinit(&r->states);
     ol_free(r->given);
     ol_free(r->outputs);
     olv_compiled_destroy(r->compiled);
@@ -92,7 +96,7 @@ static olv_status check_ranges(const ol_value *v, const olv_range *ranges, const
 olv_status olv_request_set_input_at(olv_request *r, size_t i, const olv_tensor *t, olv_error *err) {
     const ol_graph *g = r->compiled->graph;
     if (is_running(r)) return ol_fail(err, OLV_STATE, "the request is running");
-    if (i >= (size_t)g->n_inputs) return ol_fail(err, OLV_ARG, "input %zu of a model with %d inputs", i, g->n_inputs);
+    if (i >= ol_states_visible_inputs(g)) return ol_fail(err, OLV_ARG, "input %zu of a model with %zu inputs", i, ol_states_visible_inputs(g));
     if (t) OL_TRY(check_ranges(g->inputs[i], r->compiled->ranges[i], &t->datum, err));
     if (r->request) OL_TRY(ol_request_set_input(r->request, (int)i, t ? &t->datum : NULL, err));
     r->given[i] = t ? &t->datum : NULL;
@@ -106,7 +110,7 @@ olv_status olv_request_set_input(olv_request *r, const char *name, const olv_ten
 }
 
 const olv_tensor *olv_request_get_output(const olv_request *r, size_t i) {
-    return r->has_run && i < (size_t)r->compiled->graph->n_outputs ? &r->outputs[i] : NULL;
+    return r->has_run && i < ol_states_visible_outputs(r->compiled->graph) ? &r->outputs[i] : NULL;
 }
 
 static olv_status run_reference(olv_request *r, olv_error *err) {
@@ -127,13 +131,40 @@ static olv_status run_reference(olv_request *r, olv_error *err) {
     return s;
 }
 
+static olv_status give_states(olv_request *r, olv_error *err) {
+    ol_states *x = &r->states;
+    ol_states_begin(x);
+    for (int i = -1; i < x->n && x->n; i++) {
+        const ol_datum *d = i < 0 ? &x->fresh : &x->held[i];
+        r->given[x->first_input + i] = d;
+        if (r->request) OL_TRY(ol_request_set_input(r->request, x->first_input + i, d, err));
+    }
+    return OLV_OK;
+}
+
+static olv_status keep_states(olv_request *r, olv_error *err) {
+    ol_states *x = &r->states;
+    const ol_datum **left = ol_calloc((size_t)x->n + 1, sizeof *left);
+    if (!left) return ol_fail(err, OLV_NOMEM, "no memory for states");
+    for (int i = 0; i < x->n; i++) left[i] = &r->outputs[x->first_output + i].datum;
+    olv_status s = ol_states_keep(x, left, err);
+    ol_free(left);
+    return s;
+}
+
+olv_status olv_request_reset_states(olv_request *r, olv_error *err) {
+    if (is_running(r)) return ol_fail(err, OLV_STATE, "the request is running");
+    return ol_states_reset(&r->states, err);
+}
+
 static olv_status run(olv_request *r, olv_error *err) {
     drop_outputs(r);
+    OL_TRY(give_states(r, err));
     olv_status s = r->request ? ol_request_run(r->request, &r->cancel, err) : run_reference(r, err);
     if (s != OLV_OK) return s;
     for (int i = 0; r->request && i < r->compiled->graph->n_outputs; i++) r->outputs[i].datum = *ol_request_output(r->request, i);
     r->has_run = true;
-    return OLV_OK;
+    return r->states.n ? keep_states(r, err) : OLV_OK;
 }
 
 olv_status olv_request_run(olv_request *r, olv_error *err) {

@@ -9,6 +9,7 @@
 #include "passes/passes.h"
 #include "runtime/core.h"
 #include "runtime/model_json.h"
+#include "runtime/states.h"
 #include "runtime/tensor.h"
 #include <string.h>
 
@@ -96,8 +97,8 @@ void olv_model_destroy(olv_model *m) {
     ol_free(m);
 }
 
-size_t olv_model_n_inputs(const olv_model *m) { return (size_t)m->graph->n_inputs; }
-size_t olv_model_n_outputs(const olv_model *m) { return (size_t)m->graph->n_outputs; }
+size_t olv_model_n_inputs(const olv_model *m) { return ol_states_visible_inputs(m->graph); }
+size_t olv_model_n_outputs(const olv_model *m) { return ol_states_visible_outputs(m->graph); }
 void olv_model_get_input(const olv_model *m, size_t i, olv_port *out) { ol_port_of(m->graph->inputs[i], m->ranges[i], out); }
 void olv_model_get_output(const olv_model *m, size_t i, olv_port *out) { ol_port_of(m->graph->outputs[i], NULL, out); }
 
