@@ -85,6 +85,45 @@ static void number_rows(ol_lmw *w, ol_ir_out past) {
     w->query_index = ol_ir_unsqueeze(w->e, NULL, range(w, w->past, w->total), (const int64_t[]){0, 1, 3}, 3);
 }
 
+static ol_ir_out both(ol_lmw *w, ol_ir_out a, ol_ir_out b) { return ol_ir_binary(w->e, "BitwiseAnd", NULL, a, b); }
+
+static ol_ir_out always(ol_lmw *w) {
+    const uint8_t yes = 1;
+    ol_ir_type flag = ol_ir_type_of(OL_BOOL, 0, NULL);
+    return ol_ir_const_raw(w->e, NULL, NULL, &flag, &yes, 1);
+}
+
+/* Which keys [B, 1, S, L] each query sees: those that the mask gives, up to its own, and within the window. */
+static ol_ir_out seen_keys(ol_lmw *w, int64_t window) {
+    ol_ir_out causal = ol_ir_binary(w->e, "LessEqual", NULL, w->key_index, w->query_index);
+    ol_ir_out given = ol_ir_convert(w->e, NULL, w->in_mask, ol_ir_element_of(OL_BOOL));
+    given = ol_ir_unsqueeze(w->e, NULL, given, (const int64_t[]){1, 2}, 2);
+    if (window <= 0) return both(w, both(w, always(w), causal), given);
+    ol_ir_out edge = ol_ir_binary(w->e, "Add", NULL, w->query_index, ol_lmw_scalar(w, -window));
+    ol_ir_out near = both(w, always(w), ol_ir_binary(w->e, "Greater", NULL, w->key_index, edge));
+    return both(w, both(w, always(w), both(w, near, causal)), given);
+}
+
+/* Paged attention takes a window only from a mask that is brought to its size and sliced to it. */
+static ol_ir_out to_size(ol_lmw *w, ol_ir_out x, const ol_ir_type *t) {
+    const int64_t zero = 0, four = 4;
+    ol_ir_type shape = ol_ir_type_of(OL_I64, 1, &four);
+    ol_ir_out now = ol_ir_unsqueeze(w->e, NULL, length_of(w, w->in_ids, 2, 1), &zero, 1);
+    ol_ir_out all = ol_ir_unsqueeze(w->e, NULL, w->total, &zero, 1);
+    const ol_ir_out sizes[] = {w->batch, ol_lmw_list(w, 1), now, all};
+    const ol_ir_out in[] = {x, ol_lmw_concat(w, NULL, sizes, 4, 0, &shape)};
+    const ol_ir_attr mode = ol_ir_text("mode", "bidirectional");
+    ol_ir_type flags = *t;
+    flags.element = ol_ir_element_of(OL_BOOL);
+    return ol_lmw_add(w, "Broadcast", "opset3", NULL, in, 2, &mode, 1, &flags);
+}
+
+static ol_ir_out sliced(ol_lmw *w, ol_ir_out x, const ol_ir_type *t) {
+    const int64_t zero = 0;
+    const ol_ir_out in[] = {x, ol_lmw_list(w, 0), ol_ir_unsqueeze(w->e, NULL, w->total, &zero, 1), ol_lmw_list(w, 1), ol_lmw_list(w, 3)};
+    return ol_lmw_add(w, "Slice", "opset8", NULL, in, 5, NULL, 0, t);
+}
+
 /* f32 [B, 1, S, L] to be added to the scores. */
 static ol_ir_out mask_of(ol_lmw *w, const ol_node *n, int64_t window) {
     for (int i = 0; i < w->n_masks; i++)
@@ -93,21 +132,13 @@ static ol_ir_out mask_of(ol_lmw *w, const ol_node *n, int64_t window) {
         ol_lmw_fail(w, n, OLV_UNSUPPORTED, "more than %d windows", OL_LMW_MAX_TABLES);
         return OL_IR_NONE;
     }
-    const uint8_t yes = 1;
-    ol_ir_type flag = ol_ir_type_of(OL_BOOL, 0, NULL);
-    ol_ir_out seen = ol_ir_const_raw(w->e, NULL, NULL, &flag, &yes, 1);
-    if (window > 0) {
-        ol_ir_out edge = ol_ir_binary(w->e, "Add", NULL, w->query_index, ol_lmw_scalar(w, -window));
-        seen = ol_ir_binary(w->e, "BitwiseAnd", NULL, seen, ol_ir_binary(w->e, "Greater", NULL, w->key_index, edge));
-    }
-    seen = ol_ir_binary(w->e, "BitwiseAnd", NULL, seen, ol_ir_binary(w->e, "LessEqual", NULL, w->key_index, w->query_index));
-    ol_ir_out given = ol_ir_convert(w->e, NULL, w->in_mask, ol_ir_element_of(OL_BOOL));
-    given = ol_ir_unsqueeze(w->e, NULL, given, (const int64_t[]){1, 2}, 2);
-    seen = ol_ir_binary(w->e, "BitwiseAnd", NULL, seen, given);
+    ol_ir_type t = ol_ir_type_of(OL_F32, 4, (const int64_t[]){-1, 1, -1, -1});
+    ol_ir_out seen = seen_keys(w, window);
+    if (window > 0) seen = to_size(w, seen, &t);
     const ol_ir_out in[] = {seen, ol_lmw_number(w, 0), ol_lmw_number(w, -65504)};
     const ol_ir_attr attr = ol_ir_text("auto_broadcast", "numpy");
-    ol_ir_type t = ol_ir_type_of(OL_F32, 4, (const int64_t[]){-1, 1, -1, -1});
     ol_ir_out mask = ol_lmw_add(w, "Select", NULL, NULL, in, 3, &attr, 1, &t);
+    if (window > 0) mask = sliced(w, mask, &t);
     w->masks[w->n_masks++] = (ol_lmw_mask){window, mask};
     return mask;
 }
