@@ -38,6 +38,12 @@ OLV_API OLV_MUST_USE olv_status olv_tokenizer_open(const char *path, olv_tokeniz
                                                    olv_error *err);
 OLV_API void olv_tokenizer_close(olv_tokenizer *t); /* NULL accepted */
 
+/* Writes the tokenizer of MODEL (a folder or hub id with tokenizer.json) into the folder OUT in the form that OpenVINO GenAI
+ * loads: openvino_tokenizer.xml/.bin and openvino_detokenizer.xml/.bin. OLV_UNSUPPORTED names the part that the operations of
+ * openvino_tokenizers cannot say; then nothing is written. */
+OLV_API OLV_MUST_USE olv_status olv_tokenizer_write_openvino(const char *model, const char *out,
+                                                             olv_error *err);
+
 typedef struct olv_encode_options {
     size_t struct_size;
     const char *pair; /* second text of a pair, UTF-8, or NULL */

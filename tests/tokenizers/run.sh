@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # All tokenizer cases through the program: ids with and without special tokens, offsets, type ids, decoded text, streams; then
 # random texts beside the packages that the tokenizers come from (a few megabytes, from the package index).
+# The same tokenizers as OpenVINO's models; beside OpenVINO where $OPENVINO_PYTHON has openvino_tokenizers and transformers.
 # $OLIVINE: the program (default build/olivine); $TEST_TMP: a folder to work in (default a new one); $OLIVINE_FULL=1: 100,000
 # texts a kind instead of 2,000, and every text of a megabyte instead of four a kind; $BUILD: where the packages are kept.
 set -u
@@ -26,5 +27,6 @@ code=0
 python3 "$here/check.py" "$olivine" "$work/tokenizers" || code=1
 "$python" "$here/differential.py" "$olivine" --count "${COUNT:-$count}" --root "$work/tokenizers" || code=1
 "$python" "$here/linear.py" "$olivine" --root "$work/tokenizers" --sample $sample || code=1
+"${OPENVINO_PYTHON:-$python}" "$here/openvino_models.py" "$olivine" "$work/tokenizers" || code=1
 [ -n "${TEST_TMP:-}" ] || rm -rf "$work"
 exit $code

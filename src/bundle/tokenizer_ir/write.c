@@ -4,7 +4,9 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "bundle/bundle.h"
 #include "bundle/tokenizer_ir/net.h"
+#include <olivine/tokenizer.h>
 
 #include <stdlib.h>
 
@@ -128,5 +130,14 @@ olv_status ol_bundle_write_openvino_tokenizer(const char *source, const char *ou
     ol_ir_abort(to_ids);
     ol_ir_abort(to_text);
     ol_ti_document_deinit(&d);
+    return s;
+}
+
+olv_status olv_tokenizer_write_openvino(const char *model, const char *out, olv_error *err) {
+    char *path = NULL;
+    OL_TRY(ol_bundle_resolve(model, NULL, &path, err));
+    olv_status s = ol_dir_create(out, err);
+    if (s == OLV_OK) s = ol_bundle_write_openvino_tokenizer(path, out, err);
+    ol_free(path);
     return s;
 }

@@ -85,6 +85,53 @@ static olv_status index_names(ol_tk_ir_reader *r) {
     return OLV_OK;
 }
 
+/* The two sides of the merges: two lists, or one of "left right" with right NULL. */
+static olv_status read_merges(ol_tk_ir_reader *r) {
+    bool pairs = r->model->n_in == 14 || r->model->n_in == 18;
+    size_t n;
+    OL_TRY(ol_tk_ir_strings(&r->ids, r->model, 8, &r->left, &r->n_merges));
+    if (!pairs) return OLV_OK;
+    OL_TRY(ol_tk_ir_strings(&r->ids, r->model, 11, &r->right, &n));
+    if (n == r->n_merges) return OLV_OK;
+    return ol_fail(r->err, OLV_FORMAT, "%s: BPETokenizer: merges with %zu left and %zu right sides", r->ids.path, r->n_merges, n);
+}
+
+static bool is_added(const ol_tk_ir_reader *r, ol_str name) {
+    for (size_t i = 0; i < r->n_added; i++)
+        if (ol_str_eq(r->added[i].content, name)) return true;
+    return false;
+}
+
+/* Puts what the merges make into a map over text. */
+static bool index_made(const ol_tk_ir_reader *r, ol_buf *text, ol_map *made) {
+    size_t total = 1;
+    for (size_t i = 0; i < r->n_merges; i++) total += r->left[i].len + r->right[i].len;
+    if (!ol_buf_reserve(text, total) || !ol_map_reserve(made, r->n_merges)) return false;
+    for (size_t i = 0; i < r->n_merges; i++) {
+        size_t at = text->len;
+        ol_buf_append(text, r->left[i].ptr, r->left[i].len);
+        ol_buf_append(text, r->right[i].ptr, r->right[i].len);
+        if (ol_map_put(made, (ol_str){text->data + at, text->len - at}, i) < 0) return false;
+    }
+    return true;
+}
+
+/* A byte-level name that no merge makes can only be a whole piece: the model takes such before it merges. */
+static olv_status find_whole_pieces(ol_tk_ir_reader *r) {
+    ol_buf text = OL_BUF_INIT;
+    ol_map made;
+    if (!r->bytes || !r->right) return OLV_OK;
+    ol_map_init(&made);
+    bool good = index_made(r, &text, &made);
+    for (size_t i = 0; good && i < r->n_names && !r->whole_pieces; i++) {
+        ol_str s = r->names[i];
+        r->whole_pieces = s.len > 1 && !ol_map_get(&made, s) && !is_added(r, s);
+    }
+    ol_map_deinit(&made);
+    ol_buf_deinit(&text);
+    return good ? OLV_OK : no_memory(r);
+}
+
 /* ---- the document ---- */
 
 /* A name as tokenizer.json has it: bytes as the characters that stand for them. */
@@ -137,46 +184,29 @@ static void put_vocab(const ol_tk_ir_reader *r, ol_buf *out, const uint8_t *is_a
     ol_buf_putc(out, '}');
 }
 
-static olv_status put_merges(ol_tk_ir_reader *r, ol_buf *out) {
-    bool pairs = r->model->n_in == 14 || r->model->n_in == 18;
-    ol_str *left, *right = NULL;
-    size_t n, m;
-    OL_TRY(ol_tk_ir_strings(&r->ids, r->model, 8, &left, &n));
-    m = n;
-    if (pairs) OL_TRY(ol_tk_ir_strings(&r->ids, r->model, 11, &right, &m));
-    if (n != m) return ol_fail(r->err, OLV_FORMAT, "%s: BPETokenizer: merges with %zu left and %zu right sides", r->ids.path, n, m);
+static void put_merges(const ol_tk_ir_reader *r, ol_buf *out) {
     ol_buf_puts(out, ",\"merges\":[");
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < r->n_merges; i++) {
         if (i) ol_buf_putc(out, ',');
-        if (pairs) ol_buf_putc(out, '[');
-        put_name(r, out, left[i]);
-        if (!pairs) continue;
+        if (r->right) ol_buf_putc(out, '[');
+        put_name(r, out, r->left[i]);
+        if (!r->right) continue;
         ol_buf_putc(out, ',');
-        put_name(r, out, right[i]);
+        put_name(r, out, r->right[i]);
         ol_buf_putc(out, ']');
     }
     ol_buf_putc(out, ']');
-    return OLV_OK;
 }
 
-/* Whole pieces that are tokens without any merge: they stand among the added tokens, but no text is cut at them. */
-static bool has_whole_pieces(const ol_tk_ir_reader *r) {
-    if (r->model->n_in != 18 && r->model->n_in != 15) return false;
-    ol_str *listed;
-    size_t n;
-    if (ol_tk_ir_strings(&r->ids, r->model, r->model->n_in - 4, &listed, &n) != OLV_OK) return false;
-    return n > r->n_added;
-}
-
-static olv_status put_bpe(ol_tk_ir_reader *r, ol_buf *out, const uint8_t *is_added) {
+static void put_bpe(const ol_tk_ir_reader *r, ol_buf *out, const uint8_t *is_added) {
     ol_buf_puts(out, "\"type\":\"BPE\"");
     put_text(out, "unk_token", ol_tk_ir_attr(r->model, "unk_token"));
     put_text(out, "end_of_word_suffix", ol_tk_ir_attr(r->model, "end_suffix"));
     put_flag(out, "fuse_unk", ol_tk_ir_flag(r->model, "fuse_unk"));
     put_flag(out, "byte_fallback", ol_tk_ir_flag(r->model, "byte_fallback"));
-    put_flag(out, "ignore_merges", has_whole_pieces(r));
+    put_flag(out, "ignore_merges", r->whole_pieces);
     put_vocab(r, out, is_added);
-    return put_merges(r, out);
+    put_merges(r, out);
 }
 
 /* "unk_token" of the id that a model gives to what it does not know. */
@@ -239,7 +269,7 @@ static olv_status put_model(ol_tk_ir_reader *r, ol_buf *out) {
     }
     ol_buf_puts(out, ",\"model\":{");
     if (strcmp(r->model->type, "BPETokenizer") == 0)
-        OL_TRY(put_bpe(r, out, is_added));
+        put_bpe(r, out, is_added);
     else if (strcmp(r->model->type, "UnigramTokenizer") == 0)
         OL_TRY(put_unigram(r, out));
     else
@@ -365,8 +395,10 @@ static olv_status read_models(ol_tk_ir_reader *r, const char *dir) {
     OL_TRY(read_names(r));
     OL_TRY(ol_tk_ir_read_steps(r));
     OL_TRY(index_names(r));
-    OL_TRY(complete_names(r));
     r->bytes = names_are_bytes(r);
+    if (strcmp(r->model->type, "BPETokenizer") == 0) OL_TRY(read_merges(r));
+    OL_TRY(find_whole_pieces(r));
+    OL_TRY(complete_names(r));
     if (r->bytes || ol_tk_ir_find(&r->ids, "BytesToChars"))
         ol_tk_ir_step(&r->pretokenizers, "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":false}");
     return ol_tk_ir_read_decoders(r);

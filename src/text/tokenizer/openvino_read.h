@@ -19,6 +19,9 @@ typedef struct ol_tk_ir_reader {
     size_t n_names;
     ol_map by_name;
     bool bytes; /* names are bytes, of byte-level text */
+    ol_str *left, *right; /* BPE: the merges; right NULL: left has both sides, with a space between */
+    size_t n_merges;
+    bool whole_pieces; /* some names come from whole pieces only */
     ol_tk_ir_token *added;
     size_t n_added;
     ol_buf normalizers, pretokenizers, decoders; /* JSON objects with commas between */
