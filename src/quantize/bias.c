@@ -81,7 +81,8 @@ static olv_status correct_layer(ol_node *n, bool half, const ol_layer_mean *m, o
 
 olv_status ol_quantize_correct_fast(const ol_placement *pl, const bool *half, const ol_calibration *c, olv_error *err) {
     for (size_t i = 0; i < pl->n_nodes; i++)
-        if (c->means[i].mean && !ol_quant_is_depthwise(pl->nodes[i])) OL_TRY(correct_layer(pl->nodes[i], half[i], &c->means[i], err));
+        if (c->means[i].mean && ol_placement_has_weights(pl, pl->nodes[i]) && !ol_quant_is_depthwise(pl->nodes[i]))
+            OL_TRY(correct_layer(pl->nodes[i], half[i], &c->means[i], err));
     return OLV_OK;
 }
 

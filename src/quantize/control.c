@@ -136,24 +136,28 @@ static olv_status rank(search *s, size_t samples, olv_error *err) {
     return OLV_OK;
 }
 
-/* Reverts the best candidates in turn; one that makes it worse is taken back, and another tried. */
-static olv_status restore(search *s, double metric, ol_graph **out, double *reached, olv_error *err) {
-    double best = metric;
-    for (size_t i = 0; i < s->n && best < s->target; i++) {
-        ol_graph *g;
-        double likeness;
-        s->reverted[s->candidates[i]] = true;
-        OL_TRY(try_set(s, SIZE_MAX, &g, &metric, &likeness, err));
-        if (metric < best) {
-            s->reverted[s->candidates[i]] = false;
-            ol_graph_destroy(g);
-            continue;
-        }
-        best = metric;
-        ol_graph_destroy(*out);
-        *out = g;
+/* Reverts the i-th candidate, and takes it back when that makes the metric worse, but for `insist`. */
+static olv_status revert(search *s, size_t i, bool insist, ol_graph **out, double *best, olv_error *err) {
+    ol_graph *g;
+    double metric, likeness;
+    s->reverted[s->candidates[i]] = true;
+    OL_TRY(try_set(s, SIZE_MAX, &g, &metric, &likeness, err));
+    if (metric < *best && !insist) {
+        s->reverted[s->candidates[i]] = false;
+        ol_graph_destroy(g);
+        return OLV_OK;
     }
-    *reached = best;
+    *best = metric;
+    ol_graph_destroy(*out);
+    *out = g;
+    return OLV_OK;
+}
+
+/* The best candidates in turn, those alone that help; when they do not suffice, the others too: in the end all is float. */
+static olv_status restore(search *s, ol_graph **out, double *reached, olv_error *err) {
+    for (int insist = 0; insist < 2; insist++)
+        for (size_t i = 0; i < s->n && *reached < s->target; i++)
+            if (!s->reverted[s->candidates[i]]) OL_TRY(revert(s, i, insist == 1, out, reached, err));
     return OLV_OK;
 }
 
@@ -196,7 +200,7 @@ olv_status ol_quantize_control(const ol_calibration *c, const olv_quantize_param
     if (st == OLV_OK && first < s.target) {
         st = find_candidates(&s, err);
         if (st == OLV_OK) st = rank(&s, few, err);
-        if (st == OLV_OK) st = restore(&s, first, out, &reached, err);
+        if (st == OLV_OK) st = restore(&s, out, &reached, err);
     }
     if (st == OLV_OK) st = tell(&s, report, before, first, reached, err);
     if (st == OLV_OK && reached < s.target)

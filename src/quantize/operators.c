@@ -24,7 +24,7 @@ static const struct {
 bool ol_node_is(const ol_node *n, const char *op) { return n && !*n->op->domain && !strcmp(n->op->name, op); }
 
 static bool is_weight_constant(const ol_value *v) {
-    return v && v->constant && !v->is_input && v->type.dtype == OL_F32 && v->type.rank >= 2 && ol_const_get_kind(v->constant) == OL_CONST_BYTES;
+    return v && v->constant && !v->is_input && v->type.dtype == OL_F32 && v->type.rank >= 2 && !ol_const_quant_form(v->constant);
 }
 
 /* A Pad that adds other elements than zeros would need them on the grid. */
@@ -86,6 +86,13 @@ bool ol_quant_is_activation(const ol_node *n, int i) {
 
 int ol_quant_n_data_inputs(const ol_node *n) { return ol_quant_role_of(n) == OL_QUANT_JOINING ? n->n_inputs : 1; }
 
+/* Sizes of 1 but for the last. */
+static bool is_row(const ol_value *v) {
+    for (int i = 0; i + 1 < v->type.rank; i++)
+        if (v->type.dims[i] != 1) return false;
+    return v->type.rank > 0;
+}
+
 ol_value *ol_quant_bias_of(ol_node *n, ol_node **at, int *input) {
     if (!ol_node_is(n, "MatMul")) {
         ol_value *b = n->n_inputs > 2 ? n->inputs[2] : NULL;
@@ -97,5 +104,5 @@ ol_value *ol_quant_bias_of(ol_node *n, ol_node **at, int *input) {
     int i = add->inputs[0] == n->outputs[0];
     ol_value *b = add->inputs[i];
     *at = add, *input = i;
-    return b && b->constant && !b->is_input && b->type.dtype == OL_F32 && b->type.rank == 1 ? b : NULL;
+    return b && b->constant && !b->is_input && b->type.dtype == OL_F32 && is_row(b) ? b : NULL;
 }
