@@ -139,6 +139,8 @@ ol_ir_out ol_ir_const_number(ol_ir_emit *e, ol_dtype t, double v); /* a scalar *
 /* A constant of any kind, streamed. Quantized ones unfold to the layers that OpenVINO takes for compressed weights and give
  * f32; under compress_to_f16 floats are stored as f16 and followed by their decompressing Convert. */
 ol_ir_out ol_ir_const(ol_ir_emit *e, const char *name, const char *names, const ol_const *c);
+/* The same, never as f16. */
+ol_ir_out ol_ir_const_exact(ol_ir_emit *e, const char *name, const char *names, const ol_const *c);
 
 /* ---- bodies ---- */
 

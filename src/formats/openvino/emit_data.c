@@ -214,7 +214,7 @@ static ol_ir_out const_plain(ol_ir_emit *e, const char *name, const char *names,
     return out;
 }
 
-ol_ir_out ol_ir_const(ol_ir_emit *e, const char *name, const char *names, const ol_const *c) {
+static ol_ir_out put_const(ol_ir_emit *e, const char *name, const char *names, const ol_const *c, bool narrow) {
     ol_dtype type = ol_const_dtype(c);
     ol_ir_type t = ol_ir_type_of(type, ol_const_rank(c), ol_const_dims(c));
     if (!e || e->file->status != OLV_OK) return OL_IR_NONE;
@@ -227,6 +227,12 @@ ol_ir_out ol_ir_const(ol_ir_emit *e, const char *name, const char *names, const 
         ol_ir_latch(e->file, ol_fail(e->file->err, OLV_UNSUPPORTED, "constant '%.200s': OpenVINO has no %s", name ? name : "", ol_dtype_name(type)));
         return OL_IR_NONE;
     }
-    if (e->file->opt.compress_to_f16 && (type == OL_F32 || type == OL_F64) && fits_f16(e->file, c)) return const_f16(e, name, names, c);
+    if (narrow && (type == OL_F32 || type == OL_F64) && fits_f16(e->file, c)) return const_f16(e, name, names, c);
     return const_plain(e, name, names, c, &t);
 }
+
+ol_ir_out ol_ir_const(ol_ir_emit *e, const char *name, const char *names, const ol_const *c) {
+    return e ? put_const(e, name, names, c, e->file->opt.compress_to_f16) : OL_IR_NONE;
+}
+
+ol_ir_out ol_ir_const_exact(ol_ir_emit *e, const char *name, const char *names, const ol_const *c) { return put_const(e, name, names, c, false); }

@@ -95,10 +95,23 @@ static ol_ir_out captured(ol_to *t, const ol_value *v) {
     return o;
 }
 
+static bool is_scale(void *ctx, ol_node *user, int input) {
+    bool *found = ctx;
+    if (user && input > 0 && (!strcmp(user->op->name, "QuantizeLinear") || !strcmp(user->op->name, "DequantizeLinear"))) *found = true;
+    return !*found;
+}
+
+/* Scales of codes stay as they are: with rounded ones the codes would be others. */
+static ol_ir_out constant(ol_to *t, const ol_value *v, const char *names) {
+    bool scale = false;
+    ol_value_each_use(v, is_scale, &scale);
+    return scale ? ol_ir_const_exact(t->e, v->name, names, v->constant) : ol_ir_const(t->e, v->name, names, v->constant);
+}
+
 ol_ir_out ol_to_value(ol_to *t, const ol_value *v) {
     if (v->graph != t->g) return captured(t, v);
     ol_ir_out *o = &t->place[v->id];
-    if (o->layer < 0 && v->constant && !v->is_input) *o = ol_ir_const(t->e, v->name, ol_to_names(t, v), v->constant);
+    if (o->layer < 0 && v->constant && !v->is_input) *o = constant(t, v, ol_to_names(t, v));
     else if (o->layer < 0) ol_to_refuse(t, "value '%.200s' has no layer", v->name);
     return *o;
 }

@@ -72,7 +72,7 @@ static ol_ir_out length_bias(attention *a, ol_ir_out keys, bool causal) {
 }
 
 /* The mask as something to add; keys behind its end are hidden. */
-static ol_ir_out mask_bias(attention *a, ol_ir_out keys) {
+static ol_ir_out mask_bias(attention *a) {
     ol_to *t = a->t;
     ol_ir_out m = ol_to_in(t, a->n, 3);
     const ol_type *type = ol_to_type(a->n, 3);
@@ -82,7 +82,6 @@ static ol_ir_out mask_bias(attention *a, ol_ir_out keys) {
     int64_t have = ol_to_dim(type, type->rank - 1), total = k && k->rank == 4 ? k->dims[2] : -1;
     if (type->rank < 1 || have < 0 || total < 0 || have == total || have == 1) return m;
     int64_t zeros[OL_MAX_RANK] = {0}, more[OL_MAX_RANK] = {0};
-    (void)keys;
     more[type->rank - 1] = total - have;
     const ol_ir_out in[4] = {m, ol_to_i64(t, zeros, type->rank), ol_to_i64(t, more, type->rank), infinite(a, true)};
     const ol_ir_attr mode = ol_ir_say_text("pad_mode", "constant");
@@ -150,7 +149,7 @@ void ol_to_attention(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     a.v = ol_to_cast(t, a.v, a.type);
     ol_ir_out keys = ol_to_size(t, a.k, 2, true), bias = OL_IR_NONE;
     bool causal = ol_node_int(n, "is_causal", 0) != 0;
-    if (ol_to_has(n, 3)) bias = mask_bias(&a, keys);
+    if (ol_to_has(n, 3)) bias = mask_bias(&a);
     ol_ir_out more = OL_IR_NONE;
     if (ol_to_has(n, 6)) more = length_bias(&a, keys, causal);
     else if (causal) more = causal_bias(&a, ol_to_has(n, 4) ? ol_to_size(t, ol_to_in(t, n, 4), 2, true) : ol_to_scalar(t, 0), keys);
@@ -162,6 +161,54 @@ void ol_to_attention(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     const int64_t perm[4] = {0, 2, 1, 3}, dims[3] = {0, 0, -1};
     if (a.flat) y = ol_ir_add_reshape(t->e, NULL, ol_ir_add_transpose(t->e, NULL, y, perm, 4), dims, 3, true);
     ol_to_give(t, n, 0, ol_to_cast(t, y, type));
+}
+
+/* Rows of q, k or v [B, S, width] plus their part of the common bias. */
+static ol_ir_out biased(attention *a, int i, int64_t from, int64_t to) {
+    ol_ir_out x = ol_to_in(a->t, a->n, i);
+    return ol_to_has(a->n, 3) && from >= 0 && to >= 0 ? ol_to_two(a->t, "Add", x, ol_to_slice(a->t, ol_to_in(a->t, a->n, 3), from, to, 1, 0)) : x;
+}
+
+/* Keys that a mask [B, keys] leaves out, or those from the lengths [B] on. */
+static ol_ir_out padding_bias(attention *a) {
+    ol_to *t = a->t;
+    const int64_t axes[2] = {1, 2}, column[2] = {-1, 1};
+    ol_ir_out m = ol_to_in(t, a->n, 4);
+    if (ol_to_type(a->n, 4)->rank == 1) {
+        ol_ir_out lengths = ol_ir_add_reshape(t->e, NULL, ol_to_cast(t, m, OL_I64), column, 2, false);
+        m = ol_to_two(t, "Less", ol_to_range(t, ol_to_size(t, a->k, 2, true)), lengths);
+    }
+    m = ol_ir_add_unsqueeze(t->e, NULL, ol_to_cast(t, m, OL_BOOL), axes, 2);
+    double filter = (double)ol_node_float(a->n, "mask_filter_value", -10000.0f);
+    return ol_to_select(t, m, infinite(a, false), ol_ir_const_number(t->e, a->type, filter));
+}
+
+/* Inputs: q, k, v, bias, key mask, what is added to the scores, past keys, past values. */
+void ol_to_multi_head_attention(ol_to *t, const ol_node *n, const ol_to_rule *r) {
+    (void)r;
+    attention a = {.t = t, .n = n, .flat = true, .type = OL_F32, .heads = ol_node_int(n, "num_heads", 0)};
+    const ol_type *q = ol_to_type(n, 0), *k = ol_to_type(n, 1), *v = ol_to_type(n, 2);
+    int64_t width = ol_to_dim(q, 2), v_width = v ? ol_to_dim(v, 2) : -1;
+    bool fits = q->rank == 3 && k && k->rank == 3 && v && v->rank == 3 && width > 0 && a.heads > 0 && q->dtype == OL_F32 && (!ol_to_has(n, 3) || v_width > 0);
+    if (!fits || (ol_to_has(n, 4) && ol_to_type(n, 4)->rank != 2 && ol_to_type(n, 4)->rank != 1)) {
+        ol_to_refuse(t, "q, k and v that are not f32 [batch, length, heads size], or another mask than [batch, keys] or [batch]");
+        return;
+    }
+    double scale = (double)ol_node_float(n, "scale", 0);
+    if (scale == 0) scale = 1 / sqrt((double)width / (double)a.heads);
+    a.q = split_heads(&a, biased(&a, 0, 0, width), a.heads);
+    a.k = with_past(&a, split_heads(&a, biased(&a, 1, width, 2 * width), a.heads), 6, 1);
+    a.v = with_past(&a, split_heads(&a, biased(&a, 2, 2 * width, 2 * width + v_width), a.heads), 7, 2);
+    ol_ir_out bias = ol_to_in(t, n, 5), more = OL_IR_NONE;
+    if (ol_to_has(n, 4)) more = padding_bias(&a);
+    if (more.layer >= 0) bias = bias.layer >= 0 ? ol_to_two(t, "Add", bias, more) : more;
+    if (ol_node_int(n, "unidirectional", 0)) {
+        more = causal_bias(&a, ol_to_has(n, 6) ? ol_to_size(t, ol_to_in(t, n, 6), 2, true) : ol_to_scalar(t, 0), ol_to_size(t, a.k, 2, true));
+        bias = bias.layer >= 0 ? ol_to_two(t, "Add", bias, more) : more;
+    }
+    const int64_t perm[4] = {0, 2, 1, 3}, dims[3] = {0, 0, -1};
+    ol_ir_out y = fused(&a, scale, bias);
+    ol_to_give(t, n, 0, ol_ir_add_reshape(t->e, NULL, ol_ir_add_transpose(t->e, NULL, y, perm, 4), dims, 3, true));
 }
 
 /* Halves, or every other number: x1 cos - x2 sin, x2 cos + x1 sin; numbers behind the rotated ones stay. */

@@ -316,7 +316,14 @@ static int64_t nth(const ol_node *n, const char *name, int i, int64_t def) {
     return v && (size_t)i < k ? v[i] : def;
 }
 
-/* Scanned inputs are cut along an axis, which the body does not see. */
+static bool has_scan(const ol_graph *g) {
+    for (const ol_node *n = g->first; n; n = n->next)
+        if (!strcmp(n->op->name, "Scan")) return true;
+    return false;
+}
+
+/* Scanned inputs are cut along an axis, which the body does not see. A TensorIterator, or, where the body holds another one
+ * (which OpenVINO refuses), a Loop over the known number of turns. */
 void ol_to_scan(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     (void)r;
     const ol_graph *g = branch(n, "body");
@@ -333,6 +340,12 @@ void ol_to_scan(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     if (!begin_body(t, g, &w->b)) {
         end_repeat(w);
         return;
+    }
+    bool nested = has_scan(g);
+    if (nested) {
+        int64_t axis = nth(n, "scan_input_axes", 0, 0);
+        add_input(w, scanned ? ol_to_size(t, ol_to_in(t, n, carried), axis, true) : OL_IR_NONE);
+        add_input(w, ol_ir_const_number(t->e, OL_BOOL, 1));
     }
     for (int i = 0; i < g->n_inputs; i++) {
         const ol_value *v = g->inputs[i];
@@ -364,6 +377,8 @@ void ol_to_scan(ol_to *t, const ol_node *n, const ol_to_rule *r) {
         w->b.to.place[v->id] = ol_ir_add_squeeze(w->b.to.e, NULL, w->b.to.place[v->id], &axis, 1);
     }
     ol_to_nodes(&w->b.to);
+    const ol_ir_attr condition = ol_ir_say_text("purpose", "execution_condition");
+    if (nested) put_map(t, &w->outputs, "output", -1, ol_ir_add_result(w->b.to.e, NULL, ol_ir_const_number(w->b.to.e, OL_BOOL, 1)), &condition, 1);
     for (int i = 0; i < g->n_outputs && i < MAX_PORTS; i++) {
         ol_ir_out x = result_value(w, i);
         ol_ir_attr cut[8];
@@ -379,6 +394,6 @@ void ol_to_scan(ol_to *t, const ol_node *n, const ol_to_rule *r) {
         int k = slices(t, axis, nth(n, "scan_output_directions", i - carried, 0) != 0, cut);
         map_output(w, i, result, cut, k);
     }
-    put_repeat(w, "TensorIterator", NULL);
+    put_repeat(w, nested ? "Loop" : "TensorIterator", nested ? "opset5" : NULL);
     end_repeat(w);
 }

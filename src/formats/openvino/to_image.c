@@ -109,7 +109,7 @@ void ol_to_affine_grid(ol_to *t, const ol_node *n, const ol_to_rule *r) {
 void ol_to_roi_align(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     (void)r;
     static const char *const modes[][2] = {{"avg", "avg"}, {"max", "max"}};
-    static const char *const aligned[][2] = {{"half_pixel", "half_pixel"}, {"output_half_pixel", "asymmetric"}};
+    static const char *const aligned[][2] = {{"half_pixel", "half_pixel_for_nn"}, {"output_half_pixel", "asymmetric"}};
     const ol_ir_out in[3] = {ol_to_in(t, n, 0), ol_to_in(t, n, 1), ol_to_in(t, n, 2)};
     const ol_ir_attr attrs[6] = {ol_ir_say_int(t->e, "pooled_h", ol_node_int(n, "output_height", 1)), ol_ir_say_int(t->e, "pooled_w", ol_node_int(n, "output_width", 1)),
                                  ol_ir_say_int(t->e, "sampling_ratio", ol_node_int(n, "sampling_ratio", 0)),
@@ -127,18 +127,21 @@ void ol_to_dft(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     bool inverse = ol_node_int(n, "inverse", 0) != 0, half = ol_node_int(n, "onesided", 0) != 0;
     int64_t axis = -2, parts = ol_to_dim(x, x->rank - 1);
     int rank = ol_to_rank(t, n, 0), count;
-    if (rank < 2 || (ol_to_has(n, 2) && !ol_to_ints(n, 2, &axis, 1, &count)) || parts < 1 || parts > 2 || (half && inverse)) {
+    bool known = !ol_to_has(n, 2) || ol_to_ints(n, 2, &axis, 1, &count);
+    if (rank < 2 || parts < 1 || parts > 2 || (half && (inverse || !known))) {
         ol_to_refuse(t, "a transform of this form");
         return;
     }
     axis = ol_to_axis(axis, rank);
+    const int64_t flat = -1;
+    ol_ir_out at = known ? ol_to_i64(t, &axis, 1) : ol_ir_add_reshape(t->e, NULL, ol_to_in(t, n, 2), &flat, 1, false);
+    if (!known) at = ol_to_select(t, ol_to_two(t, "Less", at, ol_to_scalar(t, 0)), ol_to_two(t, "Add", at, ol_to_scalar(t, rank)), at);
     ol_ir_out v = ol_to_in(t, n, 0), length = ol_to_in(t, n, 1);
     if (parts == 1) {
         const ol_ir_out two[2] = {v, ol_to_two(t, "Multiply", v, ol_to_number(t, v, 0))};
         v = ol_to_concat(t, two, 2, -1);
     }
-    const int64_t flat = -1;
-    const ol_ir_out in[3] = {v, ol_to_i64(t, &axis, 1), ol_to_has(n, 1) ? ol_ir_add_reshape(t->e, NULL, length, &flat, 1, false) : OL_IR_NONE};
+    const ol_ir_out in[3] = {v, at, ol_to_has(n, 1) ? ol_ir_add_reshape(t->e, NULL, length, &flat, 1, false) : OL_IR_NONE};
     v = ol_to_layer(t, inverse ? "IDFT" : "DFT", "opset7", in, ol_to_has(n, 1) ? 3 : 2, NULL, 0, !ol_to_has(n, 1));
     if (half) {
         ol_ir_out size = ol_to_size(t, v, axis, false);

@@ -62,7 +62,12 @@ void ol_to_einsum(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     (void)r;
     ol_ir_out in[OL_MAX_RANK];
     ol_str s = ol_node_string(n, "equation", "");
-    const ol_ir_attr attr = ol_ir_say_text("equation", ol_arena_strndup(ol_ir_arena(t->e), s.ptr, s.len));
+    char *text = ol_arena_strndup(ol_ir_arena(t->e), s.ptr, s.len);
+    size_t k = 0;
+    for (size_t i = 0; text && i < s.len; i++) /* without spaces */
+        if (text[i] != ' ') text[k++] = text[i];
+    if (text) text[k] = 0;
+    const ol_ir_attr attr = ol_ir_say_text("equation", text);
     if (n->n_inputs > OL_MAX_RANK) {
         ol_to_refuse(t, "%d inputs", n->n_inputs);
         return;

@@ -8,10 +8,29 @@ static ol_ir_out scaled(ol_to *t, ol_ir_out x, ol_ir_out scale, ol_ir_out bias) 
     return bias.layer >= 0 ? ol_to_two(t, "Add", x, bias) : x;
 }
 
+/* Mean and variance of this batch; the running ones move towards them by 1 - momentum. */
+static void train_batch_norm(ol_to *t, const ol_node *n) {
+    int rank = ol_to_rank(t, n, 0), count = 0;
+    int64_t axes[OL_MAX_RANK];
+    for (int i = 0; i < rank; i++)
+        if (i != 1) axes[count++] = i;
+    ol_ir_out x = ol_to_in(t, n, 0), mean = ol_to_reduce(t, "ReduceMean", x, axes, count, true), off = ol_to_two(t, "Subtract", x, mean);
+    ol_ir_out variance = ol_to_reduce(t, "ReduceMean", ol_to_two(t, "Multiply", off, off), axes, count, true);
+    ol_ir_out root = ol_to_one(t, "Sqrt", ol_to_two(t, "Add", variance, ol_to_number(t, x, (double)ol_node_float(n, "epsilon", 1e-5f))));
+    ol_to_give(t, n, 0, scaled(t, ol_to_two(t, "Divide", off, root), ol_to_along(t, ol_to_in(t, n, 1), 1, rank), ol_to_along(t, ol_to_in(t, n, 2), 1, rank)));
+    double keep = (double)ol_node_float(n, "momentum", 0.9f);
+    for (int i = 1; i < n->n_outputs; i++) {
+        const int64_t flat = -1;
+        ol_ir_out now = ol_ir_add_reshape(t->e, NULL, i == 1 ? mean : variance, &flat, 1, false);
+        ol_ir_out old = ol_to_two(t, "Multiply", ol_to_in(t, n, 2 + i), ol_to_number(t, x, keep));
+        ol_to_give(t, n, i, ol_to_two(t, "Add", old, ol_to_two(t, "Multiply", now, ol_to_number(t, x, 1 - keep))));
+    }
+}
+
 void ol_to_batch_norm(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     (void)r;
     if (ol_node_int(n, "training_mode", 0)) {
-        ol_to_refuse(t, "training mode");
+        train_batch_norm(t, n);
         return;
     }
     ol_ir_out in[5];

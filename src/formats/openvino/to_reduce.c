@@ -42,7 +42,7 @@ void ol_to_reduce_node(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     bool keep = ol_node_int(n, "keepdims", 1) != 0, noop = ol_node_int(n, "noop_with_empty_axes", 0) != 0;
     int64_t some[OL_MAX_RANK];
     int count = 0;
-    bool empty = !ol_to_has(n, 1) || (ol_to_ints(n, 1, some, OL_MAX_RANK, &count) && count == 0);
+    bool empty = !ol_to_has(n, 1) || (ol_to_ints(n, 1, some, OL_MAX_RANK, &count) && count == 0) || ol_to_dim(ol_to_type(n, 1), 0) == 0;
     if (noop && empty) {
         ol_to_give(t, n, 0, over_nothing(t, r->op, x));
         return;
@@ -57,11 +57,13 @@ void ol_to_reduce_node(ol_to *t, const ol_node *n, const ol_to_rule *r) {
         ol_to_give(t, n, 0, ol_to_one(t, "Log", reduce(t, "ReduceSum", x, axes, keep)));
         return;
     }
+    if (ol_to_dtype(n, 0) == OL_BOOL) { /* the CPU plugin has no logical reductions over axes that are no constant */
+        ol_to_give(t, n, 0, ol_to_cast(t, reduce(t, r->type, ol_to_cast(t, x, OL_U8), axes, keep), OL_BOOL));
+        return;
+    }
     const ol_ir_out in[2] = {x, axes};
     const ol_ir_attr attr = ol_ir_say_bool("keep_dims", keep);
-    bool logical = ol_to_dtype(n, 0) == OL_BOOL;
-    const char *type = !logical ? r->type : !strcmp(r->op, "ReduceMin") ? "ReduceLogicalAnd" : "ReduceLogicalOr";
-    ol_to_put(t, n, type, r->version, in, 2, &attr, 1, 1);
+    ol_to_put(t, n, r->type, r->version, in, 2, &attr, 1, 1);
 }
 
 void ol_to_softmax_node(ol_to *t, const ol_node *n, const ol_to_rule *r) {

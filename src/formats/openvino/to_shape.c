@@ -171,13 +171,15 @@ static void pad_amounts(ol_to *t, const ol_node *n, int rank, ol_ir_out amounts[
     int64_t pads[2 * OL_MAX_RANK], axes[OL_MAX_RANK], all[2][OL_MAX_RANK] = {{0}};
     int n_pads = 0, n_axes = 0;
     bool some = ol_to_has(n, 3);
-    if (some && !ol_to_ints(n, 3, axes, OL_MAX_RANK, &n_axes)) {
-        ol_to_refuse(t, "axes that are no constant");
+    bool constant_axes = !some || ol_to_ints(n, 3, axes, OL_MAX_RANK, &n_axes);
+    if (!constant_axes) n_axes = (int)ol_to_dim(ol_to_type(n, 3), 0);
+    if (n_axes < 0 || n_axes > OL_MAX_RANK) {
+        ol_to_refuse(t, "axes whose number is not known");
         return;
     }
     if (!some)
         for (n_axes = 0; n_axes < rank; n_axes++) axes[n_axes] = n_axes;
-    if (ol_to_ints(n, 1, pads, 2 * OL_MAX_RANK, &n_pads) && n_pads == 2 * n_axes) {
+    if (constant_axes && ol_to_ints(n, 1, pads, 2 * OL_MAX_RANK, &n_pads) && n_pads == 2 * n_axes) {
         for (int i = 0; i < n_pads; i++) all[i / n_axes][ol_to_axis(axes[i % n_axes], rank) & (OL_MAX_RANK - 1)] = pads[i];
         for (int i = 0; i < 2; i++) amounts[i] = ol_to_i64(t, all[i], rank);
         return;
@@ -185,7 +187,7 @@ static void pad_amounts(ol_to *t, const ol_node *n, int rank, ol_ir_out amounts[
     const ol_ir_out in = ol_to_in(t, n, 1);
     for (int i = 0; i < 2; i++) {
         amounts[i] = ol_to_slice(t, in, i ? n_axes : 0, i ? 2 * n_axes : n_axes, 1, 0);
-        const ol_ir_out scatter[4] = {ol_to_i64(t, all[0], rank), ol_to_i64(t, axes, n_axes), amounts[i], ol_to_scalar(t, 0)};
+        const ol_ir_out scatter[4] = {ol_to_i64(t, all[0], rank), constant_axes ? ol_to_i64(t, axes, n_axes) : ol_to_in(t, n, 3), amounts[i], ol_to_scalar(t, 0)};
         const ol_ir_attr attrs[2] = {ol_ir_say_text("reduction", "none"), ol_ir_say_text("use_init_val", "true")};
         if (some) amounts[i] = ol_to_layer(t, "ScatterElementsUpdate", "opset12", scatter, 4, attrs, 2, true);
     }
@@ -211,36 +213,30 @@ void ol_to_pad(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     ol_to_put(t, n, "Pad", "opset12", in, constant ? 4 : 3, &attr, 1, 1);
 }
 
-/* Sizes are cut or padded around the middle: known ones only. */
+/* Sizes are cut or padded around the middle: x[less : less + min(have, want)], then more / 2 in front and the rest behind. */
 void ol_to_center_crop_pad(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     (void)r;
     size_t count;
     const int64_t *given = ol_node_ints(n, "axes", &count);
-    int64_t shape[OL_MAX_RANK], begin[OL_MAX_RANK] = {0}, end[OL_MAX_RANK] = {0};
-    int rank = ol_to_rank(t, n, 0), n_shape;
-    ol_ir_out x = ol_to_in(t, n, 0);
-    if (rank < 0) return;
-    if (!ol_to_ints(n, 1, shape, OL_MAX_RANK, &n_shape)) {
-        for (n_shape = 0; n_shape < (given ? (int)count : rank); n_shape++) {
-            int axis = given ? (int)ol_to_axis(given[n_shape], rank) : n_shape;
-            shape[n_shape] = ol_to_dim(&n->outputs[0]->type, axis);
-        }
+    int64_t axes[OL_MAX_RANK], zeros[OL_MAX_RANK] = {0}, ones[OL_MAX_RANK], two = 2;
+    int rank = ol_to_rank(t, n, 0), k = given ? (int)count : rank;
+    ol_ir_out x = ol_to_in(t, n, 0), want = ol_to_cast(t, ol_to_in(t, n, 1), OL_I64);
+    if (rank < 0 || k > OL_MAX_RANK) return;
+    for (int i = 0; i < k; i++) axes[i] = given ? ol_to_axis(given[i], rank) : i;
+    for (int i = 0; i < OL_MAX_RANK; i++) ones[i] = 1;
+    ol_ir_out at = ol_to_i64(t, axes, k), nil = ol_to_i64(t, zeros, k), half = ol_to_i64(t, &two, 1), have = ol_to_gather(t, ol_to_shape_of(t, x), at, 0);
+    ol_ir_out over = ol_to_two(t, "Maximum", ol_to_two(t, "Subtract", have, want), nil), more = ol_to_two(t, "Maximum", ol_to_two(t, "Subtract", want, have), nil);
+    ol_ir_out from = ol_to_two(t, "Divide", over, half), to = ol_to_two(t, "Add", from, ol_to_two(t, "Minimum", have, want));
+    const ol_ir_out cut[5] = {x, from, to, ol_to_i64(t, ones, k), at};
+    x = ol_to_layer(t, "Slice", "opset8", cut, 5, NULL, 0, false);
+    ol_ir_out front = ol_to_two(t, "Divide", more, half), amounts[2] = {front, ol_to_two(t, "Subtract", more, front)};
+    const ol_ir_attr scatter[2] = {ol_ir_say_text("reduction", "none"), ol_ir_say_text("use_init_val", "true")}, mode = ol_ir_say_text("pad_mode", "constant");
+    for (int i = 0; i < 2; i++) {
+        const ol_ir_out in[4] = {ol_to_i64(t, zeros, rank), at, amounts[i], ol_to_scalar(t, 0)};
+        amounts[i] = ol_to_layer(t, "ScatterElementsUpdate", "opset12", in, 4, scatter, 2, true);
     }
-    for (int i = 0; i < n_shape; i++) {
-        int axis = given ? (int)ol_to_axis(given[i], rank) : i;
-        int64_t have = ol_to_dim(ol_to_type(n, 0), axis), want = shape[i];
-        if (have < 0 || want < 0) {
-            ol_to_refuse(t, "sizes that are not known");
-            return;
-        }
-        int64_t less = have > want ? (have - want) / 2 : 0, more = want > have ? want - have : 0;
-        if (have > want) x = ol_to_slice(t, x, less, less + want, 1, axis);
-        begin[axis] = more / 2;
-        end[axis] = more - more / 2;
-    }
-    const ol_ir_attr attr = ol_ir_say_text("pad_mode", "constant");
-    const ol_ir_out in[4] = {x, ol_to_i64(t, begin, rank), ol_to_i64(t, end, rank), ol_to_number(t, x, 0)};
-    ol_to_put(t, n, "Pad", "opset12", in, 4, &attr, 1, 1);
+    const ol_ir_out in[4] = {x, amounts[0], amounts[1], ol_to_number(t, x, 0)};
+    ol_to_put(t, n, "Pad", "opset12", in, 4, &mode, 1, 1);
 }
 
 /* ---- shapes as values ---- */
@@ -327,7 +323,10 @@ void ol_to_trilu(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     ol_ir_out x = ol_to_in(t, n, 0), k = ol_to_has(n, 1) ? ol_to_in(t, n, 1) : ol_to_scalar(t, 0);
     if (ol_to_has(n, 1) && n->inputs[1]->type.rank != 0) k = ol_ir_add_reshape(t->e, NULL, k, NULL, 0, false);
     int rank = ol_to_rank(t, n, 0);
-    if (rank < 2) return;
+    bool empty = false; /* nothing to cut, and OpenVINO's CPU plugin fails there */
+    for (int i = 0; i < rank; i++) empty |= ol_to_dim(ol_to_type(n, 0), i) == 0;
+    if (empty) ol_to_give(t, n, 0, ol_ir_add_convert(t->e, NULL, x, ol_ir_element_of(ol_to_dtype_of(t, x))));
+    if (rank < 2 || empty) return;
     ol_ir_out rows = ol_ir_add_unsqueeze(t->e, NULL, ol_to_range(t, ol_to_size(t, x, rank - 2, true)), &back, 1);
     ol_ir_out columns = ol_ir_add_unsqueeze(t->e, NULL, ol_to_range(t, ol_to_size(t, x, rank - 1, true)), &front, 1);
     ol_ir_out keep = ol_to_two(t, ol_node_int(n, "upper", 1) ? "GreaterEqual" : "LessEqual", ol_to_two(t, "Subtract", columns, rows), k);

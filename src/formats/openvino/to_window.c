@@ -92,6 +92,22 @@ void ol_to_conv(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     ol_to_give(t, n, 0, with_bias(t, n, y, 2, n->inputs[0]->type.rank));
 }
 
+/* Inputs: x, w, offsets, [bias], [mask]. */
+void ol_to_deform_conv(ol_to *t, const ol_node *n, const ol_to_rule *r) {
+    (void)r;
+    window v;
+    ol_ir_attr attrs[10];
+    if (!read_window(t, n, &v)) return;
+    int k = window_attrs(t, &v, attrs);
+    attrs[k++] = ol_ir_say_int(t->e, "group", ol_node_int(n, "group", 1));
+    attrs[k++] = ol_ir_say_int(t->e, "deformable_group", ol_node_int(n, "offset_group", 1));
+    attrs[k++] = ol_ir_say_bool("bilinear_interpolation_pad", true);
+    const ol_ir_out in[4] = {ol_to_in(t, n, 0), ol_to_in(t, n, 2), ol_to_in(t, n, 1), ol_to_in(t, n, 4)};
+    ol_ir_type out = ol_to_ir_type(t, &n->outputs[0]->type);
+    ol_ir_out y = ol_ir_add(t->e, &(ol_ir_layer){.type = "DeformableConvolution", .version = "opset8", .in = in, .n_in = ol_to_has(n, 4) ? 4 : 3, .attrs = attrs, .n_attrs = k, .out = &out, .n_out = 1});
+    ol_to_give(t, n, 0, with_bias(t, n, y, 3, n->inputs[0]->type.rank));
+}
+
 /* Pads that give the known sizes of the output: where `auto_pad` or `output_shape` leave them open. */
 static bool transposed_pads(const ol_node *n, window *w, const int64_t *output_padding) {
     const ol_type *x = ol_to_type(n, 0), *k = ol_to_type(n, 1), *y = &n->outputs[0]->type;
@@ -158,6 +174,18 @@ void ol_to_average_pool(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     if (read_window(t, n, &w)) ol_to_give(t, n, 0, average(t, n, ol_to_in(t, n, 0), &w, !ol_node_int(n, "count_include_pad", 0)));
 }
 
+/* Places counted along rows of a plane as places counted along its columns. */
+static ol_ir_out column_major(ol_to *t, const ol_node *n, ol_ir_out at) {
+    int64_t h = ol_to_dim(ol_to_type(n, 0), 2), w = ol_to_dim(ol_to_type(n, 0), 3);
+    if (ol_to_rank(t, n, 0) != 4 || h < 1 || w < 1) {
+        ol_to_refuse(t, "indices in column-major order of other than pictures of known sizes");
+        return OL_IR_NONE;
+    }
+    ol_ir_out plane = ol_to_two(t, "FloorMod", at, ol_to_scalar(t, h * w)), base = ol_to_two(t, "Subtract", at, plane);
+    ol_ir_out row = ol_to_two(t, "Divide", plane, ol_to_scalar(t, w)), column = ol_to_two(t, "FloorMod", plane, ol_to_scalar(t, w));
+    return ol_to_two(t, "Add", base, ol_to_two(t, "Add", ol_to_two(t, "Multiply", column, ol_to_scalar(t, h)), row));
+}
+
 void ol_to_max_pool(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     (void)r;
     window w;
@@ -165,16 +193,22 @@ void ol_to_max_pool(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     const ol_ir_out x = ol_to_in(t, n, 0);
     bool ceil = ol_node_int(n, "ceil_mode", 0) != 0;
     if (!read_window(t, n, &w)) return;
-    if (n->n_outputs > 1 && n->outputs[1] && ol_node_int(n, "storage_order", 0)) {
-        ol_to_refuse(t, "indices in column-major order");
-        return;
-    }
+    bool turned = n->n_outputs > 1 && n->outputs[1] && ol_node_int(n, "storage_order", 0);
     int k = window_attrs(t, &w, a);
     a[k++] = ol_ir_say_ints(t->e, "kernel", w.kernel, (size_t)w.n);
     a[k++] = ol_ir_say_text("rounding_type", ceil ? "ceil_torch" : "floor");
     a[k++] = ol_ir_say_text("index_element_type", "i64");
     a[k++] = ol_ir_say_text("axis", "0");
-    ol_to_put(t, n, "MaxPool", ceil ? "opset14" : "opset8", &x, 1, a, k, 2);
+    const char *version = ceil ? "opset14" : "opset8";
+    if (!turned) {
+        ol_to_put(t, n, "MaxPool", version, &x, 1, a, k, 2);
+        return;
+    }
+    ol_ir_type types[2] = {ol_to_ir_type(t, &n->outputs[0]->type), ol_to_ir_type(t, &n->outputs[1]->type)};
+    ol_ir_out y = ol_ir_add(t->e, &(ol_ir_layer){.type = "MaxPool", .version = version, .in = &x, .n_in = 1, .attrs = a, .n_attrs = k, .out = types, .n_out = 2});
+    ol_ir_out places = column_major(t, n, ol_ir_nth(y, 1));
+    ol_to_give(t, n, 0, y);
+    ol_to_give(t, n, 1, places);
 }
 
 /* (sum |x|^p)^(1/p): the sum is the mean times the size of the window, padding counted. */
