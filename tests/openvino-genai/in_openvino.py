@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Folders that olivine writes for OpenVINO GenAI, run by openvino_genai.LLMPipeline in single precision.
 
-    genai.py OLIVINE DATA [--families A,B,...] [--precisions fp32,int4,...] [--model FOLDER]
+    in_openvino.py OLIVINE DATA [--families A,B,...] [--precisions fp32,int4,...] [--model FOLDER]
 
 DATA is a folder with one folder for each family, or llm.tar.xz. Float folders must give the golden tokens, compressed ones
 those that olivine gives for the same folder; a difference counts where the scores leave no doubt. FOLDER (models/pebble) is
@@ -19,7 +19,7 @@ try:
     import openvino as ov
     import openvino_genai as genai
 except ImportError as e:
-    print(f"SKIP openvino-genai: {e}")
+    print(f"SKIP openvino-genai/pipeline: {e}")
     sys.exit(77)
 
 EXACT = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
@@ -93,7 +93,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("olivine")
     p.add_argument("data")
-    p.add_argument("--families", default="llama2-mha,gemma2,phi,mixtral")
+    p.add_argument("--families", default="llama2-mha,gemma2,phi,mistral")
     p.add_argument("--precisions", default="fp32,fp16,int8,int4")
     p.add_argument("--model")
     a = p.parse_args()
@@ -113,8 +113,9 @@ def main():
                 total += 1
                 good += not bad
                 for b in bad:
-                    print(f"{os.path.basename(source)} {precision}: {b}")
-    print(f"openvino-genai: {good} of {total} folders give the expected tokens")
+                    print(f"FAIL openvino-genai/pipeline: {os.path.basename(source)} {precision}: {b}")
+    if good == total:
+        print(f"PASS openvino-genai/pipeline: {total} folders give the expected tokens")
     return good < total
 
 
