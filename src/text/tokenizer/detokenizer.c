@@ -87,6 +87,8 @@ static olv_status advance(olv_detokenizer *d, bool final, olv_error *err) {
     OL_TRY(ol_tk_decode(d->t, d->ids, d->mark, d->skip_special, true, &d->before, err));
     OL_TRY(ol_tk_decode(d->t, d->ids, d->count, d->skip_special, true, &d->now, err));
     if (!final && d->now.len && ends_in_replacement(d->now.data, d->now.len)) return OLV_OK;
+    /* A decoder that drops U+FFFD takes a character back until its bytes are whole again. */
+    if (!final && d->now.len < d->before.len) return OLV_OK;
     size_t had = d->before.len, from = said(d);
     if (from < d->now.len) ol_buf_append(&d->out, d->now.data + from, d->now.len - from);
     /* The ids behind the old mark become the context, if they have text of their own. */

@@ -100,6 +100,31 @@ static void streams_whole_characters(void **state) {
     olv_tokenizer_close(t);
 }
 
+/* Half a character takes back what stood before it while the decoder drops U+FFFD; nothing is said twice. */
+static void streams_past_what_a_decoder_drops(void **state) {
+    (void)state;
+    olv_tokenizer *t = open_text(
+        "{\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"ByteFallback\"},"
+        "{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"\\\\p{S}\"},\"content\":\"\"},{\"type\":\"Fuse\"}]},"
+        "\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,\"merges\":[],\"vocab\":{\"x\":0,\"<0xCE>\":1,\"<0xA9>\":2,"
+        "\"<0xCD>\":3,\"<0xB2>\":4}}}");
+    static const struct {
+        uint32_t id;
+        const char *piece;
+    } steps[] = {{0, "x"}, {1, ""}, {2, "\xCE\xA9"}, {3, ""}, {4, "\xCD\xB2"}, {0, "x"}};
+    olv_detokenizer *d;
+    olv_error err;
+    const char *piece;
+    size_t len;
+    assert_int_equal(olv_detokenizer_create(t, false, &d, &err), OLV_OK);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        assert_int_equal(olv_detokenizer_push(d, steps[i].id, &piece, &len, &err), OLV_OK);
+        assert_string_equal(piece, steps[i].piece);
+    }
+    olv_detokenizer_destroy(d);
+    olv_tokenizer_close(t);
+}
+
 /* A token that takes the white space behind it, and one that would take the space before it, in the
  * same space: the second lies in what the first took. */
 static void added_tokens_do_not_overlap(void **state) {
@@ -250,6 +275,6 @@ int main(void) {
         cmocka_unit_test(bad_input_is_an_error),      cmocka_unit_test(bad_files_are_refused),
         cmocka_unit_test(deep_sequences_are_refused), cmocka_unit_test(sparse_ids_take_no_memory),
         cmocka_unit_test(a_megabyte_word_is_quick),   cmocka_unit_test(every_allocation_may_fail),
-        cmocka_unit_test(added_tokens_do_not_overlap)};
+        cmocka_unit_test(added_tokens_do_not_overlap), cmocka_unit_test(streams_past_what_a_decoder_drops)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
