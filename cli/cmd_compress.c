@@ -6,6 +6,7 @@
 #include "progress.h"
 #include <jansson.h>
 #include <olivine/convert.h>
+#include <olivine/model.h>
 #include <olivine/optimize.h>
 #include <olivine/pipeline.h>
 #include <stdio.h>
@@ -197,6 +198,34 @@ static int finish(const compress_args *a, const char *model, const char *text, d
     return code;
 }
 
+static bool ends_with(const char *s, const char *end) {
+    size_t n = strlen(s), k = strlen(end);
+    return n >= k && !strcasecmp(s + n - k, end);
+}
+
+static bool is_graph_file(const char *path) { return ends_with(path, ".onnx") || ends_with(path, ".xml"); }
+
+/* A model file to a model file. */
+static int write_graph(const compress_args *a, const olv_optimize_options *o, const char *model) {
+    olv_error err = {.message = ""};
+    olv_model *m = NULL;
+    char *text = NULL;
+    olv_compress_params p = o->compress;
+    olv_weight_spec *specs[] = {&p.weights, &p.embeddings, &p.head, &p.backup};
+    for (int i = 0; i < 4; i++) specs[i]->scale = ends_with(a->output, ".xml") ? OLV_SCALE_F16 : OLV_SCALE_F32;
+    if (!is_graph_file(a->output)) return usage_error("--output %s: expected a file .onnx or .xml for the model file %s", a->output, model);
+    progress bar;
+    progress_begin(&bar, "compress", PROGRESS_BYTES);
+    olv_status s = olv_model_read(model, &m, &err);
+    if (s == OLV_OK) s = olv_compress_model(m, &p, (int)common.threads, &text, &err);
+    if (s == OLV_OK) s = olv_model_save(m, a->output, 0, &err);
+    double seconds = progress_end(&bar);
+    olv_model_destroy(m);
+    int code = s == OLV_OK ? finish(a, model, text, seconds) : report(&err);
+    olv_free(text);
+    return code;
+}
+
 static int run(const compress_args *a, const char *model) {
     olv_optimize_options o;
     olv_error err = {.message = ""};
@@ -206,11 +235,10 @@ static int run(const compress_args *a, const char *model) {
     if (code) return code;
     if (!strcasecmp(format, "gguf")) return write_gguf(a, &o, model);
     if (is_gguf_mode(a->mode)) return usage_error("--mode %s is a type of GGUF: it goes with --format gguf", a->mode);
+    if (is_graph_file(model)) return write_graph(a, &o, model);
     if (!strcasecmp(format, "hf")) o.format = OLV_OUTPUT_HF;
-    else if (strcasecmp(format, "ort-genai")) {
-        fprintf(stderr, "olivine: error: --format %s is not written yet; use hf, ort-genai or gguf\n", format);
-        return 3;
-    }
+    else if (!strcasecmp(format, "openvino")) o.format = OLV_OUTPUT_OPENVINO;
+    else if (strcasecmp(format, "ort-genai")) return usage_error("--format %s: expected hf, ort-genai, openvino or gguf", format);
     if (a->dry_run) {
         olv_optimize_plan plan;
         if (olv_optimize_dry_run(model, &o, a->output, &plan, &err) != OLV_OK) return report(&err);
@@ -255,7 +283,7 @@ int cmd_compress(int argc, char **argv) {
         {"fail-if", ARG_STRING, &a.fail_if, "EXPR", "exit code 4 when it holds: snr<20, mean_snr<25, bits>5, size>1GB, kept>0", NULL},
         {"rounding", ARG_STRING, &a.rounding, "R", "search, nncf, ort", NULL},
         {"head", ARG_STRING, &a.head, "MODE", "mode of the head", NULL},
-        {"format", ARG_STRING, &a.format, "F", "hf, ort-genai, gguf (default: that of the model)", NULL},
+        {"format", ARG_STRING, &a.format, "F", "hf, ort-genai, openvino, gguf (default: that of the model)", NULL},
         {"sensitivity-metric", ARG_STRING, &a.metric, "M", "of --ratio: weight_quantization_error; the others need data", NULL},
         {"dry-run", ARG_FLAG, &a.dry_run, NULL, "say what would be written, do nothing", NULL},
         {"force", ARG_FLAG, &a.force, NULL, "replace an output folder that holds something else", NULL},

@@ -7,6 +7,7 @@
 #ifndef OLIVINE_COMPRESS_H
 #define OLIVINE_COMPRESS_H
 
+#include <olivine/model.h>
 #include <olivine/status.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -109,6 +110,11 @@ OLV_API int32_t olv_weight_type_group(olv_weight_type t);
 OLV_API OLV_MUST_USE olv_status olv_sensitivity_parse(const char *name, olv_sensitivity *out, olv_error *err);
 /* OLV_ARG when the parts do not fit together. */
 OLV_API OLV_MUST_USE olv_status olv_weight_spec_check(const olv_weight_spec *s, olv_error *err);
+
+/* Compresses the weights of a model that was read: matrices of MatMul and Gemm, and tables of Gather. It is then saved with
+ * olv_model_save; for ONNX, scales should be f32. threads: 0 for all. *report_json (may be NULL; olv_free it): what became of each
+ * table. The model is untouched on failure. */
+OLV_API OLV_MUST_USE olv_status olv_compress_model(olv_model *m, const olv_compress_params *p, int threads, char **report_json, olv_error *err);
 
 #ifdef __cplusplus
 }
