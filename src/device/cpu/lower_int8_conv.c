@@ -80,18 +80,19 @@ static size_t scratch_bytes(const ol_step *s, const ol_run *r) {
     return (size_t)a->places * ROW_TILE * sizeof(uint8_t *) + ROW_TILE * sizeof(int32_t) + result * sizeof(float);
 }
 
-/* Where the windows of outputs [m0, m0 + m) read: at[p * ROW_TILE + i]. */
+/* Where the windows of outputs [m0, m0 + m) read: at[p * ROW_TILE + i]. By parts of output rows. */
 static void point(const conv_args *a, const sizes *z, const uint8_t *image, int64_t m0, int64_t m, const uint8_t **at) {
     int64_t all = a->groups * a->channels, oy = m0 / z->out_width, ox = m0 % z->out_width;
-    for (int64_t i = 0; i < m; i++) {
+    for (int64_t i = 0, n; i < m; i += n, oy++, ox = 0) {
         const uint8_t **to = at + i;
-        for (int64_t ky = 0; ky < z->kernel_h; ky++) {
-            int64_t y = oy * z->stride_h - z->top + ky * z->dilation_h, x = ox * z->stride_w - z->left;
-            bool row = y >= 0 && y < z->height;
-            for (int64_t kx = 0; kx < z->kernel_w; kx++, x += z->dilation_w, to += ROW_TILE)
-                *to = row && x >= 0 && x < z->width ? image + (y * z->width + x) * all : a->outside;
-        }
-        if (++ox == z->out_width) ox = 0, oy++;
+        n = z->out_width - ox < m - i ? z->out_width - ox : m - i;
+        for (int64_t ky = 0; ky < z->kernel_h; ky++)
+            for (int64_t kx = 0; kx < z->kernel_w; kx++, to += ROW_TILE) {
+                int64_t y = oy * z->stride_h - z->top + ky * z->dilation_h, x = ox * z->stride_w - z->left + kx * z->dilation_w;
+                int64_t width = y >= 0 && y < z->height ? z->width : 0;
+                const uint8_t *row = image + y * z->width * all;
+                for (int64_t j = 0; j < n; j++, x += z->stride_w) to[j] = x >= 0 && x < width ? row + x * all : a->outside;
+            }
     }
 }
 
