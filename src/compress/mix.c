@@ -88,6 +88,7 @@ olv_status ol_compress_mix(ol_graph *g, ol_compress_plan *r, const olv_compress_
         full = full || (taken + size) / total >= ratio;
         if (!full) taken += size;
         else s = ol_compress_decide(g, all[i].entry, &params->backup, cpu, err);
+        if (s == OLV_OK && full && params->backup.type == OLV_WEIGHT_KEEP) all[i].entry->kept = "above the ratio";
     }
     ol_free(all);
     return s;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes nncf.safetensors: two weights of a model, and what NNCF's compress_weights (3.4, through OpenVINO) stores for them.
+"""Writes nncf.safetensors: the weights of a model's layers, and what NNCF's compress_weights (3.4, through OpenVINO) stores for two of them.
 
 usage: make_nncf.py FOLDER (the IR files linear-*.xml and .bin that NNCF wrote; linear-original has the float weights)
 Tensors: "original/LAYER" (f32), and for each case "CASE/LAYER/codes", ".../scales" and, where there are any, ".../zeros",
@@ -12,6 +12,7 @@ import sys
 import xml.etree.ElementTree as ET
 
 LAYERS = ["a.0", "b.2"]
+OTHERS = ["b.0", "a.1", "b.1", "a.2"]  # floats alone: NNCF chooses among all six
 CASES = ["int8_sym", "int8_asym", "int2_sym", "int3_sym", "mxfp4", "mxfp8_e4m3", "fp8_e4m3", "fp4", "nvfp4", "int4_sym-g32-all_layers"]
 CASES += [f"{t}-{g}" for t in ("int4_sym", "int4_asym", "nf4", "cb4") for g in ("g32", "g128", "gm1")]
 
@@ -30,7 +31,7 @@ def constants(folder, case):
 tensors = {}
 for case in ["original"] + CASES:
     found = constants(sys.argv[1], case)
-    for layer in LAYERS:
+    for layer in LAYERS + (OTHERS if case == "original" else []):
         name = f"self.{layer}.weight"
         if case == "original":
             tensors[f"original/{layer}"] = found[name]
