@@ -20,7 +20,7 @@
 #include <stdlib.h>
 
 typedef struct network {
-    const char *text; /* "#N" stands for N numbers */
+    const char *text; /* "#N" stands for N numbers, "+N" positive ones, "%N" whole ones of either sign, "^N" of 8 bits without */
     const char *step; /* class that must be there */
     int steps;        /* how many steps at most, which tells what was fused; 0: any number */
     int64_t sizes[4]; /* for unknown dims of x, in turn */
@@ -30,6 +30,12 @@ typedef struct network {
 #define Y " output y }"
 #define W(name, dims, n) "const " name ": f32[" dims "] {#" n "}\n "
 #define NORM "const s: f32[6] {#6}\n const b: f32[6] {#6}\n const m: f32[6] {#6}\n const v: f32[6] {1.5, 0.5, 2.0, 0.25, 1.0, 3.0}\n "
+
+#define SCALES "const s: f32[] {0.0091133}\n const z: u8[] {118}\n const t: f32[] {0.0313177}\n const u: i8[] {-9}\n"
+#define QX SCALES " q = QuantizeLinear(x, s, z)\n dx = DequantizeLinear(q, s, z)\n "
+#define QY " p = QuantizeLinear(r, t, u)\n y = DequantizeLinear(p, t, u)\n"
+#define CODES(name, dims, n, outputs) \
+    "const " name ": i8[" dims "] {%" n "}\n const " name "s: f32[" outputs "] {+" outputs "}\n d" name " = DequantizeLinear(" name ", " name "s) axis=0\n "
 
 static const network networks[] = {
     /* windows, strides, pads, dilations; small images with many outputs are laid out once */
@@ -102,6 +108,25 @@ static const network networks[] = {
     {X("3, 450") W("w", "450, 40", "18000") W("c", "40", "40") "a = MatMul(x, w)\n t = Add(a, c)\n y = Relu(t)\n" Y, "linear", 0, {0}},
     {X("5, 64") W("w", "33, 64", "2112") W("c", "33", "33") "y = Gemm(x, w, c) transB=1\n" Y, "linear", 0, {0}},
     {X("2, 5, 7") "const o: f32[7] {#7}\n y = MatMul(x, o)\n" Y, "matmul", 1, {0}},
+    /* in 8 bits: what lies between QuantizeLinear and DequantizeLinear; with weights of either sign, by channel or not */
+    {X("1, 5, 11, 13") CODES("w", "7, 5, 3, 3", "315", "7") W("c", "7", "7") QX "a = Conv(dx, dw, c) pads=ints[1, 1, 1, 1]\n r = Relu(a)\n" QY Y, "conv int8", 3, {0}},
+    {X("2, 70, 6, 5") CODES("w", "70, 1, 3, 3", "630", "70") QX "r = Conv(dx, dw) group=70 pads=ints[1, 0, 1, 2] strides=ints[2, 1]\n" QY Y, "conv int8", 3, {0}},
+    {X("2, 70, 6, 5") CODES("w", "70, 1, 3, 3", "630", "70") QX "y = Conv(dx, dw) group=70 pads=ints[1, 1, 1, 1]\n" Y, "conv int8", 2, {0}},
+    {X("2, 6, 9, 8") "const w: u8[8, 3, 2, 3] {^144}\n const ws: f32[8] {0.01, 0.02, 0.03, 0.01, 0.02, 0.03, 0.01, 0.02}\n const wz: u8[8] {^8}\n dw = DequantizeLinear(w, ws, wz) axis=0\n"
+     QX "y = Conv(dx, dw) group=2 dilations=ints[2, 1]\n" Y, "conv int8", 2, {0}},
+    {X("2, 6, 31") CODES("w", "4, 6, 4", "96", "4") QX "r = Conv(dx, dw) strides=ints[2] pads=ints[1, 2]\n" QY Y, "conv int8", 3, {0}},
+    {X("n, 3, h, w") "const k: i8[150, 3, 1, 1] {%450}\n const ks: f32[] {0.01}\n dk = DequantizeLinear(k, ks)\n" QX "r = Conv(dx, dk)\n" QY Y, "conv int8", 3, {2, 13, 21}},
+    {X("1, 5, 11, 13") "const w: i8[7, 5, 3, 3] {%315}\n const ws: f32[7] {0.01, 0.02, 0.03, 0.01, 0.02, 0.03, 0.01}\n const wz: i8[7] {0, 0, 0, 0, 0, 0, 0}\n const c: i32[7] {%7}\n" SCALES
+     " q = QuantizeLinear(x, s, z)\n p = QLinearConv(q, s, z, w, ws, wz, t, u, c) strides=ints[2, 2]\n y = DequantizeLinear(p, t, u)\n" Y, "conv int8", 3, {0}},
+    {X("2, 9, 7, 7") SCALES " q = QuantizeLinear(x, s, z)\n dx = DequantizeLinear(q, s, z)\n m = MaxPool(dx) kernel_shape=ints[3, 3] pads=ints[1, 1, 1, 1]\n mq = QuantizeLinear(m, s, z)\n"
+     " dm = DequantizeLinear(mq, s, z)\n a = Add(dx, dm)\n r = Relu(a)\n aq = QuantizeLinear(r, t, u)\n da = DequantizeLinear(aq, t, u)\n g = GlobalAveragePool(da)\n"
+     " gq = QuantizeLinear(g, s, z)\n y = DequantizeLinear(gq, s, z)\n" Y, "pool codes", 5, {0}},
+    {X("2, 9, 7, 8") QX "r = AveragePool(dx) kernel_shape=ints[3, 2] strides=ints[2, 1] pads=ints[1, 1, 1, 0] count_include_pad=1\n" QY Y, "pool codes", 3, {0}},
+    {X("5, 3, 20") "const w: i8[20, 70] {%1400}\n const ws: f32[70] {+70}\n dw = DequantizeLinear(w, ws) axis=1\n" W("c", "70", "70") QX "a = MatMul(dx, dw)\n r = Add(a, c)\n" QY Y, "linear int8", 3, {0}},
+    {X("53, 30") "const w: u8[9, 30] {^270}\n const ws: f32[] {0.01}\n const wz: u8[] {117}\n dw = DequantizeLinear(w, ws, wz)\n" QX "y = Gemm(dx, dw) transB=1\n" Y, "linear int8", 2, {0}},
+    {X("3, 4, 20") W("c", "20", "20") "const e: i64[4] {3, 2, 2, 20}\n" SCALES " q = QuantizeLinear(x, s, z)\n dx = DequantizeLinear(q, s, z)\n v = Reshape(dx, e)\n vq = QuantizeLinear(v, s, z)\n"
+     " dv = DequantizeLinear(vq, s, z)\n n = Transpose(dv) perm=ints[0, 2, 3, 1]\n nq = QuantizeLinear(n, t, u)\n dn = DequantizeLinear(nq, t, u)\n o = Transpose(dn) perm=ints[0, 1, 3, 2]\n"
+     " i = Sigmoid(o)\n iq = QuantizeLinear(i, t, u)\n di = DequantizeLinear(iq, t, u)\n r = Mul(di, c)\n" QY Y, "combine codes", 8, {0}},
     /* softmax over every axis, and what the sizes of an Expand come from */
     {X("3, 5, 18") "y = Softmax(x) axis=1\n" Y, "softmax", 1, {0}},
     {X("4, 6, 3") "y = LogSoftmax(x) axis=0\n" Y, "softmax", 1, {0}},
@@ -117,16 +142,22 @@ static float next_value(uint32_t *state) {
     return (float)((int32_t)(*state >> 8) - (1 << 23)) / (float)(1 << 23);
 }
 
+static void print_number(ol_buf *b, char kind, const char *before, double v) {
+    if (kind == '#') ol_buf_printf(b, "%s%.4f", before, v * 0.5);
+    else if (kind == '+') ol_buf_printf(b, "%s%.4f", before, fabs(v) * 0.02 + 0.001);
+    else ol_buf_printf(b, "%s%d", before, (int)(kind == '%' ? v * 127 : v * 127 + 127));
+}
+
 static ol_graph *parse(const char *text) {
     ol_buf b = OL_BUF_INIT;
     uint32_t state = 7;
     for (const char *p = text; *p; p++) {
-        long n = *p == '#' ? strtol(p + 1, NULL, 10) : 0;
+        long n = strchr("#+%^", *p) ? strtol(p + 1, NULL, 10) : 0;
         if (!n) {
             ol_buf_append(&b, p, 1);
             continue;
         }
-        for (long i = 0; i < n; i++) ol_buf_printf(&b, i ? ", %.4f" : "%.4f", (double)next_value(&state) * 0.5);
+        for (long i = 0; i < n; i++) print_number(&b, *p, i ? ", " : "", (double)next_value(&state));
         while (p[1] >= '0' && p[1] <= '9') p++;
     }
     ol_graph *g = NULL;
