@@ -47,6 +47,7 @@ static olv_status analyze(ol_graph *g, const olv_quantize_params *p, ol_prober *
     ol_placement pl = {.graph = NULL};
     OL_TRY(ol_quantize_prepare(g, err));
     if (p->model_type == OLV_QUANTIZE_TRANSFORMER && p->smooth_quant_alpha >= 0) OL_TRY(ol_quantize_smooth(g, p, prober, err));
+    if (p->channel_alignment) OL_TRY(ol_quantize_align(g, prober, err));
     olv_status s = ol_placement_make(g, p, NULL, &pl, err);
     if (s == OLV_OK) s = ol_quantize_calibrate(&pl, p, prober, c, err);
     ol_placement_deinit(&pl);

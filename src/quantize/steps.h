@@ -12,7 +12,7 @@ OLV_MUST_USE olv_status ol_quantize_prepare(ol_graph *g, olv_error *err);
 /* Moves the reach of activations into the weights that multiply them: scales between a value and the layers behind it. */
 OLV_MUST_USE olv_status ol_quantize_smooth(ol_graph *g, const olv_quantize_params *p, ol_prober *prober, olv_error *err);
 /* Evens out the reach of the channels between two layers without anything nonlinear in between. */
-OLV_MUST_USE olv_status ol_quantize_align(ol_graph *g, const olv_quantize_params *p, ol_prober *prober, olv_error *err);
+OLV_MUST_USE olv_status ol_quantize_align(ol_graph *g, ol_prober *prober, olv_error *err);
 
 /* What data showed of a layer's input: the mean of each channel. */
 typedef struct ol_layer_mean {
