@@ -239,6 +239,21 @@ static void roll(ol_ir *t) {
     ol_ir_set(t, 0, x);
 }
 
+/* The axes are given by number. */
+static void reverse(ol_ir *t) {
+    ol_value *x = ol_ir_need(t, 0);
+    int64_t axes[OL_MAX_RANK], back[OL_MAX_RANK], far[OL_MAX_RANK];
+    int n = ol_ir_const_ints(t, 1, axes, OL_MAX_RANK);
+    if (n < 0 || ol_ir_text_is(t, "mode", "index", "mask")) ol_ir_fail(t, OLV_UNSUPPORTED, "axes that are no constant list");
+    for (int i = 0; i < n; i++) {
+        back[i] = -1;
+        far[i] = INT64_MIN;
+    }
+    if (t->status != OLV_OK) return;
+    ol_value *step = ol_ir_ints(t, back, n), *in[5] = {x, step, ol_ir_ints(t, far, n), ol_ir_ints(t, axes, n), step};
+    ol_ir_result(t, 0, n ? "Slice" : "Identity", in, n ? 5 : 1, NULL, 0);
+}
+
 static void reverse_sequence(ol_ir *t) {
     ol_value *x = ol_ir_need(t, 0), *lens = ol_ir_i64(t, ol_ir_need(t, 1));
     int rank = ol_ir_rank(t, x);
@@ -330,6 +345,6 @@ static void search_sorted(ol_ir *t) {
 const ol_ir_operation ol_ir_indexing[] = {
     {"Gather", gather, NULL}, {"GatherElements", gather_elements, NULL}, {"GatherND", gather_nd, NULL},
     {"ScatterUpdate", scatter_update, NULL}, {"ScatterElementsUpdate", scatter_elements, NULL}, {"ScatterNDUpdate", scatter_nd, NULL},
-    {"Slice", slice, NULL}, {"StridedSlice", strided_slice, NULL}, {"Roll", roll, NULL}, {"ReverseSequence", reverse_sequence, NULL},
+    {"Slice", slice, NULL}, {"StridedSlice", strided_slice, NULL}, {"Roll", roll, NULL}, {"Reverse", reverse, NULL}, {"ReverseSequence", reverse_sequence, NULL},
     {"TopK", top_k, NULL}, {"NonZero", non_zero, NULL}, {"OneHot", one_hot, NULL}, {"Bucketize", bucketize, NULL}, {"Unique", unique, NULL},
     {"NonMaxSuppression", nms, NULL}, {"SearchSorted", search_sorted, NULL}, {NULL, NULL, NULL}};
