@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/wire/gguf.h"
 #include "text/template.h"
+#include "text/tokenizer.h"
 
 enum { CONFIG_MAX = 64 << 20, TEMPLATE_MAX = 16 << 20 };
 
@@ -84,6 +85,17 @@ static olv_status from_json_file(const char *dir, const char *name, olv_template
     return st;
 }
 
+/* The template inside the tokenizer model of OpenVINO. */
+static olv_status from_openvino(const char *dir, olv_template **out, olv_error *err) {
+    char *path = ol_path_join(dir, "openvino_tokenizer.xml"), *text = NULL;
+    if (!path) return ol_fail(err, OLV_NOMEM, "out of memory for a path");
+    olv_status st = ol_file_exists(path) ? ol_tokenizer_openvino_template(dir, &text, err) : OLV_OK;
+    if (st == OLV_OK && text && olv_template_parse(text, strlen(text), out, err) != OLV_OK) st = ol_error_at(err, "%s", path);
+    ol_free(text);
+    ol_free(path);
+    return st;
+}
+
 static olv_status find_template(const char *dir, olv_template **out, olv_error *err) {
     char *path = ol_path_join(dir, "chat_template.jinja");
     if (!path) return ol_fail(err, OLV_NOMEM, "out of memory for a path");
@@ -93,6 +105,8 @@ static olv_status find_template(const char *dir, olv_template **out, olv_error *
     OL_TRY(from_json_file(dir, "chat_template.json", out, err));
     if (*out) return OLV_OK;
     OL_TRY(from_json_file(dir, "tokenizer_config.json", out, err));
+    if (*out) return OLV_OK;
+    OL_TRY(from_openvino(dir, out, err));
     if (*out) return OLV_OK;
     return ol_fail(err, OLV_NOT_FOUND,
                    "no chat template: expected chat_template.jinja, or chat_template in tokenizer_config.json");

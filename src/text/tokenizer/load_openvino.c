@@ -384,13 +384,8 @@ static olv_status put_document(ol_tk_ir_reader *r, ol_buf *out) {
 
 /* ---- loading ---- */
 
-static olv_status read_models(ol_tk_ir_reader *r, const char *dir) {
-    char *beside = ol_path_join(dir, TEXT_MODEL);
-    if (!beside) return no_memory(r);
-    r->has_text = ol_file_exists(beside);
-    ol_free(beside);
-    OL_TRY(ol_tk_ir_open(&r->ids, dir, IDS_MODEL, r->err));
-    if (r->has_text) OL_TRY(ol_tk_ir_open(&r->text, dir, TEXT_MODEL, r->err));
+/* From both models at hand to the parts of the document. */
+static olv_status read_parts(ol_tk_ir_reader *r) {
     OL_TRY(find_model(r));
     OL_TRY(read_names(r));
     OL_TRY(ol_tk_ir_read_steps(r));
@@ -404,21 +399,59 @@ static olv_status read_models(ol_tk_ir_reader *r, const char *dir) {
     return ol_tk_ir_read_decoders(r);
 }
 
+static olv_status load(ol_tk_ir_reader *r, olv_tokenizer *t) {
+    ol_buf document = OL_BUF_INIT;
+    olv_status s = read_parts(r);
+    if (s == OLV_OK) s = put_document(r, &document);
+    if (s == OLV_OK) s = ol_tk_load_json(t, document.data, document.len, r->ids.path, r->err);
+    ol_buf_deinit(&document);
+    return s;
+}
+
+static void release(ol_tk_ir_reader *r) {
+    ol_buf_deinit(&r->normalizers);
+    ol_buf_deinit(&r->pretokenizers);
+    ol_buf_deinit(&r->decoders);
+    ol_map_deinit(&r->by_name);
+    ol_tk_ir_close(&r->text);
+    ol_tk_ir_close(&r->ids);
+}
+
+static olv_status open_models(ol_tk_ir_reader *r, const char *dir) {
+    char *beside = ol_path_join(dir, TEXT_MODEL);
+    if (!beside) return no_memory(r);
+    r->has_text = ol_file_exists(beside);
+    ol_free(beside);
+    OL_TRY(ol_tk_ir_open(&r->ids, dir, IDS_MODEL, r->err));
+    return r->has_text ? ol_tk_ir_open(&r->text, dir, TEXT_MODEL, r->err) : OLV_OK;
+}
+
 olv_status ol_tk_load_openvino(olv_tokenizer *t, const char *dir, olv_error *err) {
     olv_error own = {0};
     ol_tk_ir_reader r = {.err = err ? err : &own};
-    ol_buf document = OL_BUF_INIT;
     ol_map_init(&r.by_name);
-    olv_status s = read_models(&r, dir);
-    if (s == OLV_OK) s = put_document(&r, &document);
-    if (s == OLV_OK) s = ol_tk_load_json(t, document.data, document.len, r.ids.path, r.err);
-    ol_buf_deinit(&document);
-    ol_buf_deinit(&r.normalizers);
-    ol_buf_deinit(&r.pretokenizers);
-    ol_buf_deinit(&r.decoders);
-    ol_map_deinit(&r.by_name);
-    ol_tk_ir_close(&r.text);
-    ol_tk_ir_close(&r.ids);
+    olv_status s = open_models(&r, dir);
+    if (s == OLV_OK) s = load(&r, t);
+    release(&r);
+    return s;
+}
+
+static olv_status parse_model(ol_tk_ir_net *n, ol_str xml, ol_str bin, const char *name, olv_error *err) {
+    ol_file *data = NULL;
+    OL_TRY(ol_file_of_bytes(bin.ptr, bin.len, name, &data, err));
+    olv_status s = ol_tk_ir_parse(n, xml, data, name, err);
+    ol_file_release(data);
+    return s;
+}
+
+olv_status ol_tk_load_openvino_parts(olv_tokenizer *t, const ol_str parts[4], olv_error *err) {
+    olv_error own = {0};
+    ol_tk_ir_reader r = {.err = err ? err : &own, .has_text = parts[2].len != 0};
+    ol_map_init(&r.by_name);
+    olv_status s = parse_model(&r.ids, parts[0], parts[1], IDS_MODEL, r.err);
+    if (s == OLV_OK && r.has_text) s = parse_model(&r.text, parts[2], parts[3], TEXT_MODEL, r.err);
+    if (s == OLV_OK) s = load(&r, t);
+    release(&r);
     return s;
 }
 

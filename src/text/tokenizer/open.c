@@ -208,6 +208,18 @@ olv_status ol_tokenizer_open_spm(const void *data, size_t len, const char *name,
     return open_memory(load_spm, data, len, name, out, err);
 }
 
+olv_status ol_tokenizer_open_openvino(const ol_str parts[4], olv_tokenizer **out, olv_error *err) {
+    olv_tokenizer *t = new_tokenizer(err);
+    if (!t) return OLV_NOMEM;
+    olv_status st = ol_tk_load_openvino_parts(t, parts, err);
+    if (st != OLV_OK) {
+        olv_tokenizer_close(t);
+        return st;
+    }
+    *out = t;
+    return OLV_OK;
+}
+
 bool olv_tokenizer_token_to_id(const olv_tokenizer *t, const char *token, size_t len,
                                uint32_t *id) {
     const uint64_t *added =

@@ -85,25 +85,34 @@ static olv_status read_net(ol_tk_ir_net *n) {
     return OLV_OK;
 }
 
-olv_status ol_tk_ir_open(ol_tk_ir_net *n, const char *dir, const char *name, olv_error *err) {
-    ol_file *xml = NULL;
+olv_status ol_tk_ir_parse(ol_tk_ir_net *n, ol_str xml, ol_file *bin, const char *path, olv_error *err) {
     ol_xml *root = NULL;
-    size_t stem = strlen(name);
     memset(n, 0, sizeof *n);
     n->err = err;
+    n->bin = ol_file_retain(bin);
     n->arena = ol_arena_create();
-    if (stem > 4 && strcmp(name + stem - 4, ".xml") == 0) stem -= 4;
-    const char *data = n->arena ? ol_arena_printf(n->arena, "%.*s.bin", (int)stem, name) : NULL;
-    if (!data) return ol_fail(err, OLV_NOMEM, "out of memory");
-    OL_TRY(ol_file_open_in(dir, name, &xml, err));
-    n->path = ol_arena_printf(n->arena, "%s", xml->path);
-    olv_status s = n->path ? ol_xml_parse(xml->data ? (const char *)xml->data : "", (size_t)xml->size, n->path, n->arena, &root, err)
-                           : ol_fail(err, OLV_NOMEM, "out of memory");
-    ol_file_release(xml);
-    OL_TRY(s);
+    n->path = n->arena ? ol_arena_strdup(n->arena, path) : NULL;
+    if (!n->path) return ol_fail(err, OLV_NOMEM, "out of memory");
+    OL_TRY(ol_xml_parse(xml.ptr, xml.len, n->path, n->arena, &root, err));
     n->root = root;
-    OL_TRY(read_net(n));
-    return ol_file_open_in(dir, data, &n->bin, err);
+    return read_net(n);
+}
+
+olv_status ol_tk_ir_open(ol_tk_ir_net *n, const char *dir, const char *name, olv_error *err) {
+    ol_file *xml = NULL, *bin = NULL;
+    ol_buf data = OL_BUF_INIT;
+    size_t stem = strlen(name);
+    memset(n, 0, sizeof *n);
+    if (stem > 4 && strcmp(name + stem - 4, ".xml") == 0) stem -= 4;
+    ol_buf_printf(&data, "%.*s.bin", (int)stem, name);
+    olv_status s = data.failed ? ol_fail(err, OLV_NOMEM, "out of memory") : ol_file_open_in(dir, name, &xml, err);
+    if (s == OLV_OK) s = ol_file_open_in(dir, data.data, &bin, err);
+    if (s == OLV_OK)
+        s = ol_tk_ir_parse(n, (ol_str){xml->data ? (const char *)xml->data : "", (size_t)xml->size}, bin, xml->path, err);
+    ol_buf_deinit(&data);
+    ol_file_release(xml);
+    ol_file_release(bin);
+    return s;
 }
 
 void ol_tk_ir_close(ol_tk_ir_net *n) {

@@ -27,8 +27,10 @@ typedef struct ol_tk_ir_net {
     olv_error *err;
 } ol_tk_ir_net;
 
-/* Reads DIR/NAME and the data file beside it. *n is ready for ol_tk_ir_close in any case. */
+/* Reads DIR/NAME and the data file beside it; or a document and a data file (which is retained), path being its name in
+ * messages. *n is ready for ol_tk_ir_close in any case. */
 OLV_MUST_USE olv_status ol_tk_ir_open(ol_tk_ir_net *n, const char *dir, const char *name, olv_error *err);
+OLV_MUST_USE olv_status ol_tk_ir_parse(ol_tk_ir_net *n, ol_str xml, ol_file *bin, const char *path, olv_error *err);
 void ol_tk_ir_close(ol_tk_ir_net *n);
 
 /* First layer of a type, NULL: there is none. */

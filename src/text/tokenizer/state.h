@@ -221,6 +221,7 @@ olv_status ol_tk_load_bpe_files(olv_tokenizer *t, const char *vocab, size_t voca
                                 olv_error *err);
 /* The models openvino_tokenizer.xml and, where it is there, openvino_detokenizer.xml of a folder. */
 olv_status ol_tk_load_openvino(olv_tokenizer *t, const char *dir, olv_error *err);
+olv_status ol_tk_load_openvino_parts(olv_tokenizer *t, const ol_str parts[4], olv_error *err);
 olv_status ol_tk_load_wordpiece(olv_tokenizer *t, const char *text, size_t len, const char *name,
                                 olv_error *err);
 
