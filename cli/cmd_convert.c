@@ -36,7 +36,7 @@ static bool ends_in(const char *path, const char *end) {
 }
 
 /* A graph, not a folder of a language model. */
-static bool is_graph(const char *path) { return ends_in(path, ".onnx"); }
+static bool is_graph(const char *path) { return ends_in(path, ".onnx") || ends_in(path, ".xml"); }
 
 static olv_status convert_graph(const conversion *c, olv_error *err) {
     olv_model *model;
@@ -93,7 +93,7 @@ int cmd_convert(int argc, char **argv) {
     conversion c = {.format = NULL};
     const arg_option options[] = {{"output o output_path", ARG_STRING, &c.out, "OUT", "the file (gguf) or folder to write", NULL},
                                   {"model model_name_or_path m", ARG_STRING, &common.model, "MODEL", "folder or hub id of the model", NULL},
-                                  {"format", ARG_STRING, &c.format, "F", "gguf, safetensors, onnx, openvino (of an .onnx file: onnx)", NULL},
+                                  {"format", ARG_STRING, &c.format, "F", "gguf, safetensors, onnx, openvino (of an .onnx or .xml file: onnx, openvino)", NULL},
                                   {"opset", ARG_INT, &c.opset, "N", "of the ONNX graph to write, 7 or more (the newest)", NULL},
                                   {"outtype", ARG_STRING, &c.type, "T", "f32, f16; gguf: q8_0, q4_0, q4_k_m, q5_k_m, q6_k; safetensors: bf16, as-is", NULL},
                                   {"compress_to_fp16", ARG_FLAG, &c.fp16, NULL, "the same as --outtype f16", NULL},

@@ -116,7 +116,9 @@ ol_ir_attr ol_ir_say_int(ol_ir_emit *e, const char *name, int64_t v);
 ol_ir_attr ol_ir_say_float(ol_ir_emit *e, const char *name, double v); /* the shortest text that gives v again as f32 or f64 */
 ol_ir_attr ol_ir_say_ints(ol_ir_emit *e, const char *name, const int64_t *v, size_t n);
 
-/* Parameter and Result of the net or of a body. A NULL shape text means: made of the type. */
+/* "?,4,?,128": sizes of a type as Parameter and ReadValue tell them; "..." for an unknown rank. */
+const char *ol_ir_shape_text(ol_ir_emit *e, const ol_ir_type *t);
+/* Parameter and Result of the net or of a body. */
 ol_ir_out ol_ir_add_parameter(ol_ir_emit *e, const char *name, const char *names, const ol_ir_type *t);
 int ol_ir_add_result(ol_ir_emit *e, const char *name, ol_ir_out x); /* id of the layer */
 

@@ -9,20 +9,24 @@ static ol_ir_out add(ol_ir_emit *e, const char *type, const char *name, const ol
     return ol_ir_add(e, &(ol_ir_layer){.type = type, .name = name, .in = in, .n_in = n_in, .attrs = &attr, .n_attrs = attr.name ? 1 : 0, .out = out, .n_out = 1});
 }
 
-ol_ir_out ol_ir_add_parameter(ol_ir_emit *e, const char *name, const char *names, const ol_ir_type *t) {
-    ol_buf shape = OL_BUF_INIT;
-    if (!e) return OL_IR_NONE;
-    if (t->rank < 0) ol_buf_puts(&shape, "...");
+const char *ol_ir_shape_text(ol_ir_emit *e, const ol_ir_type *t) {
+    ol_buf b = OL_BUF_INIT;
+    if (t->rank < 0) ol_buf_puts(&b, "...");
     for (int i = 0; i < t->rank; i++) {
-        if (i) ol_buf_putc(&shape, ',');
-        if (t->dims[i] < 0) ol_buf_putc(&shape, '?');
-        else ol_buf_printf(&shape, "%lld", (long long)t->dims[i]);
+        if (i) ol_buf_putc(&b, ',');
+        if (t->dims[i] < 0) ol_buf_putc(&b, '?');
+        else ol_buf_printf(&b, "%lld", (long long)t->dims[i]);
     }
-    const ol_ir_attr attrs[2] = {ol_ir_say_text("shape", shape.data ? shape.data : ""), ol_ir_say_text("element_type", t->element->name)};
-    if (shape.failed) ol_ir_latch(e->file, OLV_NOMEM);
-    ol_ir_out o = ol_ir_add(e, &(ol_ir_layer){.type = "Parameter", .name = name, .attrs = attrs, .n_attrs = 2, .out = t, .n_out = 1, .names = names ? &names : NULL});
-    ol_buf_deinit(&shape);
-    return o;
+    const char *text = ol_arena_strdup(e->file->arena, b.data ? b.data : "");
+    if (b.failed || !text) ol_ir_latch(e->file, OLV_NOMEM);
+    ol_buf_deinit(&b);
+    return text;
+}
+
+ol_ir_out ol_ir_add_parameter(ol_ir_emit *e, const char *name, const char *names, const ol_ir_type *t) {
+    if (!e) return OL_IR_NONE;
+    const ol_ir_attr attrs[2] = {ol_ir_say_text("shape", ol_ir_shape_text(e, t)), ol_ir_say_text("element_type", t->element->name)};
+    return ol_ir_add(e, &(ol_ir_layer){.type = "Parameter", .name = name, .attrs = attrs, .n_attrs = 2, .out = t, .n_out = 1, .names = names ? &names : NULL});
 }
 
 int ol_ir_add_result(ol_ir_emit *e, const char *name, ol_ir_out x) {

@@ -59,9 +59,25 @@ static void add_aliases(aliases *a, const ol_value *v) {
     ol_value_each_use(v, add_alias, a);
 }
 
+/* Names that OpenVINO and this writer give to Result layers, of which the reader makes other names of the output. */
+static bool is_result_name(const char *name) {
+    ol_str s = ol_str_of(name);
+    return ol_str_starts(s, "Result_") || ol_str_ends(s, "/result") || ol_str_ends(s, "/sink_port_0");
+}
+
+/* Other names of a port of the model, from its metadata; those that only its layer has are no names of the tensor. */
+static void add_port_names(aliases *a, const ol_graph *g, const ol_value *v) {
+    size_t n = strlen(OL_ALIAS);
+    const char *layer = v->producer ? v->producer->name : "";
+    for (int i = 0; i < g->n_meta && a->n < (int)(sizeof a->names / sizeof *a->names); i++)
+        if (!strncmp(g->meta_keys[i], OL_ALIAS, n) && !strcmp(g->meta_values[i], v->name) && strcmp(g->meta_keys[i] + n, layer) && !is_result_name(g->meta_keys[i] + n))
+            a->names[a->n++] = g->meta_keys[i] + n;
+}
+
 const char *ol_to_names(ol_to *t, const ol_value *v) {
     aliases a = {NULL, {NULL}, 0};
     add_aliases(&a, v);
+    if (!t->g->parent && t->g->n_meta) add_port_names(&a, t->g, v);
     return ol_ir_names(t->e, a.names, a.n);
 }
 

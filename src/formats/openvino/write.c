@@ -2,22 +2,41 @@
 #include "formats/openvino/write.h"
 #include "base/alloc.h"
 #include "base/error.h"
-#include "formats/openvino/to.h"
+#include "formats/openvino/to_state.h"
 
 static void put_inputs(ol_to *t) {
     for (int i = 0; i < t->g->n_inputs; i++) {
         const ol_value *v = t->g->inputs[i];
+        if (ol_to_is_state_input(t->g, v)) continue;
         ol_ir_type type = ol_to_ir_type(t, &v->type);
         t->place[v->id] = ol_ir_add_parameter(t->e, v->name, ol_to_names(t, v), &type);
     }
 }
 
 static void put_outputs(ol_to *t) {
+    for (int i = 0; i < t->g->n_outputs; i++)
+        if (ol_to_is_state_output(t->g, t->g->outputs[i])) ol_to_assign(t, t->g->outputs[i]);
     for (int i = 0; i < t->g->n_outputs; i++) {
         const ol_value *v = t->g->outputs[i];
+        if (ol_to_is_state_output(t->g, v)) continue;
         const char *name = ol_arena_printf(ol_ir_arena(t->e), "%s/result", v->name);
         ol_ir_add_result(t->e, name, ol_to_value(t, v));
     }
+}
+
+/* What an IR said about itself stays; other models tell where they come from. */
+static void put_info(ol_ir_file *f, const ol_graph *g) {
+    static const char prefix[] = "rt_info.";
+    bool any = false;
+    for (int i = 0; i < g->n_meta; i++) {
+        if (strncmp(g->meta_keys[i], prefix, strlen(prefix))) continue;
+        char *path = ol_arena_strdup(ol_ir_arena(ol_ir_net(f)), g->meta_keys[i] + strlen(prefix));
+        for (char *p = path; p && *p; p++)
+            if (*p == '.') *p = '/';
+        if (path) ol_ir_info(f, path, g->meta_values[i]);
+        any = true;
+    }
+    if (!any) ol_ir_info(f, "conversion_parameters/framework", "olivine");
 }
 
 olv_status ol_openvino_write(const ol_graph *g, const char *path, const ol_openvino_write_options *opt, olv_error *err) {
@@ -35,7 +54,7 @@ olv_status ol_openvino_write(const ol_graph *g, const char *path, const ol_openv
         ol_to_nodes(&t);
         put_outputs(&t);
     }
-    ol_ir_info(f, "conversion_parameters/framework", "olivine");
+    put_info(f, g);
     olv_status s = ol_ir_finish(f);
     ol_free(t.place);
     ol_ir_abort(f);
