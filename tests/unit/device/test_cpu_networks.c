@@ -127,6 +127,8 @@ static const network networks[] = {
     {X("3, 4, 20") W("c", "20", "20") "const e: i64[4] {3, 2, 2, 20}\n" SCALES " q = QuantizeLinear(x, s, z)\n dx = DequantizeLinear(q, s, z)\n v = Reshape(dx, e)\n vq = QuantizeLinear(v, s, z)\n"
      " dv = DequantizeLinear(vq, s, z)\n n = Transpose(dv) perm=ints[0, 2, 3, 1]\n nq = QuantizeLinear(n, t, u)\n dn = DequantizeLinear(nq, t, u)\n o = Transpose(dn) perm=ints[0, 1, 3, 2]\n"
      " i = Sigmoid(o)\n iq = QuantizeLinear(i, t, u)\n di = DequantizeLinear(iq, t, u)\n r = Mul(di, c)\n" QY Y, "combine codes", 8, {0}},
+    {X("5, 3, 20") "const w: u8[20, 17] {^340}\n const ws: f32[] {0.01}\n const wz: u8[] {124}\n q, s, z = DynamicQuantizeLinear(x)\n m = MatMulInteger(q, w, z, wz)\n f = Cast(m) to=1\n"
+     " k = Mul(s, ws)\n y = Mul(f, k)\n" Y, "round to range", 4, {0}},
     /* softmax over every axis, and what the sizes of an Expand come from */
     {X("3, 5, 18") "y = Softmax(x) axis=1\n" Y, "softmax", 1, {0}},
     {X("4, 6, 3") "y = LogSoftmax(x) axis=0\n" Y, "softmax", 1, {0}},
