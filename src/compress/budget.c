@@ -92,6 +92,7 @@ static olv_status measure_layer(layer *l, const olv_weight_spec *specs, int n_sp
         if (bits && q.scale_dtype == OL_F32) q.scale_dtype = OL_F16;
         f.bytes = form_bytes(&q);
         f.loss = energy > 0 ? error / energy : 0;
+        if (l->entry->weight > 0) f.loss *= l->entry->weight;
         insert(l, &f);
     }
     return OLV_OK;
@@ -200,7 +201,7 @@ static olv_status collect(budget *b, const ol_compress_plan *plan, const olv_com
     uint64_t fixed = 0;
     for (size_t i = 0; i < plan->n; i++) {
         ol_compress_entry *t = &plan->entries[i];
-        if (t->kept || t->roles != OL_ROLE_WEIGHT || !ol_const_quant_form(t->result)) {
+        if (t->kept || (t->roles != OL_ROLE_WEIGHT && !(t->weight > 0)) || !ol_const_quant_form(t->result)) {
             fixed += table_bytes(t, p->budget_bytes == 0);
             continue;
         }

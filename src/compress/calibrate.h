@@ -57,6 +57,9 @@ typedef struct ol_calibration {
 OLV_MUST_USE olv_status ol_calibrate(ol_graph *g, ol_compress_plan *plan, const ol_calibration *c, ol_stage_fn *fn, void *ctx,
                                      olv_error *err);
 
+/* Sets the weights of the rows whose inputs are known (entry->inputs): what their relative error costs at the model's scores. */
+OLV_MUST_USE olv_status ol_calibrate_sensitivity(const ol_graph *g, ol_compress_plan *plan, const ol_calibration *c, olv_error *err);
+
 /* ---- parts, used by the above and by tests ---- */
 
 OLV_MUST_USE olv_status ol_stage_stats_init(ol_stage_stats *s, int64_t k, int samples, olv_error *err);

@@ -35,6 +35,7 @@ typedef struct ol_compress_entry {
     ol_const *result;               /* retained: what is written; the source itself when it is kept */
     const char *kept;               /* why it was kept; NULL when it was compressed */
     const ol_layer_inputs *inputs;  /* borrowed; NULL without data */
+    double weight;                  /* what its relative squared error costs (of the divergence of scores); 0: unknown */
     const char *method;             /* static: who gave the codes; NULL: rounding alone */
     double error, energy;           /* sums of squares of what `method` gave */
 } ol_compress_entry;

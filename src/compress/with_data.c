@@ -67,8 +67,8 @@ static olv_status observe_stage(void *ctx, ol_graph *g, const ol_stage *stage, o
     return OLV_OK;
 }
 
-olv_status ol_compress_observe(ol_graph *g, ol_compress_plan *plan, const ol_samples *samples, ol_executor *e, uint64_t cpu, ol_observed *out,
-                               olv_progress_fn *progress, void *ctx, olv_error *err) {
+olv_status ol_compress_observe(ol_graph *g, ol_compress_plan *plan, const ol_samples *samples, bool sensitivity, ol_executor *e, uint64_t cpu,
+                               ol_observed *out, olv_progress_fn *progress, void *ctx, olv_error *err) {
     *out = (ol_observed){ol_calloc(plan->n + 1, sizeof *out->inputs), ol_calloc(plan->n + 1, sizeof(float *)), plan->n};
     if (!out->inputs || !out->squares) {
         ol_observed_deinit(out);
@@ -79,7 +79,7 @@ olv_status ol_compress_observe(ol_graph *g, ol_compress_plan *plan, const ol_sam
     OL_TRY(ol_calibrate(g, plan, &c, observe_stage, &o, err));
     for (size_t i = 0; i < plan->n; i++)
         if (out->squares[i]) plan->entries[i].inputs = &out->inputs[i];
-    return OLV_OK;
+    return sensitivity ? ol_calibrate_sensitivity(g, plan, &c, err) : OLV_OK;
 }
 
 void ol_observed_deinit(ol_observed *o) {

@@ -25,9 +25,10 @@ typedef struct ol_observed {
     size_t n;
 } ol_observed;
 
-/* Runs the samples through the float model and tells each row of the plan what its inputs are like (entry->inputs, until deinit). */
-OLV_MUST_USE olv_status ol_compress_observe(ol_graph *g, ol_compress_plan *plan, const ol_samples *samples, ol_executor *e, uint64_t cpu,
-                                            ol_observed *out, olv_progress_fn *progress, void *ctx, olv_error *err);
+/* Runs the samples through the float model and tells each row of the plan what its inputs are like (entry->inputs, until deinit);
+ * sensitivity: also what its error costs (entry->weight). */
+OLV_MUST_USE olv_status ol_compress_observe(ol_graph *g, ol_compress_plan *plan, const ol_samples *samples, bool sensitivity, ol_executor *e,
+                                            uint64_t cpu, ol_observed *out, olv_progress_fn *progress, void *ctx, olv_error *err);
 void ol_observed_deinit(ol_observed *o);
 
 /* Gives codes to the rows of the plan that the methods take; the codes lie in the store. */

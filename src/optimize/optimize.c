@@ -107,7 +107,7 @@ static olv_status decide(job *j, const olv_optimize_options *o, bool data, olv_p
     bool budget = p.budget_bytes || p.bits > 0, mixed = p.ratio < 1;
     if (!data && p.sensitivity != OLV_SENSITIVITY_WEIGHT_QUANTIZATION_ERROR && o->calibration.dataset) p.sensitivity = OLV_SENSITIVITY_WEIGHT_QUANTIZATION_ERROR;
     if (data && (budget || mixed))
-        OL_TRY(ol_compress_observe(j->graph, &j->report, &j->samples, j->executor, ol_cpu_probe(), &j->observed, progress, ctx, err));
+        OL_TRY(ol_compress_observe(j->graph, &j->report, &j->samples, budget, j->executor, ol_cpu_probe(), &j->observed, progress, ctx, err));
     if (budget) return ol_compress_budget(j->graph, &j->report, &p, ol_cpu_probe(), j->executor, err);
     return ol_compress_mix(j->graph, &j->report, &p, ol_cpu_probe(), j->executor, err);
 }
