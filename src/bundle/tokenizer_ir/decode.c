@@ -88,11 +88,11 @@ static olv_status names_of_ids(decoding *d) {
     ol_ir_out in[5];
     if (spaced) spaced_names(doc, wordpiece, &names);
     d->drop_space = spaced;
-    in[0] = ol_ir_convert(n->e, NULL, ol_ir_parameter(n->e, "ids", "ids", &t), ol_ir_element_named("i32"));
+    in[0] = ol_ir_add_convert(n->e, NULL, ol_ir_add_parameter(n->e, "ids", "ids", &t), ol_ir_element_named("i32"));
     ol_ti_list(n, spaced ? &names : &doc->vocab, in + 1);
     in[4] = skipped(n);
     ol_ti_names_deinit(&names);
-    ol_ir_attr a = ol_ir_text("skip_tokens", "");
+    ol_ir_attr a = ol_ir_say_text("skip_tokens", "");
     ol_ir_out first = ol_ti_layer(n, "VocabDecoder", in, 5, &a, 1, "iiiiu");
     n->rows[0] = first;
     n->rows[1] = ol_ir_nth(first, 1);
@@ -211,12 +211,12 @@ static void finish(ol_ti_net *n) {
     const char *name = "string_output";
     ol_ir_type text = {.element = ol_ir_element_named("string"), .rank = 1, .dims = {-1}};
     ol_ir_out in[] = {n->begins, n->ends, n->chars};
-    ol_ir_attr a = ol_ir_bool("replace_mode", true);
+    ol_ir_attr a = ol_ir_say_bool("replace_mode", true);
     ol_ti_take(n, ol_ti_layer(n, "UTF8Validate", in, 3, &a, 1, "iiu"));
     ol_ir_out valid[] = {n->begins, n->ends, n->chars};
     ol_ir_out out = ol_ir_add(n->e, &(ol_ir_layer){.type = "StringTensorPack", .version = "opset15", .in = valid, .n_in = 3,
                                                    .out = &text, .n_out = 1, .names = &name});
-    ol_ir_result(n->e, NULL, out);
+    ol_ir_add_result(n->e, NULL, out);
 }
 
 olv_status ol_ti_decode(ol_ti_net *n) {

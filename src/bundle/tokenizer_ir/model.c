@@ -106,12 +106,12 @@ static void bpe_layer(ol_ti_net *n, bpe *b, ol_ir_out out[3]) {
         in[17] = ol_ti_i32(n, (const int32_t *)(const void *)b->whole_ids.data, (int)b->whole.count);
         k = 18;
     }
-    ol_ir_attr a[] = {ol_ir_text("unk_token", ol_ti_text(m, "unk_token", "")),
-                      ol_ir_bool("fuse_unk", ol_ti_flag(m, "fuse_unk", false)),
-                      ol_ir_text("suffix_indicator", ""),
-                      ol_ir_text("end_suffix", ol_ti_text(m, "end_of_word_suffix", "")),
-                      ol_ir_bool("byte_fallback", ol_ti_flag(m, "byte_fallback", false)),
-                      ol_ir_int(n->e, "cache_capacity", cache > 20000 ? cache : 20000)};
+    ol_ir_attr a[] = {ol_ir_say_text("unk_token", ol_ti_text(m, "unk_token", "")),
+                      ol_ir_say_bool("fuse_unk", ol_ti_flag(m, "fuse_unk", false)),
+                      ol_ir_say_text("suffix_indicator", ""),
+                      ol_ir_say_text("end_suffix", ol_ti_text(m, "end_of_word_suffix", "")),
+                      ol_ir_say_bool("byte_fallback", ol_ti_flag(m, "byte_fallback", false)),
+                      ol_ir_say_int(n->e, "cache_capacity", cache > 20000 ? cache : 20000)};
     take_ids(ol_ti_layer(n, "BPETokenizer", in, k, a, 6, "iii"), out);
 }
 
@@ -143,8 +143,8 @@ static olv_status emit_wordpiece(ol_ti_net *n, ol_ir_out out[3]) {
     if (unk < 0) return ol_fail(n->err, OLV_FORMAT, "\"unk_token\" is no token of the vocabulary");
     pieces(n, &n->doc->vocab, in);
     in[8] = ol_ir_const_i64(n->e, &unk, -1);
-    ol_ir_attr a[] = {ol_ir_text("suffix_indicator", ol_ti_text(m, "continuing_subword_prefix", "##")),
-                      ol_ir_int(n->e, "max_bytes_per_word", json_is_integer(max) ? json_integer_value(max) : 100)};
+    ol_ir_attr a[] = {ol_ir_say_text("suffix_indicator", ol_ti_text(m, "continuing_subword_prefix", "##")),
+                      ol_ir_say_int(n->e, "max_bytes_per_word", json_is_integer(max) ? json_integer_value(max) : 100)};
     take_ids(ol_ti_layer(n, "WordpieceTokenizer", in, 9, a, 2, "iii"), out);
     return OLV_OK;
 }
@@ -202,9 +202,9 @@ static void unigram_layer(ol_ti_net *n, const ol_ti_names *names, const float *s
     pieces(n, names, in);
     ol_ir_type t = {.element = ol_ir_element_named("f32"), .rank = 1, .dims = {(int64_t)names->count}};
     in[8] = ol_ir_const_raw(n->e, NULL, NULL, &t, scores, names->count * sizeof *scores);
-    ol_ir_attr a[] = {ol_ir_bool("byte_fallback", false),
-                      ol_ir_int(n->e, "unk_token_id", json_is_integer(unk) ? json_integer_value(unk) : -1),
-                      ol_ir_bool("fuse_unk", true)};
+    ol_ir_attr a[] = {ol_ir_say_bool("byte_fallback", false),
+                      ol_ir_say_int(n->e, "unk_token_id", json_is_integer(unk) ? json_integer_value(unk) : -1),
+                      ol_ir_say_bool("fuse_unk", true)};
     take_ids(ol_ti_layer(n, "UnigramTokenizer", in, 9, a, 3, "iii"), out);
 }
 

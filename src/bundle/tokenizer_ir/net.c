@@ -28,7 +28,7 @@ void ol_ti_list(ol_ti_net *n, const ol_ti_names *names, ol_ir_out *out) {
     char *begins = ol_calloc(1, bytes + sizeof(int32_t));
     if (!begins || ol_ti_names_failed(names)) {
         ol_fail(n->err, OLV_NOMEM, "out of memory");
-        ol_ir_fail(ol_ir_file_of(n->e), OLV_NOMEM);
+        ol_ir_latch(ol_ir_file_of(n->e), OLV_NOMEM);
         ol_free(begins);
         return;
     }
@@ -72,7 +72,7 @@ void ol_ti_replace(ol_ti_net *n, const char *pattern, const char *replacement, b
     if (marked) in[k++] = n->skip;
     in[k++] = ol_ti_bytes(n, pattern, strlen(pattern));
     in[k++] = ol_ti_bytes(n, replacement, strlen(replacement));
-    ol_ir_attr a = ol_ir_bool("global_replace", everywhere);
+    ol_ir_attr a = ol_ir_say_bool("global_replace", everywhere);
     ol_ti_take(n, ol_ti_layer(n, "RegexNormalization", in, k, &a, 1, marked ? "iiub" : "iiu"));
     if (marked) n->skip = ol_ir_nth(n->begins, 3);
 }
@@ -81,7 +81,7 @@ void ol_ti_split(ol_ti_net *n, const char *pattern, ol_ti_cut cut, bool invert) 
     static const char *const names[] = {"remove", "isolate", "contiguous", "mergedwithprevious", "mergedwithnext"};
     ol_ir_out in[] = {n->rows[0], n->rows[1], n->begins, n->ends,
                       n->chars,   n->skip,    ol_ti_bytes(n, pattern, strlen(pattern))};
-    ol_ir_attr a[] = {ol_ir_text("behaviour", names[cut]), ol_ir_bool("invert", invert), ol_ir_int(n->e, "max_splits", -1)};
+    ol_ir_attr a[] = {ol_ir_say_text("behaviour", names[cut]), ol_ir_say_bool("invert", invert), ol_ir_say_int(n->e, "max_splits", -1)};
     ol_ir_out first = ol_ti_layer(n, "RegexSplit", in, 7, a, 3, "iiiiub");
     n->rows[0] = first;
     n->rows[1] = ol_ir_nth(first, 1);

@@ -13,9 +13,9 @@ typedef struct charsmap {
 
 static olv_status map_chars(ol_ti_net *n, charsmap m) {
     ol_ir_out in[5] = {n->begins, n->ends, n->chars, n->skip, m.rules};
-    ol_ir_attr a[] = {ol_ir_bool("add_dummy_prefix", false),   ol_ir_bool("remove_extra_whitespaces", false),
-                      ol_ir_bool("escape_whitespaces", false), ol_ir_text("normalization_form", m.form),
-                      ol_ir_bool("case_fold", m.case_fold),    ol_ir_bool("nmt", false)};
+    ol_ir_attr a[] = {ol_ir_say_bool("add_dummy_prefix", false),   ol_ir_say_bool("remove_extra_whitespaces", false),
+                      ol_ir_say_bool("escape_whitespaces", false), ol_ir_say_text("normalization_form", m.form),
+                      ol_ir_say_bool("case_fold", m.case_fold),    ol_ir_say_bool("nmt", false)};
     ol_ti_take(n, ol_ti_layer(n, "CharsMapNormalization", in, m.rules.layer < 0 ? 4 : 5, a, 6, "iiub"));
     n->skip = ol_ir_nth(n->begins, 3);
     return OLV_OK;

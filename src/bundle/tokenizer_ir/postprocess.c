@@ -125,20 +125,20 @@ static void truncate(ol_ti_net *n, int added, ol_ir_out ids[3], ol_ir_out *state
     static const uint8_t off = 0;
     ol_ir_type flag = {.element = ol_ir_element_named("boolean"), .rank = 0}, number = {.element = ol_ir_element_named("i32"), .rank = 0};
     ol_ir_out init = ol_ir_const_raw(n->e, NULL, NULL, &flag, &off, 1);
-    ol_ir_attr v[] = {ol_ir_text("variable_id", "truncation"), ol_ir_text("variable_type", "dynamic"),
-                      ol_ir_text("variable_shape", "...")};
+    ol_ir_attr v[] = {ol_ir_say_text("variable_id", "truncation"), ol_ir_say_text("variable_type", "dynamic"),
+                      ol_ir_say_text("variable_shape", "...")};
     *state = ol_ir_add(n->e, &(ol_ir_layer){.type = "ReadValue", .version = "opset6", .in = &init, .n_in = 1, .attrs = v,
                                             .n_attrs = 3, .out = &flag, .n_out = 1});
     /* Without truncation: a limit that nothing reaches, with room for what the template adds. */
     ol_ir_out choice[] = {*state, integer(n, text_limit(n->doc, added)), integer(n, INT32_MAX - 64)};
-    ol_ir_attr b = ol_ir_text("auto_broadcast", "numpy");
+    ol_ir_attr b = ol_ir_say_text("auto_broadcast", "numpy");
     ol_ir_out limit = ol_ir_add(n->e, &(ol_ir_layer){.type = "Select", .version = "opset1", .in = choice, .n_in = 3, .attrs = &b,
                                                      .n_attrs = 1, .out = &number, .n_out = 1});
     const char *side = ol_ti_text(n->doc->config, "truncation_side", "right");
     bool left = strcmp(side, "left") == 0 || strcmp(ol_ti_text(n->doc->truncation, "direction", "Right"), "Left") == 0;
     ol_ir_out in[] = {ids[0], ids[1], ids[2], limit, left ? ol_ti_bytes(n, "left", 4) : ol_ti_bytes(n, "right", 5),
                       ol_ti_bytes(n, "longest_first", 13)};
-    ol_ir_attr a = ol_ir_int(n->e, "m_num_inputs", 1);
+    ol_ir_attr a = ol_ir_say_int(n->e, "m_num_inputs", 1);
     ol_ir_out first = ol_ti_layer(n, "Truncate", in, 6, &a, 1, "iii");
     for (int i = 0; i < 3; i++) ids[i] = ol_ir_nth(first, i);
 }
@@ -174,7 +174,7 @@ static bool pads_left(const ol_ti_document *d) {
 /* Rows of equal width. *mask (not NULL): where there are tokens. */
 static ol_ir_out pad(ol_ti_net *n, ol_ir_out ids[3], ol_ir_out width, int32_t value, ol_ir_out *mask) {
     ol_ir_out in[] = {ids[0], ids[1], ids[2], width, integer(n, value)};
-    ol_ir_attr a[] = {ol_ir_bool("pad_right", !pads_left(n->doc)), ol_ir_bool("m_pad_max_length", false)};
+    ol_ir_attr a[] = {ol_ir_say_bool("pad_right", !pads_left(n->doc)), ol_ir_say_bool("m_pad_max_length", false)};
     ol_ir_out first = ol_ti_layer(n, "RaggedToDense", in, 5, a, 2, "DM");
     if (mask) *mask = ol_ir_nth(first, 1);
     return first;
@@ -183,7 +183,7 @@ static ol_ir_out pad(ol_ti_net *n, ol_ir_out ids[3], ol_ir_out width, int32_t va
 /* An output of 64-bit numbers under its name. */
 static ol_ir_out output(ol_ti_net *n, const char *name, ol_ir_out x) {
     ol_ir_type t = {.element = ol_ir_element_named("i64"), .rank = 2, .dims = {-1, -1}};
-    ol_ir_attr a = ol_ir_text("destination_type", "i64");
+    ol_ir_attr a = ol_ir_say_text("destination_type", "i64");
     return ol_ir_add(n->e, &(ol_ir_layer){.type = "Convert", .version = "opset1", .in = &x, .n_in = 1, .attrs = &a, .n_attrs = 1,
                                           .out = &t, .n_out = 1, .names = &name});
 }
@@ -209,20 +209,20 @@ olv_status ol_ti_postprocess(ol_ti_net *n, ol_ir_out ids[3]) {
     OL_TRY(ol_ti_template_read(n->doc, false, &t, n->err));
     truncate(n, t.count - 1, ids, &state);
     combine(n, &t, ids, types);
-    ol_ir_out length = ol_ir_binary(n->e, "Subtract", NULL, ids[1], ids[0]), reduce[] = {length, zero};
+    ol_ir_out length = ol_ir_add_binary(n->e, "Subtract", NULL, ids[1], ids[0]), reduce[] = {length, zero};
     ol_ir_type scalar = {.element = ol_ir_element_named("i32"), .rank = 0};
-    ol_ir_attr keep = ol_ir_bool("keep_dims", false);
+    ol_ir_attr keep = ol_ir_say_bool("keep_dims", false);
     ol_ir_out width = ol_ir_add(n->e, &(ol_ir_layer){.type = "ReduceMax", .version = "opset1", .in = reduce, .n_in = 2,
                                                      .attrs = &keep, .n_attrs = 1, .out = &scalar, .n_out = 1});
     ol_ir_out dense = pad(n, ids, width, pad_id(n->doc), &mask), out[3];
     int count = 0;
     out[count++] = output(n, "input_ids", dense);
     if (wants_types(n->doc)) out[count++] = output(n, "token_type_ids", pad(n, types, width, 0, NULL));
-    out[count++] = output(n, "attention_mask", ol_ir_convert(n->e, NULL, mask, ol_ir_element_named("i32")));
-    ol_ir_attr v = ol_ir_text("variable_id", "truncation");
+    out[count++] = output(n, "attention_mask", ol_ir_add_convert(n->e, NULL, mask, ol_ir_element_named("i32")));
+    ol_ir_attr v = ol_ir_say_text("variable_id", "truncation");
     ol_ir_type flag = {.element = ol_ir_element_named("boolean"), .rank = 0};
     ol_ir_add(n->e, &(ol_ir_layer){.type = "Assign", .version = "opset6", .in = &state, .n_in = 1, .attrs = &v, .n_attrs = 1,
                                    .out = &flag, .n_out = 1});
-    for (int i = 0; i < count; i++) ol_ir_result(n->e, NULL, out[i]);
+    for (int i = 0; i < count; i++) ol_ir_add_result(n->e, NULL, out[i]);
     return OLV_OK;
 }

@@ -26,13 +26,13 @@ static ol_ir_out number(ol_ti_net *n, int64_t v) {
 static void one_piece_each(ol_ti_net *n) {
     ol_ir_type ints = {.element = ol_ir_element_named("i32"), .rank = 1, .dims = {-1}};
     ol_ir_type size = {.element = ol_ir_element_named("i64"), .rank = 1, .dims = {1}}, scalar = {.element = size.element, .rank = 0};
-    ol_ir_out shape = typed(n, "ShapeOf", "opset3", &n->begins, 1, ol_ir_text("output_type", "i64"), &size);
+    ol_ir_out shape = typed(n, "ShapeOf", "opset3", &n->begins, 1, ol_ir_say_text("output_type", "i64"), &size);
     ol_ir_out first[] = {shape, number(n, 0), number(n, 0)};
-    ol_ir_out count = typed(n, "Gather", "opset8", first, 3, ol_ir_text("batch_dims", "0"), &scalar);
+    ol_ir_out count = typed(n, "Gather", "opset8", first, 3, ol_ir_say_text("batch_dims", "0"), &scalar);
     ol_ir_out from[] = {number(n, 0), count, number(n, 1)};
-    n->rows[0] = typed(n, "Range", "opset4", from, 3, ol_ir_text("output_type", "i32"), &ints);
-    ol_ir_out to[] = {number(n, 1), ol_ir_binary(n->e, "Add", NULL, count, number(n, 1)), number(n, 1)};
-    n->rows[1] = typed(n, "Range", "opset4", to, 3, ol_ir_text("output_type", "i32"), &ints);
+    n->rows[0] = typed(n, "Range", "opset4", from, 3, ol_ir_say_text("output_type", "i32"), &ints);
+    ol_ir_out to[] = {number(n, 1), ol_ir_add_binary(n->e, "Add", NULL, count, number(n, 1)), number(n, 1)};
+    n->rows[1] = typed(n, "Range", "opset4", to, 3, ol_ir_say_text("output_type", "i32"), &ints);
 }
 
 static int longest_first(const void *a, const void *b) {
@@ -86,7 +86,7 @@ static olv_status encode(ol_ti_net *n) {
     ol_ir_type parts[] = {{.element = ol_ir_element_named("i32"), .rank = 1, .dims = {-1}},
                           {.element = ol_ir_element_named("i32"), .rank = 1, .dims = {-1}},
                           {.element = ol_ir_element_named("u8"), .rank = 1, .dims = {-1}}};
-    ol_ir_out texts = ol_ir_parameter(n->e, "texts", "texts", &text), ids[3];
+    ol_ir_out texts = ol_ir_add_parameter(n->e, "texts", "texts", &text), ids[3];
     ol_ti_take(n, ol_ir_add(n->e, &(ol_ir_layer){.type = "StringTensorUnpack", .version = "opset15", .in = &texts, .n_in = 1,
                                                  .out = parts, .n_out = 3}));
     n->skip = OL_IR_NONE;

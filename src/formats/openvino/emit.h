@@ -3,8 +3,8 @@
  *
  *     OL_TRY(ol_ir_begin("model.xml", &(ol_ir_options){.name = "model"}, &f, err));
  *     ol_ir_emit *e = ol_ir_net(f);
- *     ol_ir_out x = ol_ir_add_parameter(e, "x", &type), y = ol_ir_add_unary(e, "ReLU", "relu", x);
- *     ol_ir_add_result(e, y);
+ *     ol_ir_out x = ol_ir_add_parameter(e, "x", "x", &type), y = ol_ir_add_unary(e, "ReLU", "relu", x);
+ *     ol_ir_add_result(e, "y", y);
  *     olv_status s = ol_ir_finish(f);
  *     ol_ir_abort(f);
  *
@@ -78,23 +78,6 @@ void ol_ir_latch(ol_ir_file *f, olv_status s);
 olv_error *ol_ir_error(const ol_ir_file *f);
 ol_ir_file *ol_ir_file_of(const ol_ir_emit *e);
 ol_arena *ol_ir_arena(const ol_ir_emit *e); /* lives as long as the file: for names and attributes */
-
-/* ---- earlier names ---- */
-#define ol_ir_parameter ol_ir_add_parameter
-#define ol_ir_result ol_ir_add_result
-#define ol_ir_unary ol_ir_add_unary
-#define ol_ir_binary ol_ir_add_binary
-#define ol_ir_convert ol_ir_add_convert
-#define ol_ir_reshape ol_ir_add_reshape
-#define ol_ir_squeeze ol_ir_add_squeeze
-#define ol_ir_unsqueeze ol_ir_add_unsqueeze
-#define ol_ir_transpose ol_ir_add_transpose
-#define ol_ir_text ol_ir_say_text
-#define ol_ir_bool ol_ir_say_bool
-#define ol_ir_int ol_ir_say_int
-#define ol_ir_float ol_ir_say_float
-#define ol_ir_ints ol_ir_say_ints
-#define ol_ir_fail ol_ir_latch
 
 /* ---- layers ---- */
 

@@ -19,7 +19,7 @@ void ol_lmw_fail(ol_lmw *w, const ol_node *n, olv_status s, const char *fmt, ...
     va_end(ap);
     if (n) s = ol_fail(ol_ir_error(w->f), s, "node '%.120s' (%s): %s", n->name, n->op->name, text);
     else s = ol_fail(ol_ir_error(w->f), s, "%s", text);
-    ol_ir_fail(w->f, s);
+    ol_ir_latch(w->f, s);
 }
 
 bool ol_lmw_failed(const ol_lmw *w) { return ol_ir_status(w->f) != OLV_OK; }
@@ -49,12 +49,12 @@ ol_ir_out ol_lmw_number(ol_lmw *w, double v) { return ol_ir_const_number(w->e, O
 
 ol_ir_out ol_lmw_gather(ol_lmw *w, const char *name, ol_ir_out data, ol_ir_out index, int64_t axis, const ol_ir_type *out) {
     const ol_ir_out in[] = {data, index, ol_lmw_scalar(w, axis)};
-    const ol_ir_attr attr = ol_ir_text("batch_dims", "0");
+    const ol_ir_attr attr = ol_ir_say_text("batch_dims", "0");
     return ol_lmw_add(w, "Gather", "opset8", name, in, 3, &attr, 1, out);
 }
 
 ol_ir_out ol_lmw_concat(ol_lmw *w, const char *name, const ol_ir_out *in, int n, int64_t axis, const ol_ir_type *out) {
-    const ol_ir_attr attr = ol_ir_int(w->e, "axis", axis);
+    const ol_ir_attr attr = ol_ir_say_int(w->e, "axis", axis);
     return ol_lmw_add(w, "Concat", NULL, name, in, n, &attr, 1, out);
 }
 
@@ -104,7 +104,7 @@ ol_ir_out ol_lmw_weight(ol_lmw *w, ol_value *v) {
     ol_ir_out c = ol_ir_const(w->e, narrow ? ol_lmw_text(w, "%s_compressed", name) : name, NULL, v->constant);
     if (narrow) {
         ol_ir_type wide = ol_ir_type_of(OL_F32, ol_const_rank(v->constant), ol_const_dims(v->constant));
-        const ol_ir_attr to = ol_ir_text("destination_type", "f32");
+        const ol_ir_attr to = ol_ir_say_text("destination_type", "f32");
         c = ol_ir_add(w->e, &(ol_ir_layer){.type = "Convert", .name = name, .in = &c, .n_in = 1, .attrs = &to, .n_attrs = 1,
                                            .out = &wide, .n_out = 1, .rt_info = "decompression"});
     }
@@ -124,8 +124,8 @@ ol_ir_out ol_lmw_rows(ol_lmw *w, ol_value *v) {
     if (x->out.layer < 0) return missing(w, v);
     if (x->form == OL_LMW_ROWS || x->form == OL_LMW_EXPERTS) return x->out;
     ol_ir_out y = x->out;
-    if (x->form == OL_LMW_HEADS) y = ol_ir_transpose(w->e, NULL, y, (const int64_t[]){0, 2, 1, 3}, 4);
-    y = ol_ir_reshape(w->e, NULL, y, (const int64_t[]){0, 0, ol_lmw_width(v)}, 3, true);
+    if (x->form == OL_LMW_HEADS) y = ol_ir_add_transpose(w->e, NULL, y, (const int64_t[]){0, 2, 1, 3}, 4);
+    y = ol_ir_add_reshape(w->e, NULL, y, (const int64_t[]){0, 0, ol_lmw_width(v)}, 3, true);
     x->out = y;
     x->form = OL_LMW_ROWS;
     return y;
@@ -135,14 +135,14 @@ ol_ir_out ol_lmw_split(ol_lmw *w, ol_value *v, int64_t heads) {
     const ol_lmw_value *x = &w->values[v->id];
     if (x->out.layer >= 0 && x->form == OL_LMW_SPLIT && x->heads == heads) return x->out;
     if (x->out.layer >= 0 && x->form == OL_LMW_HEADS && x->heads == heads)
-        return ol_ir_transpose(w->e, NULL, x->out, (const int64_t[]){0, 2, 1, 3}, 4);
-    return ol_ir_reshape(w->e, NULL, ol_lmw_rows(w, v), (const int64_t[]){0, 0, heads, ol_lmw_width(v) / heads}, 4, true);
+        return ol_ir_add_transpose(w->e, NULL, x->out, (const int64_t[]){0, 2, 1, 3}, 4);
+    return ol_ir_add_reshape(w->e, NULL, ol_lmw_rows(w, v), (const int64_t[]){0, 0, heads, ol_lmw_width(v) / heads}, 4, true);
 }
 
 ol_ir_out ol_lmw_heads(ol_lmw *w, ol_value *v, int64_t heads) {
     const ol_lmw_value *x = &w->values[v->id];
     if (x->out.layer >= 0 && x->form == OL_LMW_HEADS && x->heads == heads) return x->out;
-    return ol_ir_transpose(w->e, NULL, ol_lmw_split(w, v, heads), (const int64_t[]){0, 2, 1, 3}, 4);
+    return ol_ir_add_transpose(w->e, NULL, ol_lmw_split(w, v, heads), (const int64_t[]){0, 2, 1, 3}, 4);
 }
 
 /* ---- nodes ---- */
@@ -160,7 +160,7 @@ static bool is_renaming(const ol_lmw *w, const ol_node *n) {
 static bool look_up(ol_lmw *w, ol_node *n) {
     if (!is_op(n, "Gather") || !n->inputs[0]->constant || n->inputs[1]->constant || ol_node_int(n, "axis", 0) != 0) return false;
     ol_value *table = n->inputs[0];
-    ol_ir_out index = ol_ir_convert(w->e, NULL, ol_lmw_rows(w, n->inputs[1]), ol_ir_element_of(OL_I32));
+    ol_ir_out index = ol_ir_add_convert(w->e, NULL, ol_lmw_rows(w, n->inputs[1]), ol_ir_element_of(OL_I32));
     ol_ir_type t = ol_lmw_row_type(n->outputs[0]);
     const char *name = ol_lmw_text(w, "__module.%.400s/aten::embedding/Gather", table->name);
     ol_lmw_set(w, n, 0, ol_lmw_gather(w, name, ol_lmw_weight(w, table), index, 0, &t), OL_LMW_ROWS, 0);
@@ -206,7 +206,7 @@ static olv_status find_inputs(ol_lmw *w, olv_error *err) {
 
 static ol_ir_out parameter(ol_lmw *w, const char *name, ol_dtype t, int rank) {
     ol_ir_type type = ol_ir_type_of(t, rank, (const int64_t[]){-1, -1});
-    return ol_ir_parameter(w->e, name, name, &type);
+    return ol_ir_add_parameter(w->e, name, name, &type);
 }
 
 static void put_inputs(ol_lmw *w) {
@@ -218,7 +218,7 @@ static void put_inputs(ol_lmw *w) {
     if (w->positions) w->values[w->positions->id].out = w->in_positions;
     const int64_t two = 2, one = 1;
     ol_ir_type shape = ol_ir_type_of(OL_I64, 1, &two), size = ol_ir_type_of(OL_I64, 1, &one);
-    const ol_ir_attr i64 = ol_ir_text("output_type", "i64");
+    const ol_ir_attr i64 = ol_ir_say_text("output_type", "i64");
     ol_ir_out sizes = ol_lmw_add(w, "ShapeOf", "opset3", NULL, &w->in_ids, 1, &i64, 1, &shape);
     w->batch = ol_lmw_gather(w, NULL, sizes, ol_lmw_list(w, 0), 0, &size);
 }
@@ -227,7 +227,7 @@ static void put_outputs(ol_lmw *w) {
     ol_value *v = w->g->outputs[0];
     ol_ir_out y = ol_lmw_rows(w, v);
     ol_ir_type t = ol_lmw_row_type(v);
-    const ol_ir_attr to = ol_ir_text("destination_type", "f32");
+    const ol_ir_attr to = ol_ir_say_text("destination_type", "f32");
     if (!w->named) /* the layer could not carry the name */
         y = ol_ir_add(w->e, &(ol_ir_layer){.type = "Convert", .name = "logits", .in = &y, .n_in = 1, .attrs = &to, .n_attrs = 1,
                                            .out = &t, .n_out = 1, .names = &w->logits});
@@ -235,10 +235,10 @@ static void put_outputs(ol_lmw *w) {
         const ol_ir_type *s = ol_ir_get_type(w->e, w->assigned[i]);
         if (!s) return;
         t = *s;
-        const ol_ir_attr id = ol_ir_text("variable_id", w->variables[i]);
+        const ol_ir_attr id = ol_ir_say_text("variable_id", w->variables[i]);
         ol_lmw_add(w, "Assign", "opset6", NULL, &w->assigned[i], 1, &id, 1, &t);
     }
-    ol_ir_result(w->e, "Result_logits", y);
+    ol_ir_add_result(w->e, "Result_logits", y);
 }
 
 static uint64_t constant_size(const ol_node *n) {

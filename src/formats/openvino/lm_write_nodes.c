@@ -17,8 +17,8 @@ static const char *module_name(ol_lmw *w, const ol_value *weight) {
 /* a + b in the layer that may carry the name of the logits. */
 static ol_ir_out named_binary(ol_lmw *w, const ol_node *n, const char *type, const char *name, ol_ir_out a, ol_ir_out b) {
     const char *const *names = ol_lmw_names(w, n);
-    if (!names) return ol_ir_binary(w->e, type, name, a, b);
-    const ol_ir_attr attr = ol_ir_text("auto_broadcast", "numpy");
+    if (!names) return ol_ir_add_binary(w->e, type, name, a, b);
+    const ol_ir_attr attr = ol_ir_say_text("auto_broadcast", "numpy");
     const ol_ir_out in[] = {a, b};
     ol_ir_type t = ol_lmw_row_type(n->outputs[0]);
     return ol_ir_add(w->e, &(ol_ir_layer){.type = type, .name = name, .in = in, .n_in = 2, .attrs = &attr, .n_attrs = 1, .out = &t,
@@ -33,7 +33,7 @@ void ol_lmw_linear(ol_lmw *w, ol_node *n) {
     }
     const char *name = module_name(w, weight);
     const ol_ir_out in[] = {ol_lmw_rows(w, n->inputs[0]), ol_lmw_weight(w, weight)};
-    const ol_ir_attr attrs[] = {ol_ir_bool("transpose_a", false), ol_ir_bool("transpose_b", true)};
+    const ol_ir_attr attrs[] = {ol_ir_say_bool("transpose_a", false), ol_ir_say_bool("transpose_b", true)};
     ol_ir_type t = ol_lmw_row_type(n->outputs[0]);
     ol_ir_out y = ol_ir_add(w->e, &(ol_ir_layer){.type = "MatMul", .name = ol_lmw_text(w, "%s/MatMul", name), .in = in, .n_in = 2,
                                                  .attrs = attrs, .n_attrs = 2, .out = &t, .n_out = 1,
@@ -92,7 +92,7 @@ static void swish(ol_lmw *w, ol_node *n, const char *layer, const char *version)
 static void gelu(ol_lmw *w, ol_node *n, const char *layer, const char *version) {
     ol_ir_out x = ol_lmw_rows(w, n->inputs[0]);
     bool tanh_form = ol_str_is(ol_node_string(n, "approximate", "none"), "tanh");
-    const ol_ir_attr mode = ol_ir_text("approximation_mode", tanh_form ? "TANH" : "ERF");
+    const ol_ir_attr mode = ol_ir_say_text("approximation_mode", tanh_form ? "TANH" : "ERF");
     ol_ir_type t = type_of(n->outputs[0], experts_input(w, n) >= 0);
     set_plain(w, n, 0, ol_lmw_add(w, layer, version, NULL, &x, 1, &mode, 1, &t));
 }
@@ -105,7 +105,7 @@ static void with_axis(ol_lmw *w, ol_node *n, const char *layer, const char *vers
         return;
     }
     for (int i = 0; i < n->n_inputs; i++) in[i] = ol_lmw_rows(w, n->inputs[i]);
-    const ol_ir_attr axis = ol_ir_int(w->e, "axis", moved_axis(experts, ol_node_int(n, "axis", -1)));
+    const ol_ir_attr axis = ol_ir_say_int(w->e, "axis", moved_axis(experts, ol_node_int(n, "axis", -1)));
     ol_ir_type t = type_of(n->outputs[0], experts);
     set_plain(w, n, 0, ol_lmw_add(w, layer, version, NULL, in, n->n_inputs, &axis, 1, &t));
 }
@@ -119,7 +119,7 @@ static void scatter(ol_lmw *w, ol_node *n, const char *layer, const char *versio
 
 static void select_where(ol_lmw *w, ol_node *n, const char *layer, const char *version) {
     const ol_ir_out in[] = {ol_lmw_rows(w, n->inputs[0]), ol_lmw_rows(w, n->inputs[1]), ol_lmw_rows(w, n->inputs[2])};
-    const ol_ir_attr attr = ol_ir_text("auto_broadcast", "numpy");
+    const ol_ir_attr attr = ol_ir_say_text("auto_broadcast", "numpy");
     ol_ir_type t = type_of(n->outputs[0], experts_input(w, n) >= 0);
     set_plain(w, n, 0, ol_lmw_add(w, layer, version, NULL, in, 3, &attr, 1, &t));
 }
@@ -131,9 +131,9 @@ static void top_k(ol_lmw *w, ol_node *n, const char *layer, const char *version)
         return;
     }
     const ol_ir_out in[] = {ol_lmw_rows(w, n->inputs[0]), ol_lmw_scalar(w, k)};
-    const ol_ir_attr attrs[] = {ol_ir_int(w->e, "axis", moved_axis(false, ol_node_int(n, "axis", -1))),
-                                ol_ir_text("mode", ol_node_int(n, "largest", 1) ? "max" : "min"), ol_ir_text("sort", "value"),
-                                ol_ir_text("index_element_type", "i64"), ol_ir_text("stable", "true")};
+    const ol_ir_attr attrs[] = {ol_ir_say_int(w->e, "axis", moved_axis(false, ol_node_int(n, "axis", -1))),
+                                ol_ir_say_text("mode", ol_node_int(n, "largest", 1) ? "max" : "min"), ol_ir_say_text("sort", "value"),
+                                ol_ir_say_text("index_element_type", "i64"), ol_ir_say_text("stable", "true")};
     ol_ir_type t[2] = {type_of(n->outputs[0] ? n->outputs[0] : n->outputs[1], false), type_of(n->outputs[0] ? n->outputs[0] : n->outputs[1], false)};
     t[0].element = ol_ir_element_of(n->inputs[0]->type.dtype);
     t[1].element = ol_ir_element_of(OL_I64);
@@ -153,7 +153,7 @@ static void reduce(ol_lmw *w, ol_node *n, const char *layer, const char *version
         return;
     }
     const ol_ir_out in[] = {ol_lmw_rows(w, n->inputs[0]), ol_ir_const_i64(w->e, axes, count)};
-    const ol_ir_attr keep = ol_ir_bool("keep_dims", ol_node_int(n, "keepdims", 1) != 0);
+    const ol_ir_attr keep = ol_ir_say_bool("keep_dims", ol_node_int(n, "keepdims", 1) != 0);
     ol_ir_type t = type_of(n->outputs[0], false);
     set_plain(w, n, 0, ol_lmw_add(w, layer, version, NULL, in, 2, &keep, 1, &t));
 }
@@ -193,7 +193,7 @@ static void reshape(ol_lmw *w, ol_node *n, const char *layer, const char *versio
     }
     v[0] = v[1] = 0;
     if (experts) v[2] = 0;
-    ol_ir_out y = ol_ir_reshape(w->e, NULL, ol_lmw_rows(w, n->inputs[0]), experts ? v + 1 : v, experts ? count : count + 1, true);
+    ol_ir_out y = ol_ir_add_reshape(w->e, NULL, ol_lmw_rows(w, n->inputs[0]), experts ? v + 1 : v, experts ? count : count + 1, true);
     set_plain(w, n, 0, y);
 }
 
@@ -210,7 +210,7 @@ static void expand(ol_lmw *w, ol_node *n, const char *layer, const char *version
         return;
     }
     const ol_ir_out in[] = {ol_lmw_rows(w, n->inputs[0]), ol_ir_const_i64(w->e, dims, t->rank + 1)};
-    const ol_ir_attr mode = ol_ir_text("mode", "bidirectional");
+    const ol_ir_attr mode = ol_ir_say_text("mode", "bidirectional");
     ol_ir_type out = type_of(n->outputs[0], false);
     set_plain(w, n, 0, ol_lmw_add(w, layer, version, NULL, in, 2, &mode, 1, &out));
 }
@@ -218,15 +218,15 @@ static void expand(ol_lmw *w, ol_node *n, const char *layer, const char *version
 static void convert(ol_lmw *w, ol_node *n, const char *layer, const char *version) {
     (void)layer;
     (void)version;
-    set_plain(w, n, 0, ol_ir_convert(w->e, NULL, ol_lmw_rows(w, n->inputs[0]), ol_ir_element_of(n->outputs[0]->type.dtype)));
+    set_plain(w, n, 0, ol_ir_add_convert(w->e, NULL, ol_lmw_rows(w, n->inputs[0]), ol_ir_element_of(n->outputs[0]->type.dtype)));
 }
 
 static void clip(ol_lmw *w, ol_node *n, const char *layer, const char *version) {
     ol_ir_out x = ol_lmw_rows(w, n->inputs[0]);
     (void)layer;
     (void)version;
-    if (n->n_inputs > 1 && n->inputs[1]) x = ol_ir_binary(w->e, "Maximum", NULL, x, ol_lmw_rows(w, n->inputs[1]));
-    if (n->n_inputs > 2 && n->inputs[2]) x = ol_ir_binary(w->e, "Minimum", NULL, x, ol_lmw_rows(w, n->inputs[2]));
+    if (n->n_inputs > 1 && n->inputs[1]) x = ol_ir_add_binary(w->e, "Maximum", NULL, x, ol_lmw_rows(w, n->inputs[1]));
+    if (n->n_inputs > 2 && n->inputs[2]) x = ol_ir_add_binary(w->e, "Minimum", NULL, x, ol_lmw_rows(w, n->inputs[2]));
     set_plain(w, n, 0, x);
 }
 

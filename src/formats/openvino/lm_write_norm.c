@@ -6,18 +6,18 @@
 
 /* x / sqrt(mean(x^2) + eps) over the last axis. */
 static ol_ir_out root_mean_square(ol_lmw *w, ol_ir_out x, double eps) {
-    ol_ir_out square = ol_ir_binary(w->e, "Power", NULL, x, ol_lmw_number(w, 2));
+    ol_ir_out square = ol_ir_add_binary(w->e, "Power", NULL, x, ol_lmw_number(w, 2));
     const ol_ir_type *t = ol_ir_get_type(w->e, square);
     if (!t) return OL_IR_NONE;
     ol_ir_type one = *t;
     one.dims[one.rank - 1] = 1;
     const ol_ir_out in[] = {square, ol_lmw_list(w, -1)};
-    const ol_ir_attr keep = ol_ir_bool("keep_dims", true);
+    const ol_ir_attr keep = ol_ir_say_bool("keep_dims", true);
     ol_ir_out y = ol_lmw_add(w, "ReduceMean", NULL, NULL, in, 2, &keep, 1, &one);
-    y = ol_ir_binary(w->e, "Add", NULL, y, ol_lmw_number(w, eps));
-    y = ol_ir_unary(w->e, "Sqrt", NULL, y);
-    y = ol_ir_binary(w->e, "Divide", NULL, ol_lmw_number(w, 1), y);
-    return ol_ir_binary(w->e, "Multiply", NULL, x, y);
+    y = ol_ir_add_binary(w->e, "Add", NULL, y, ol_lmw_number(w, eps));
+    y = ol_ir_add_unary(w->e, "Sqrt", NULL, y);
+    y = ol_ir_add_binary(w->e, "Divide", NULL, ol_lmw_number(w, 1), y);
+    return ol_ir_add_binary(w->e, "Multiply", NULL, x, y);
 }
 
 static ol_ir_out mean_variance(ol_lmw *w, ol_ir_out x, double eps) {
@@ -25,7 +25,7 @@ static ol_ir_out mean_variance(ol_lmw *w, ol_ir_out x, double eps) {
     if (!t) return OL_IR_NONE;
     ol_ir_type out = *t;
     const ol_ir_out in[] = {x, ol_lmw_list(w, -1)};
-    const ol_ir_attr attrs[] = {ol_ir_float(w->e, "eps", eps), ol_ir_bool("normalize_variance", true), ol_ir_text("eps_mode", "INSIDE_SQRT")};
+    const ol_ir_attr attrs[] = {ol_ir_say_float(w->e, "eps", eps), ol_ir_say_bool("normalize_variance", true), ol_ir_say_text("eps_mode", "INSIDE_SQRT")};
     return ol_lmw_add(w, "MVN", "opset6", NULL, in, 2, attrs, 3, &out);
 }
 
@@ -57,8 +57,8 @@ static ol_ir_out weights(ol_lmw *w, const ol_node *n, int input, int64_t d, doub
 
 static ol_ir_out normalize(ol_lmw *w, const ol_node *n, ol_ir_out x, int64_t d, bool layer, double eps, double offset) {
     ol_ir_out y = layer ? mean_variance(w, x, eps) : root_mean_square(w, x, eps);
-    y = ol_ir_binary(w->e, "Multiply", NULL, y, weights(w, n, 1, d, offset));
-    if (n->n_inputs > 2 && n->inputs[2]) y = ol_ir_binary(w->e, "Add", NULL, y, weights(w, n, 2, d, 0));
+    y = ol_ir_add_binary(w->e, "Multiply", NULL, y, weights(w, n, 1, d, offset));
+    if (n->n_inputs > 2 && n->inputs[2]) y = ol_ir_add_binary(w->e, "Add", NULL, y, weights(w, n, 2, d, 0));
     return y;
 }
 

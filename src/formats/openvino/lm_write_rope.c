@@ -27,10 +27,10 @@ static ol_ir_out frequencies(ol_lmw *w, const ol_node *n, int input, int64_t *ha
 static ol_ir_out is_long(ol_lmw *w, int64_t original) {
     const ol_ir_out axes = ol_ir_const_i64(w->e, (const int64_t[]){0, 1}, 2);
     ol_ir_type scalar = ol_ir_type_of(OL_I64, 0, NULL);
-    const ol_ir_attr keep = ol_ir_bool("keep_dims", false);
+    const ol_ir_attr keep = ol_ir_say_bool("keep_dims", false);
     const ol_ir_out in[] = {w->in_positions, axes};
     ol_ir_out last = ol_lmw_add(w, "ReduceMax", NULL, NULL, in, 2, &keep, 1, &scalar);
-    return ol_ir_binary(w->e, "GreaterEqual", NULL, last, ol_lmw_scalar(w, original));
+    return ol_ir_add_binary(w->e, "GreaterEqual", NULL, last, ol_lmw_scalar(w, original));
 }
 
 static ol_ir_out choose(ol_lmw *w, ol_ir_out cond, ol_ir_out yes, ol_ir_out no) {
@@ -38,7 +38,7 @@ static ol_ir_out choose(ol_lmw *w, ol_ir_out cond, ol_ir_out yes, ol_ir_out no) 
     if (!t) return OL_IR_NONE;
     ol_ir_type out = *t;
     const ol_ir_out in[] = {cond, yes, no};
-    const ol_ir_attr attr = ol_ir_text("auto_broadcast", "numpy");
+    const ol_ir_attr attr = ol_ir_say_text("auto_broadcast", "numpy");
     return ol_lmw_add(w, "Select", NULL, NULL, in, 3, &attr, 1, &out);
 }
 
@@ -57,13 +57,13 @@ static ol_ir_out angles(ol_lmw *w, const ol_node *table, int64_t *half, ol_ir_ou
     } else if (!ol_str_is(mode, "plain")) {
         ol_lmw_fail(w, table, OLV_UNSUPPORTED, "rotation of kind '%.*s' cannot be written", (int)mode.len, mode.ptr);
     }
-    ol_ir_out at = ol_ir_unsqueeze(w->e, NULL, w->in_positions, (const int64_t[]){1}, 1);
-    at = ol_ir_convert(w->e, NULL, at, ol_ir_element_of(OL_F32));
+    ol_ir_out at = ol_ir_add_unsqueeze(w->e, NULL, w->in_positions, (const int64_t[]){1}, 1);
+    at = ol_ir_add_convert(w->e, NULL, at, ol_ir_element_of(OL_F32));
     const ol_ir_out in[] = {inv, at};
-    const ol_ir_attr attrs[] = {ol_ir_bool("transpose_a", false), ol_ir_bool("transpose_b", false)};
+    const ol_ir_attr attrs[] = {ol_ir_say_bool("transpose_a", false), ol_ir_say_bool("transpose_b", false)};
     ol_ir_type t = ol_ir_type_of(OL_F32, 3, (const int64_t[]){-1, *half, -1});
     ol_ir_out x = ol_lmw_add(w, "MatMul", NULL, NULL, in, 2, attrs, 2, &t);
-    return ol_ir_transpose(w->e, NULL, x, (const int64_t[]){0, 2, 1}, 3);
+    return ol_ir_add_transpose(w->e, NULL, x, (const int64_t[]){0, 2, 1}, 3);
 }
 
 /* [B, S, half] doubled: one after the other, or each value twice. */
@@ -73,9 +73,9 @@ static ol_ir_out doubled(ol_lmw *w, ol_ir_out x, int64_t half, bool interleaved)
         return ol_lmw_concat(w, NULL, (const ol_ir_out[]){x, x}, 2, -1, &t);
     }
     ol_ir_type t = ol_ir_type_of(OL_F32, 4, (const int64_t[]){-1, -1, half, 2});
-    x = ol_ir_unsqueeze(w->e, NULL, x, (const int64_t[]){3}, 1);
+    x = ol_ir_add_unsqueeze(w->e, NULL, x, (const int64_t[]){3}, 1);
     x = ol_lmw_concat(w, NULL, (const ol_ir_out[]){x, x}, 2, -1, &t);
-    return ol_ir_reshape(w->e, NULL, x, (const int64_t[]){0, 0, 2 * half}, 3, true);
+    return ol_ir_add_reshape(w->e, NULL, x, (const int64_t[]){0, 0, 2 * half}, 3, true);
 }
 
 /* Rows of a given table [P, half] for each position. */
@@ -97,15 +97,15 @@ static void make_table(ol_lmw *w, const ol_node *node, ol_lmw_table *t) {
     } else {
         ol_ir_out factor, a = angles(w, node, &half, &factor);
         a = doubled(w, a, half, t->interleaved);
-        t->cos = ol_ir_unary(w->e, "Cos", NULL, a);
-        t->sin = ol_ir_unary(w->e, "Sin", NULL, a);
+        t->cos = ol_ir_add_unary(w->e, "Cos", NULL, a);
+        t->sin = ol_ir_add_unary(w->e, "Sin", NULL, a);
         if (factor.layer >= 0) {
-            t->cos = ol_ir_binary(w->e, "Multiply", NULL, t->cos, factor);
-            t->sin = ol_ir_binary(w->e, "Multiply", NULL, t->sin, factor);
+            t->cos = ol_ir_add_binary(w->e, "Multiply", NULL, t->cos, factor);
+            t->sin = ol_ir_add_binary(w->e, "Multiply", NULL, t->sin, factor);
         }
     }
-    t->cos = ol_ir_unsqueeze(w->e, NULL, t->cos, (const int64_t[]){1}, 1);
-    t->sin = ol_ir_unsqueeze(w->e, NULL, t->sin, (const int64_t[]){1}, 1);
+    t->cos = ol_ir_add_unsqueeze(w->e, NULL, t->cos, (const int64_t[]){1}, 1);
+    t->sin = ol_ir_add_unsqueeze(w->e, NULL, t->sin, (const int64_t[]){1}, 1);
 }
 
 static const ol_lmw_table *table_of(ol_lmw *w, const ol_node *n, bool interleaved) {
@@ -123,7 +123,7 @@ static const ol_lmw_table *table_of(ol_lmw *w, const ol_node *n, bool interleave
     return t;
 }
 
-static ol_ir_out negative(ol_lmw *w, ol_ir_out x) { return ol_ir_binary(w->e, "Multiply", NULL, x, ol_lmw_number(w, -1)); }
+static ol_ir_out negative(ol_lmw *w, ol_ir_out x) { return ol_ir_add_binary(w->e, "Multiply", NULL, x, ol_lmw_number(w, -1)); }
 
 /* (-second half, first half) of the last axis. */
 static ol_ir_out turned(ol_lmw *w, ol_ir_out x, int64_t d, const ol_ir_type *whole) {
@@ -138,17 +138,17 @@ static ol_ir_out turned_pairs(ol_lmw *w, ol_ir_out x, int64_t heads, int64_t d, 
     ol_ir_type half = *whole, pairs = ol_ir_type_of(OL_F32, 5, (const int64_t[]){-1, heads, -1, d / 2, 2});
     half.dims[3] = d / 2;
     ol_ir_out even = ol_lmw_slice(w, x, 0, INT64_MAX, 2, &half), odd = negative(w, ol_lmw_slice(w, x, 1, INT64_MAX, 2, &half));
-    even = ol_ir_unsqueeze(w->e, NULL, even, (const int64_t[]){4}, 1);
-    odd = ol_ir_unsqueeze(w->e, NULL, odd, (const int64_t[]){4}, 1);
+    even = ol_ir_add_unsqueeze(w->e, NULL, even, (const int64_t[]){4}, 1);
+    odd = ol_ir_add_unsqueeze(w->e, NULL, odd, (const int64_t[]){4}, 1);
     ol_ir_out y = ol_lmw_concat(w, NULL, (const ol_ir_out[]){odd, even}, 2, -1, &pairs);
-    return ol_ir_reshape(w->e, NULL, y, (const int64_t[]){0, heads, -1, d}, 4, true);
+    return ol_ir_add_reshape(w->e, NULL, y, (const int64_t[]){0, heads, -1, d}, 4, true);
 }
 
 static ol_ir_out rotated(ol_lmw *w, ol_ir_out x, const ol_lmw_table *t, int64_t heads, int64_t d) {
     ol_ir_type whole = ol_ir_type_of(OL_F32, 4, (const int64_t[]){-1, heads, -1, d});
-    ol_ir_out a = ol_ir_binary(w->e, "Multiply", NULL, x, t->cos);
+    ol_ir_out a = ol_ir_add_binary(w->e, "Multiply", NULL, x, t->cos);
     ol_ir_out y = t->interleaved ? turned_pairs(w, x, heads, d, &whole) : turned(w, x, d, &whole);
-    return ol_ir_binary(w->e, "Add", NULL, a, ol_ir_binary(w->e, "Multiply", NULL, y, t->sin));
+    return ol_ir_add_binary(w->e, "Add", NULL, a, ol_ir_add_binary(w->e, "Multiply", NULL, y, t->sin));
 }
 
 void ol_lmw_rotary(ol_lmw *w, ol_node *n) {

@@ -111,6 +111,16 @@ static ol_ir_out captured(ol_to *t, const ol_value *v) {
     return o;
 }
 
+ol_const *ol_to_const(const ol_value *v, int rank, const int64_t *dims) {
+    const ol_value *from = v;
+    for (int depth = 0; depth < 8 && from->producer && !*from->producer->op->domain && !strcmp(from->producer->op->name, "Reshape"); depth++) from = from->producer->inputs[0];
+    if (!from->constant || from->is_input || from->type.dtype == OL_STRING) return NULL;
+    for (int i = 0; rank < 0 && i < v->type.rank; i++)
+        if (!ol_dim_known(v->type.dims[i])) return NULL;
+    if (rank < 0 && v->type.rank < 0) return NULL;
+    return ol_const_reshape(from->constant, rank < 0 ? v->type.rank : rank, rank < 0 ? v->type.dims : dims, NULL);
+}
+
 static bool is_scale(void *ctx, ol_node *user, int input) {
     bool *found = ctx;
     if (user && input > 0 && (!strcmp(user->op->name, "QuantizeLinear") || !strcmp(user->op->name, "DequantizeLinear"))) *found = true;
@@ -128,7 +138,11 @@ ol_ir_out ol_to_value(ol_to *t, const ol_value *v) {
     if (v->graph != t->g) return captured(t, v);
     ol_ir_out *o = &t->place[v->id];
     if (o->layer < 0 && v->constant && !v->is_input) *o = constant(t, v, ol_to_names(t, v));
-    else if (o->layer < 0) ol_to_refuse(t, "value '%.200s' has no layer", v->name);
+    if (o->layer >= 0) return *o;
+    ol_const *c = ol_to_const(v, -1, NULL);
+    if (c) *o = ol_ir_const(t->e, v->name, ol_to_names(t, v), c);
+    else ol_to_refuse(t, "value '%.200s' has no layer", v->name);
+    ol_const_release(c);
     return *o;
 }
 

@@ -29,6 +29,8 @@ typedef struct ol_to_rule {
 /* ---- one node ---- */
 
 ol_ir_out ol_to_value(ol_to *t, const ol_value *v);
+/* The constant that a value is, also by a Reshape, in the shape of dims (rank < 0: its own): a new reference, or NULL. */
+ol_const *ol_to_const(const ol_value *v, int rank, const int64_t *dims);
 bool ol_to_has(const ol_node *n, int i);
 ol_ir_out ol_to_in(ol_to *t, const ol_node *n, int i); /* OL_IR_NONE when left out */
 const ol_type *ol_to_type(const ol_node *n, int i);    /* of input i; NULL when left out */

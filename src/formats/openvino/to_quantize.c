@@ -152,7 +152,7 @@ void ol_to_matmul_integer(ol_to *t, const ol_node *n, const ol_to_rule *r) {
 
 void ol_to_conv_integer(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     (void)r;
-    ol_ir_out y = ol_to_convolve(t, n, centered(t, n, 0, 2, 0), centered(t, n, 1, 3, 0));
+    ol_ir_out y = ol_to_convolve(t, n, centered(t, n, 0, 2, 0), centered(t, n, 1, 3, 0), NULL);
     ol_to_give(t, n, 0, ol_ir_add_convert(t->e, NULL, y, ol_ir_element_of(OL_I32)));
 }
 
@@ -162,7 +162,7 @@ void ol_to_qlinear_conv(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     int rank = ol_to_rank(t, n, 0);
     ol_ir_out x = ol_to_two(t, "Multiply", centered(t, n, 0, 2, 1), spread(t, n, 1, rank, 1));
     ol_ir_out w = ol_to_two(t, "Multiply", centered(t, n, 3, 5, 0), spread(t, n, 4, rank, 0));
-    ol_ir_out y = ol_to_convolve(t, n, x, w);
+    ol_ir_out y = ol_to_convolve(t, n, x, w, NULL);
     if (ol_to_has(n, 8)) {
         ol_ir_out scale = ol_to_two(t, "Multiply", ol_to_in(t, n, 1), ol_to_in(t, n, 4));
         ol_ir_out bias = ol_to_two(t, "Multiply", ol_to_cast(t, ol_to_in(t, n, 8), OL_F32), scale);

@@ -33,8 +33,12 @@ void ol_to_dropout(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     if (n->n_outputs > 1 && n->outputs[1]) ol_to_give(t, n, 1, ol_to_broadcast(t, ol_ir_const_number(t->e, OL_BOOL, 1), ol_to_shape_of(t, x)));
 }
 
+/* A constant in another shape is a constant, made where it is used. */
 void ol_to_reshape_node(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     (void)r;
+    ol_const *c = ol_to_const(n->outputs[0], -1, NULL);
+    ol_const_release(c);
+    if (c) return;
     const ol_ir_out in[2] = {ol_to_in(t, n, 0), ol_to_in(t, n, 1)};
     const ol_ir_attr attr = ol_ir_say_bool("special_zero", !ol_node_int(n, "allowzero", 0));
     ol_to_put(t, n, "Reshape", NULL, in, 2, &attr, 1, 1);

@@ -51,9 +51,22 @@ static int window_attrs(ol_to *t, const window *w, ol_ir_attr *a) {
 }
 
 /* [a b, c, ..] as [a, b, c, ..] with a groups; the sizes behind stay by 0 of special_zero where they can. */
-static ol_ir_out grouped(ol_to *t, ol_ir_out w, int64_t groups) {
-    const ol_ir_type *x = ol_ir_get_type(t->e, w);
+static ol_ir_out grouped(ol_to *t, const ol_value *v, ol_ir_out w, int64_t groups) {
     int64_t dims[OL_MAX_RANK];
+    ol_const *c = NULL;
+    if (v && v->type.rank >= 2 && v->type.rank < OL_MAX_RANK && ol_dim_known(v->type.dims[0])) {
+        dims[0] = groups;
+        dims[1] = v->type.dims[0] / groups;
+        for (int i = 1; i < v->type.rank; i++) dims[i + 1] = v->type.dims[i];
+        c = ol_to_const(v, v->type.rank + 1, dims);
+    }
+    if (c) {
+        w = ol_ir_const(t->e, v->name, NULL, c);
+        ol_const_release(c);
+        return w;
+    }
+    if (w.layer < 0 && v) w = ol_to_value(t, v);
+    const ol_ir_type *x = ol_ir_get_type(t->e, w);
     if (!x || x->rank < 2 || x->rank + 1 > OL_MAX_RANK) return OL_IR_NONE;
     bool known = true;
     for (int i = 0; i < x->rank; i++) known = known && x->dims[i] >= 0;
@@ -72,12 +85,12 @@ static ol_ir_out with_bias(ol_to *t, const ol_node *n, ol_ir_out y, int i, int r
     return ol_to_has(n, i) ? ol_to_two(t, "Add", y, ol_to_along(t, ol_to_in(t, n, i), 1, rank)) : y;
 }
 
-ol_ir_out ol_to_convolve(ol_to *t, const ol_node *n, ol_ir_out x, ol_ir_out w) {
+ol_ir_out ol_to_convolve(ol_to *t, const ol_node *n, ol_ir_out x, ol_ir_out w, const ol_value *filter) {
     window v;
     ol_ir_attr attrs[8];
     int64_t groups = ol_node_int(n, "group", 1);
     if (!read_window(t, n, &v)) return OL_IR_NONE;
-    const ol_ir_out in[2] = {x, groups > 1 ? grouped(t, w, groups) : w};
+    const ol_ir_out in[2] = {x, groups > 1 ? grouped(t, filter, w, groups) : filter ? ol_to_value(t, filter) : w};
     int n_attrs = window_attrs(t, &v, attrs);
     const ol_ir_type *a = ol_ir_get_type(t->e, x);
     if (!a) return OL_IR_NONE;
@@ -88,7 +101,7 @@ ol_ir_out ol_to_convolve(ol_to *t, const ol_node *n, ol_ir_out x, ol_ir_out w) {
 
 void ol_to_conv(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     (void)r;
-    ol_ir_out y = ol_to_convolve(t, n, ol_to_in(t, n, 0), ol_to_in(t, n, 1));
+    ol_ir_out y = ol_to_convolve(t, n, ol_to_in(t, n, 0), OL_IR_NONE, n->inputs[1]);
     ol_to_give(t, n, 0, with_bias(t, n, y, 2, n->inputs[0]->type.rank));
 }
 
@@ -142,8 +155,8 @@ void ol_to_conv_transpose(ol_to *t, const ol_node *n, const ol_to_rule *r) {
             v.begin[i] = v.begin[i] < 0 ? 0 : v.begin[i];
             v.end[i] = 0;
         }
-    ol_ir_out x = ol_to_in(t, n, 0), w = ol_to_in(t, n, 1);
-    const ol_ir_out in[2] = {x, groups > 1 ? grouped(t, w, groups) : w};
+    ol_ir_out x = ol_to_in(t, n, 0);
+    const ol_ir_out in[2] = {x, groups > 1 ? grouped(t, n->inputs[1], OL_IR_NONE, groups) : ol_to_in(t, n, 1)};
     int n_attrs = window_attrs(t, &v, attrs);
     attrs[n_attrs++] = ol_ir_say_ints(t->e, "output_padding", padding, (size_t)v.n);
     ol_ir_type out = ol_to_ir_type(t, &n->outputs[0]->type);

@@ -4,7 +4,7 @@
 
 #include "formats/openvino/to.h"
 
-/* The convolution that the attributes of a node say, of other tensors than its inputs; without bias. */
-ol_ir_out ol_to_convolve(ol_to *t, const ol_node *n, ol_ir_out x, ol_ir_out w);
+/* The convolution that the attributes of a node say, without bias: of x and w, or, when `filter` is there, that value. */
+ol_ir_out ol_to_convolve(ol_to *t, const ol_node *n, ol_ir_out x, ol_ir_out w, const ol_value *filter);
 
 #endif
