@@ -62,7 +62,7 @@ static int unknown(const char *name) {
 
 /* Names under which the program is also called, and the command that each stands for. */
 static const char *command_of_name(const char *name) {
-    static const char *const table[][2] = {{"ovms", "serve"}, {"ovc", "convert"}, {"benchmark_app", "benchmark"}};
+    static const char *const table[][2] = {{"ovms", "serve"}, {"ovc", "ovc"}, {"benchmark_app", "benchmark"}};
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (!strcmp(name, table[i][0])) return table[i][1];
     return NULL;
