@@ -411,5 +411,59 @@ def tokenizer():
     put(t, "bad-piece-length", b"\n\xff\xff\xff\xff\x0f\n")
 
 
-for make in (pytorch, safetensors, gguf, onnx, hf_config, tokenizer):
+def openvino():
+    """Each with a data file of 4 KB."""
+    def port(i, precision="FP32"):
+        return f'<port id="{i}" precision="{precision}"/>'
+
+    def layer(i, kind, ins, outs, data="", more="", version="opset1", precision="FP32"):
+        inputs = "".join(port(k) for k in range(ins))
+        outputs = "".join(port(k, precision) for k in range(ins, ins + outs))
+        return (f'<layer id="{i}" name="l{i}" type="{kind}" version="{version}"><data {data}/><input>{inputs}</input>'
+                f'<output>{outputs}</output>{more}</layer>')
+
+    def parameter(i, shape="?,4"):
+        return layer(i, "Parameter", 0, 1, f'shape="{shape}" element_type="f32"')
+
+    def const(i, kind="f32", shape="4", offset=0, size=16):
+        return layer(i, "Const", 0, 1, f'element_type="{kind}" shape="{shape}" offset="{offset}" size="{size}"', precision="I64" if kind == "i64" else "FP32")
+
+    def edges(*pairs):
+        return "".join(f'<edge from-layer="{a}" from-port="{b}" to-layer="{c}" to-port="{d}"/>' for a, b, c, d in pairs)
+
+    def net(layers, joints, version=11):
+        return f'<?xml version="1.0"?><net name="n" version="{version}"><layers>{"".join(layers)}</layers><edges>{edges(*joints)}</edges></net>'
+
+    t = "openvino"
+    x, last = parameter(0), layer(9, "Result", 1, 0)
+    put(t, "good-relu", net([x, layer(1, "ReLU", 1, 1), last], [(0, 0, 1, 0), (1, 1, 9, 0)]))
+    put(t, "good-add", net([x, const(1), layer(2, "Add", 2, 1, 'auto_broadcast="numpy"'), last], [(0, 0, 2, 0), (1, 0, 2, 1), (2, 2, 9, 0)]))
+    put(t, "good-v10", net([x, layer(1, "Tanh", 1, 1), last], [(0, 0, 1, 0), (1, 1, 9, 0)], 10))
+    put(t, "good-weight", net([x, const(1, "u4", "2, 2, 2", 0, 4), const(2, "f16", "2, 2, 1", 8, 8), const(3, "i64", "2", 16, 16),
+                               layer(4, "Convert", 1, 1, 'destination_type="f16"'), layer(5, "Multiply", 2, 1), layer(6, "Reshape", 2, 1),
+                               layer(7, "Convert", 1, 1, 'destination_type="f32"'), layer(8, "MatMul", 2, 1, 'transpose_b="true"'), last],
+                              [(1, 0, 4, 0), (4, 1, 5, 0), (2, 0, 5, 1), (5, 2, 7, 0), (0, 0, 8, 0), (7, 1, 8, 1), (8, 2, 9, 0)]).replace("?,4", "?,2"))
+    put(t, "good-state", net([parameter(0, "4"), layer(1, "ReadValue", 0, 1, 'variable_id="v" variable_type="f32" variable_shape="4"', version="opset6"),
+                              layer(2, "Add", 2, 1), layer(3, "Assign", 1, 1, 'variable_id="v"', version="opset6"), last],
+                             [(0, 0, 2, 0), (1, 0, 2, 1), (2, 2, 3, 0), (2, 2, 9, 0)]))
+    body = f'<body><layers>{parameter(0, "1,4")}{layer(1, "ReLU", 1, 1)}{layer(2, "Result", 1, 0)}</layers><edges>{edges((0, 0, 1, 0), (1, 1, 2, 0))}</edges></body>'
+    maps = ('<port_map><input external_port_id="0" internal_layer_id="0" axis="0"/>'
+            '<output external_port_id="1" internal_layer_id="2" axis="0"/></port_map>')
+    put(t, "good-iterator", net([x, layer(1, "TensorIterator", 1, 1, more=maps + body), last], [(0, 0, 1, 0), (1, 1, 9, 0)]))
+    put(t, "bad-empty", "")
+    put(t, "bad-cut", net([x, last], [(0, 0, 9, 0)])[:-20])
+    put(t, "bad-doctype", '<!DOCTYPE net [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><net name="&b;" version="11"/>')
+    put(t, "bad-version", net([x, last], [(0, 0, 9, 0)], 6))
+    put(t, "bad-deep", "<net>" * 3000)
+    put(t, "bad-twice", net([x, x, last], [(0, 0, 9, 0)]))
+    put(t, "bad-dangling", net([x, last], [(5, 0, 9, 0)]))
+    put(t, "bad-cycle", net([layer(1, "ReLU", 1, 1), layer(2, "ReLU", 1, 1), last], [(1, 1, 2, 0), (2, 1, 1, 0), (2, 1, 9, 0)]))
+    put(t, "bad-offset", net([const(1, offset=4090), last], [(1, 0, 9, 0)]))
+    put(t, "bad-size", net([const(1, shape="5"), last], [(1, 0, 9, 0)]))
+    put(t, "bad-count", net([const(1, shape="4294967296, 4294967296, 2"), last], [(1, 0, 9, 0)]))
+    put(t, "bad-operation", net([x, layer(1, "Telescope", 1, 1), last], [(0, 0, 1, 0), (1, 1, 9, 0)]))
+    put(t, "bad-slices", net([x, layer(1, "TensorIterator", 1, 1, more=maps.replace('axis="0"', 'axis="0" stride="3"') + body), last], [(0, 0, 1, 0), (1, 1, 9, 0)]))
+
+
+for make in (pytorch, safetensors, gguf, onnx, openvino, hf_config, tokenizer):
     make()

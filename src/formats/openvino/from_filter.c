@@ -94,6 +94,13 @@ static void backprop(ol_ir *t) {
     ol_ir_result(t, 0, "ConvTranspose", (ol_value *[]){x, f}, 2, w.attrs, w.n);
 }
 
+static void col2im(ol_ir *t) {
+    window w;
+    ol_value *in[3] = {ol_ir_need(t, 0), ol_ir_vector(t, ol_ir_need(t, 1)), ol_ir_vector(t, ol_ir_need(t, 2))};
+    read_window(t, &w);
+    ol_ir_result(t, 0, "Col2Im", in, 3, w.attrs, w.n);
+}
+
 static void deformable(ol_ir *t) {
     window w;
     ol_value *in[5] = {ol_ir_need(t, 0), ol_ir_need(t, 2), ol_ir_need(t, 1), NULL, ol_ir_has(t, 3) ? ol_ir_in(t, 3) : NULL};
@@ -223,6 +230,6 @@ static void roi_align(ol_ir *t) {
 
 const ol_ir_operation ol_ir_filters[] = {
     {"Convolution", convolution, NULL}, {"GroupConvolution", convolution, NULL}, {"ConvolutionBackpropData", backprop, NULL},
-    {"GroupConvolutionBackpropData", backprop, NULL}, {"DeformableConvolution", deformable, NULL}, {"AvgPool", average_pool, NULL},
+    {"GroupConvolutionBackpropData", backprop, NULL}, {"DeformableConvolution", deformable, NULL}, {"Col2Im", col2im, NULL}, {"AvgPool", average_pool, NULL},
     {"MaxPool", max_pool, NULL}, {"AdaptiveAvgPool", adaptive, NULL}, {"AdaptiveMaxPool", adaptive, NULL},
     {"Interpolate", interpolate, NULL}, {"GridSample", grid_sample, NULL}, {"ROIAlign", roi_align, NULL}, {NULL, NULL, NULL}};

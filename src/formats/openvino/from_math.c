@@ -283,11 +283,27 @@ static void einsum(ol_ir *t) {
 
 /* ---- quantizers ---- */
 
+/* A range of 256 steps for all of x, the same on both sides and with 0 on one of them, is what QuantizeLinear and
+ * DequantizeLinear of u8 say: devices know those best. */
+static bool as_eight_bits(ol_ir *t, ol_value *x, int64_t levels) {
+    double v[4];
+    if (levels != 256 || !x || (x->constant && !x->is_input) || x->type.dtype != OL_F32) return false;
+    for (int i = 0; i < 4; i++)
+        if (!ol_ir_const_real(t, i + 1, &v[i])) return false;
+    double width = v[1] - v[0], scale = width / 255, zero = -v[0] / scale, whole = nearbyint(zero);
+    if (!(width > 0) || v[2] != v[0] || v[3] != v[1] || whole < 0 || whole > 255 || fabs(zero - whole) > 1e-3) return false;
+    ol_value *s = ol_ir_number(t, scale, OL_F32), *z = ol_ir_number(t, whole, OL_U8);
+    ol_value *codes = ol_ir_op(t, "QuantizeLinear", (ol_value *[]){x, s, z}, 3, NULL, 0);
+    ol_ir_result(t, 0, "DequantizeLinear", (ol_value *[]){codes, s, z}, 3, NULL, 0);
+    return true;
+}
+
 static void fake_quantize(ol_ir *t) {
     ol_value *in[5];
-    ol_attr a = ol_attr_int("levels", ol_ir_attr_int(t, "levels", 256));
+    int64_t levels = ol_ir_attr_int(t, "levels", 256);
+    ol_attr a = ol_attr_int("levels", levels);
     for (int i = 0; i < 5; i++) in[i] = ol_ir_need(t, i);
-    ol_ir_result(t, 0, "olivine.FakeQuantize", in, 5, &a, 1);
+    if (!as_eight_bits(t, in[0], levels)) ol_ir_result(t, 0, "olivine.FakeQuantize", in, 5, &a, 1);
 }
 
 /* (float8(x scale - shift) + shift) / scale */

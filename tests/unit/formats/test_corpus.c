@@ -11,6 +11,7 @@
 #include "formats/gguf/gguf.h"
 #include "formats/huggingface/huggingface.h"
 #include "formats/onnx/onnx.h"
+#include "formats/openvino/openvino.h"
 #include "formats/pytorch/pickle.h"
 #include "formats/pytorch/pytorch.h"
 #include "text/tokenizer.h"
@@ -97,6 +98,19 @@ static void test_gguf(void **state) {
     (void)state;
     check_folder("gguf", ol_gguf_check, 20);
 }
+static olv_status openvino(const uint8_t *data, size_t len, olv_error *err) {
+    static const uint8_t bin[4096] = {1};
+    ol_graph *g = NULL;
+    olv_status s = ol_openvino_read_bytes((const char *)data, len, bin, sizeof bin, "corpus.xml", &g, err);
+    ol_graph_destroy(g);
+    return s;
+}
+
+static void test_openvino(void **state) {
+    (void)state;
+    check_folder("openvino", openvino, 10);
+}
+
 static void test_onnx(void **state) {
     (void)state;
     check_folder("onnx", onnx, 20);
@@ -112,7 +126,7 @@ static void test_tokenizer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_pytorch), cmocka_unit_test(test_safetensors),
-                                       cmocka_unit_test(test_gguf),    cmocka_unit_test(test_onnx),
+                                       cmocka_unit_test(test_gguf),    cmocka_unit_test(test_onnx), cmocka_unit_test(test_openvino),
                                        cmocka_unit_test(test_hf_config), cmocka_unit_test(test_tokenizer)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
