@@ -81,6 +81,7 @@ static ol_verdict view(ol_translate *tr, const ol_node *n) {
     const char *op = n->op->name;
     if (!is_view(op)) return OL_PASSED;
     if (f->kind != OL_LMR_NONE && o->kind != OL_OLD_ROWS) return ol_lmr_set(tr, n, 0, f);
+    if (o->kind == OL_OLD_CHOICE) return ol_lmr_view_choice(tr, n);
     if (o->kind == OL_OLD_CONST && strcmp(op, "Expand") == 0) return ol_tr_set_const(tr, n, 0, ol_const_retain(o->c), o->source);
     if (o->kind != OL_OLD_ROWS) return OL_PASSED;
     if (o->v->type.dtype == OL_I64) {
@@ -134,7 +135,7 @@ static ol_verdict shape(ol_translate *tr, const ol_node *n) {
 }
 
 static ol_verdict handle(ol_translate *tr, const ol_node *n) {
-    static ol_node_handler *const handlers[] = {shape, view, choice, linear, ol_lmr_layer_norm, ol_lmr_norm_piece, ol_lmr_norm_scale,
+    static ol_node_handler *const handlers[] = {shape, view, choice, ol_lmr_fold, linear, ol_lmr_layer_norm, ol_lmr_norm_piece, ol_lmr_norm_scale,
                                                 ol_lmr_rope_piece, ol_lmr_part, ol_lmr_split, ol_lmr_join, ol_lmr_scores, ol_lmr_attention};
     for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {
         ol_verdict v = handlers[i](tr, n);

@@ -50,7 +50,10 @@ bool ol_lmr_last_axis(const ol_node *n, int64_t axis); /* of input 0 */
 ol_value *ol_lmr_ones(ol_translate *tr, int64_t n);
 bool ol_lmr_is_ones(const ol_value *v); /* made by ol_lmr_ones */
 
+ol_verdict ol_lmr_view_choice(ol_translate *tr, const ol_node *n); /* lm_read_fold.c */
+
 /* Handlers; what is not theirs they pass. */
+ol_node_handler ol_lmr_fold; /* lm_read_fold.c */
 ol_node_handler ol_lmr_norm_piece, ol_lmr_norm_scale, ol_lmr_layer_norm;  /* lm_read_norm.c */
 ol_node_handler ol_lmr_rope_piece, ol_lmr_part, ol_lmr_split, ol_lmr_join; /* lm_read_rope.c */
 ol_node_handler ol_lmr_scores, ol_lmr_attention;                           /* lm_read_attention.c */

@@ -99,35 +99,108 @@ static ol_verdict set_range(ol_translate *tr, const ol_node *n, int output, cons
     return ol_lmr_set(tr, n, output, p);
 }
 
-/* Slice of the last axis of heads. */
+/* Values of each head that output i has, from its type: -1 when that is not known. */
+static int64_t known_count(const ol_node *n, int i) {
+    const ol_value *v = i < n->n_outputs ? n->outputs[i] : NULL;
+    return v && v->type.rank > 0 && v->type.dims[v->type.rank - 1] > 0 ? v->type.dims[v->type.rank - 1] : -1;
+}
+
+/* A whole number that is computed from known sizes. */
+static bool computed(ol_translate *tr, const ol_value *v, int depth, int64_t *out) {
+    const ol_node *n = v ? v->producer : NULL;
+    int64_t a, b;
+    if (v && v->constant) {
+        ol_tensor t;
+        if (ol_const_rows(v->constant) * ol_const_width(v->constant) != 1 || ol_const_materialize(v->constant, 64, &t, NULL) != OLV_OK) return false;
+        *out = t.dtype == OL_I64 ? ((const int64_t *)t.data)[0] : (int64_t)ol_elem_get(t.dtype, t.data, 0);
+        ol_tensor_deinit(&t);
+        return true;
+    }
+    if (!n || depth > 16 || n->n_inputs < 1) return false;
+    static const char *const views[] = {"Cast", "Reshape", "Squeeze", "Unsqueeze", "Floor", "Identity"};
+    for (size_t i = 0; i < sizeof views / sizeof views[0]; i++)
+        if (strcmp(n->op->name, views[i]) == 0) return computed(tr, n->inputs[0], depth + 1, out);
+    if (n->n_inputs < 2 || !computed(tr, n->inputs[1], depth + 1, &b)) return false;
+    if (strcmp(n->op->name, "Gather") == 0) {
+        const ol_node *shape = n->inputs[0]->producer;
+        if (!shape || strcmp(shape->op->name, "Shape") != 0 || ol_node_attr(shape, "start")) return false;
+        const ol_value *x = shape->inputs[0];
+        const ol_type *t = &x->type;
+        const ol_lmr_form *f = &ol_lmr_of(tr)->forms[x->id];
+        if (x->graph == tr->old && f->kind == OL_LMR_PART && (b == -1 || b == 3)) return *out = f->count, true;
+        if (b < 0) b += t->rank;
+        if (b < 0 || b >= t->rank || t->dims[b] < 0) return false;
+        *out = t->dims[b];
+        return true;
+    }
+    if (strcmp(n->op->name, "Div") != 0 || b <= 0 || !computed(tr, n->inputs[0], depth + 1, &a) || a < 0) return false;
+    *out = a / b;
+    return true;
+}
+
+/* One end of a range within `count`; false: computed from sizes, and not known. */
+static bool bound(ol_translate *tr, const ol_node *n, int input, int64_t count, int64_t *out) {
+    if (ol_tr_ints(tr, n, input, out, 1) != 1 && !computed(tr, n->inputs[input], 0, out)) return false;
+    if (*out < 0) *out += count;
+    if (*out > count) *out = count;
+    return true;
+}
+
+/* Heads [start, end) of rows that are shown as [B, S, heads, d]. */
+static ol_verdict head_range(ol_translate *tr, const ol_node *n) {
+    const ol_old *o = ol_tr_in(tr, n, 0);
+    const ol_type *t = &n->inputs[0]->type;
+    int64_t start, end, heads = ol_tr_width(o->v) / o->split;
+    if (!bound(tr, n, 1, heads, &start) || !bound(tr, n, 2, heads, &end) || t->rank != 4 || t->dims[2] != heads || start < 0 || start >= end)
+        return OL_PASSED;
+    return ol_tr_set_rows(tr, n, 0, ol_tr_columns(tr, o->v, start * o->split, (end - start) * o->split), o->split);
+}
+
+/* Slice of the last axis of heads; of the two ends one may be computed. */
 ol_verdict ol_lmr_part(ol_translate *tr, const ol_node *n) {
-    int64_t start, end, axis, step = 1;
+    int64_t start = 0, end = 0, axis, step = 1;
     ol_lmr_form p = range_of(tr, n, 0);
     if (strcmp(n->op->name, "Slice") != 0 || p.kind == OL_LMR_NONE) return OL_PASSED;
-    if (ol_tr_ints(tr, n, 1, &start, 1) != 1 || ol_tr_ints(tr, n, 2, &end, 1) != 1 || ol_tr_ints(tr, n, 3, &axis, 1) != 1 ||
-        (ol_tr_given(n, 4) && ol_tr_ints(tr, n, 4, &step, 1) != 1) || step < 1 || !ol_lmr_last_axis(n, axis))
+    if (ol_tr_rows(tr, n, 0) && ol_tr_ints(tr, n, 3, &axis, 1) == 1 && (axis == -2 || axis == 2)) return head_range(tr, n);
+    bool from = bound(tr, n, 1, p.count, &start), to = bound(tr, n, 2, p.count, &end);
+    int64_t count = known_count(n, 0);
+    if ((ol_tr_given(n, 4) && ol_tr_ints(tr, n, 4, &step, 1) != 1) || step < 1 || ol_tr_ints(tr, n, 3, &axis, 1) != 1 ||
+        !ol_lmr_last_axis(n, axis) || (!from && !to) || ((!from || !to) && (count < 0 || step != 1)))
         return ol_tr_pass(tr, n, "only constant ranges of the last axis are supported");
-    if (start < 0) start += p.count;
-    if (end < 0) end += p.count;
-    if (end > p.count) end = p.count;
-    if (start < 0 || start >= end) return ol_tr_fail(tr, n, OLV_SHAPE, "range %" PRId64 " to %" PRId64 " of %" PRId64, start, end, p.count);
+    if (!from) start = end - count;
+    if (!to) end = start + count;
+    if (start < 0 || start >= end || end > p.count)
+        return ol_tr_fail(tr, n, OLV_SHAPE, "range %" PRId64 " to %" PRId64 " of %" PRId64, start, end, p.count);
     p.from += start * p.step;
     p.count = (end - start + step - 1) / step;
     p.step *= step;
     return set_range(tr, n, 0, &p);
 }
 
-/* Split of the last axis of heads. */
+/* Plain rows in parts whose sizes are computed. */
+static ol_verdict split_rows(ol_translate *tr, const ol_node *n) {
+    ol_value *x = ol_tr_rows(tr, n, 0);
+    int64_t sizes[64], width = x ? ol_tr_width(x) : 0, part = width / n->n_outputs;
+    if (!x || !ol_lmr_last_axis(n, ol_node_int(n, "axis", 0)) || !ol_tr_given(n, 1) || ol_tr_ints(tr, n, 1, sizes, 64) >= 0 ||
+        part < 1 || width % n->n_outputs)
+        return OL_PASSED;
+    for (int i = 0; i < n->n_outputs; i++)
+        if (n->outputs[i] && ol_tr_set_rows(tr, n, i, ol_tr_columns(tr, x, i * part, part), 0) != OL_DONE) return OL_FAILED;
+    return OL_DONE;
+}
+
+/* Split of the last axis of heads. Sizes that are computed are those of equal parts. */
 ol_verdict ol_lmr_split(ol_translate *tr, const ol_node *n) {
     int64_t sizes[64], from = 0;
     ol_lmr_form p = range_of(tr, n, 0);
-    if (strcmp(n->op->name, "Split") != 0 || p.kind == OL_LMR_NONE || n->n_outputs > 64) return OL_PASSED;
+    if (strcmp(n->op->name, "Split") != 0 || n->n_outputs > 64) return OL_PASSED;
+    if (p.kind == OL_LMR_NONE) return split_rows(tr, n);
     if (!ol_lmr_last_axis(n, ol_node_int(n, "axis", 0))) return ol_tr_pass(tr, n, "only the last axis of heads is split");
-    bool given = ol_tr_given(n, 1);
-    if (given && ol_tr_ints(tr, n, 1, sizes, 64) != n->n_outputs) return ol_tr_pass(tr, n, "the sizes are no constants");
+    bool constant = ol_tr_given(n, 1) && ol_tr_ints(tr, n, 1, sizes, 64) == n->n_outputs;
+    if (!constant && p.count % n->n_outputs) return ol_tr_pass(tr, n, "the sizes are no constants");
     for (int i = 0; i < n->n_outputs; i++) {
         ol_lmr_form q = p;
-        q.count = given ? sizes[i] : p.count / n->n_outputs;
+        q.count = constant ? sizes[i] : p.count / n->n_outputs;
         q.from = p.from + from * p.step;
         from += q.count;
         if (q.count < 1 || from > p.count) return ol_tr_fail(tr, n, OLV_SHAPE, "parts of more than %" PRId64 " values", p.count);
@@ -195,6 +268,8 @@ ol_verdict ol_lmr_rope_piece(ol_translate *tr, const ol_node *n) {
         return v == OL_PASSED ? multiply(tr, n) : v;
     }
     if (strcmp(op, "Add") == 0) return add(tr, n);
+    /* Each angle twice, by a list of places. */
+    if (strcmp(op, "Gather") == 0 && f->kind == OL_LMR_ANGLES && ol_lmr_last_axis(n, ol_node_int(n, "axis", 0))) return ol_lmr_set(tr, n, 0, f);
     bool cosine = strcmp(op, "Cos") == 0;
     ol_lmr_form g = *f;
     if ((cosine || strcmp(op, "Sin") == 0) && f->kind == OL_LMR_ANGLES) {
