@@ -140,6 +140,7 @@ static olv_status take_merge(reader *r, ol_jp_event e) {
     ol_buf b = OL_BUF_INIT;
     if (e == OL_JP_STRING) {
         ol_jp_unescape(&r->p, &b);
+        if (b.failed) return ol_fail(r->err, OLV_NOMEM, "out of memory");
         const char *space = b.len > 1 ? memchr(b.data + 1, ' ', b.len - 1) : NULL;
         if (space) {
             ol_ti_names_add(&d->left, b.data, (size_t)(space - b.data));
@@ -328,23 +329,26 @@ static olv_status index_names(const reader *r, ol_map *m) {
     return OLV_OK;
 }
 
-/* The list of added tokens. Hugging Face counts the id that the vocabulary gives to a token's text more than the one
- * beside it. */
-static olv_status read_added(reader *r, const ol_map *vocab) {
+/* The list of added tokens. As Hugging Face has it, an id is that which the vocabulary (or an equal token before) gives to
+ * the text, else the next behind the vocabulary; the one in the file does not count. */
+static olv_status read_added(reader *r, ol_map *vocab) {
     ol_ti_document *d = r->d;
     size_t n = json_array_size(d->added_tokens), i;
+    uint64_t next = r->d->scores.len ? r->n_names : vocab->count; /* a list counts equal names apart */
     const json_t *item;
     if (n > MAX_ADDED) return ol_fail(r->err, OLV_LIMIT, "%s: %zu added tokens, expected at most %u", r->p.name, n, MAX_ADDED);
     d->added = ol_calloc(n + 1, sizeof *d->added);
     if (!d->added) return ol_fail(r->err, OLV_NOMEM, "out of memory");
     json_array_foreach(d->added_tokens, i, item) {
-        const json_t *text = json_object_get(item, "content"), *id = json_object_get(item, "id");
-        if (!json_is_string(text) || !json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= MAX_IDS)
-            return ol_fail(r->err, OLV_FORMAT, "%s: added_tokens[%zu]: \"content\" and \"id\" are expected", r->p.name, i);
+        const json_t *text = json_object_get(item, "content");
+        if (!json_is_string(text)) return ol_fail(r->err, OLV_FORMAT, "%s: added_tokens[%zu]: \"content\" is expected", r->p.name, i);
         ol_str content = {json_string_value(text), json_string_length(text)};
+        if (content.len == 0) continue;
         const uint64_t *known = ol_map_get(vocab, content);
+        uint64_t id = known ? *known : next++;
+        if (!known && ol_map_put(vocab, content, id) < 0) return ol_fail(r->err, OLV_NOMEM, "out of memory");
         d->added[d->n_added++] = (ol_ti_added){.content = content,
-                                               .id = known ? (int64_t)*known : json_integer_value(id),
+                                               .id = (int64_t)id,
                                                .single_word = ol_ti_flag(item, "single_word", false),
                                                .lstrip = ol_ti_flag(item, "lstrip", false),
                                                .rstrip = ol_ti_flag(item, "rstrip", false),

@@ -9,6 +9,7 @@
 #include <olivine/tokenizer.h>
 
 #include <stdlib.h>
+#include <unistd.h>
 
 /* ---- text -> ids ---- */
 
@@ -114,6 +115,19 @@ static olv_status build(const ol_ti_document *d, const char *folder, const char 
     return ol_ir_status(*f);
 }
 
+/* Both pairs of files get their names, or none does. */
+static olv_status finish(ol_ir_file *to_ids, ol_ir_file *to_text, const char *out, olv_error *err) {
+    char *xml = ol_path_join(out, "openvino_tokenizer.xml"), *bin = ol_path_join(out, "openvino_tokenizer.bin");
+    olv_status s = xml && bin ? ol_ir_finish(to_ids) : ol_fail(err, OLV_NOMEM, "out of memory");
+    if (s == OLV_OK && (s = ol_ir_finish(to_text)) != OLV_OK) {
+        unlink(xml);
+        unlink(bin);
+    }
+    ol_free(xml);
+    ol_free(bin);
+    return s;
+}
+
 olv_status ol_bundle_write_openvino_tokenizer(const char *source, const char *out, olv_error *err) {
     ol_ti_document d;
     ol_ir_file *to_ids = NULL, *to_text = NULL;
@@ -125,8 +139,7 @@ olv_status ol_bundle_write_openvino_tokenizer(const char *source, const char *ou
         if (s == OLV_OK) s = build(&d, out, "openvino_detokenizer.xml", "detokenizer", ol_ti_decode, &to_text, err);
         if (s != OLV_OK) ol_error_at(err, "%s/tokenizer.json", source);
     }
-    if (s == OLV_OK) s = ol_ir_finish(to_ids);
-    if (s == OLV_OK) s = ol_ir_finish(to_text);
+    if (s == OLV_OK) s = finish(to_ids, to_text, out, err);
     ol_ir_abort(to_ids);
     ol_ir_abort(to_text);
     ol_ti_document_deinit(&d);

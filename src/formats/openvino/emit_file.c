@@ -132,6 +132,7 @@ olv_status ol_ir_finish(ol_ir_file *f) {
         close(f->fd);
         f->fd = -1;
         f->status = ol_file_write_atomic(f->path, b.data, b.len, f->err);
+        if (f->status != OLV_OK) unlink(f->data_path); /* both files or none */
     }
     ol_buf_deinit(&b);
     return f->status;
