@@ -22,7 +22,7 @@ typedef struct compress_args {
     int64_t group_size;
     double ratio;
     arg_list ignored;
-    const char *budget, *report, *fail_if, *codebook;
+    const char *budget, *report, *fail_if, *codebook, *target;
     double bits;
     bool all_layers, given_group, given_ratio, given_bits, force, fresh, dry_run;
     calibration_args calibration;
@@ -213,12 +213,14 @@ static int write_graph(const compress_args *a, const olv_optimize_options *o, co
     olv_compress_params p = o->compress;
     olv_weight_spec *specs[] = {&p.weights, &p.embeddings, &p.head, &p.backup};
     for (int i = 0; i < 4; i++) specs[i]->scale = ends_with(a->output, ".xml") ? OLV_SCALE_F16 : OLV_SCALE_F32;
+    if (a->target && strcasecmp(a->target, "ort") && strcasecmp(a->target, "onnx")) return usage_error("--target %s: expected onnx or ort", a->target);
     if (!is_graph_file(a->output)) return usage_error("--output %s: expected a file .onnx or .xml for the model file %s", a->output, model);
     progress bar;
     progress_begin(&bar, "compress", PROGRESS_BYTES);
     olv_status s = olv_model_read(model, &m, &err);
     if (s == OLV_OK) s = olv_compress_model(m, &p, (int)common.threads, &text, &err);
-    if (s == OLV_OK) s = olv_model_save(m, a->output, 0, &err);
+    bool ort = a->target && !strcasecmp(a->target, "ort") && ends_with(a->output, ".onnx");
+    if (s == OLV_OK) s = ort ? olv_model_save_ort(m, a->output, &err) : olv_model_save(m, a->output, 0, &err);
     double seconds = progress_end(&bar);
     olv_model_destroy(m);
     int code = s == OLV_OK ? finish(a, model, text, seconds) : report(&err);
@@ -284,6 +286,7 @@ int cmd_compress(int argc, char **argv) {
         {"rounding", ARG_STRING, &a.rounding, "R", "search, nncf, ort", NULL},
         {"head", ARG_STRING, &a.head, "MODE", "mode of the head", NULL},
         {"format", ARG_STRING, &a.format, "F", "hf, ort-genai, openvino, gguf (default: that of the model)", NULL},
+        {"target", ARG_STRING, &a.target, "onnx|ort", "of .onnx files: DequantizeLinear, or onnxruntime's MatMulNBits (onnx)", NULL},
         {"sensitivity-metric", ARG_STRING, &a.metric, "M", "of --ratio: weight_quantization_error; the others need data", NULL},
         {"dry-run", ARG_FLAG, &a.dry_run, NULL, "say what would be written, do nothing", NULL},
         {"force", ARG_FLAG, &a.force, NULL, "replace an output folder that holds something else", NULL},

@@ -160,6 +160,11 @@ olv_status olv_model_save_openvino(const olv_model *m, const char *path, bool co
     return ol_openvino_write(m->graph, path, &o, err);
 }
 
+olv_status olv_model_save_ort(const olv_model *m, const char *path, olv_error *err) {
+    const ol_onnx_write_options o = {.contrib = true};
+    return ol_onnx_write(m->graph, path, &o, err);
+}
+
 olv_status olv_model_save(const olv_model *m, const char *path, int64_t opset, olv_error *err) {
     if (ol_str_ends(ol_str_of(path), ".xml")) return olv_model_save_openvino(m, path, false, err);
     const ol_onnx_write_options o = {.opset = opset};

@@ -136,6 +136,27 @@ def errors(model):
         report("compress: " + name, code == want and part in err and not os.path.exists(os.path.join(TMP, "bad.xml")), f"{code} {err}")
 
 
+def onnx_targets(model):
+    """Both forms of ONNX files give the same scores, here and in onnxruntime."""
+    for mode, group in (("int4_sym", "32"), ("int4_asym", "16"), ("int8_asym", None)):
+        paths = [os.path.join(TMP, f"{mode}-{t}.onnx") for t in ("ort", "onnx")]
+        for path in paths:
+            code, _, err = run("compress", model, "-o", path, "--mode", mode, "-q", "--target", path[:-5].split("-")[-1], *(["--group-size", group] if group else []))
+            if code:
+                return report("compress onnx " + mode, False, err)
+        counts = [open(p, "rb").read().count(b"MatMulNBits") for p in paths]
+        code, out, err = run("compare", *paths)
+        report("compress onnx " + mode, code == 0 and counts[0] >= 2 and counts[1] == 0, f"{counts} {out[-200:]} {err}")
+        try:
+            import numpy, onnxruntime
+        except ImportError:
+            print("SKIP compress onnxruntime: the package onnxruntime is not to be had", flush=True)
+            continue
+        x = numpy.random.default_rng(2).standard_normal((3, 128), dtype=numpy.float32)
+        a, b = (onnxruntime.InferenceSession(p).run(None, {"x": x})[0] for p in paths)
+        report("compress onnxruntime " + mode, float(numpy.abs(a - b).max()) < 1e-3 * float(numpy.abs(b).max()), numpy.abs(a - b).max())
+
+
 def in_openvino(model):
     try:
         import numpy, openvino
@@ -158,6 +179,7 @@ def main():
     budgets(model)
     reports(model)
     errors(model)
+    onnx_targets(model)
     in_openvino(model)
     sys.exit(failed)
 

@@ -32,6 +32,7 @@ typedef struct ol_onnx_write_options {
     int64_t opset;       /* 0: OL_OPSET; operators newer than it are refused */
     int64_t ir_version;  /* 0: the one that belongs to the opset */
     uint64_t inline_max; /* constants of up to so many bytes lie in the model file; 0: 1024 */
+    bool contrib;        /* operators of onnxruntime may be used: quantized layers become MatMulNBits */
 } ol_onnx_write_options;
 
 /* Writes PATH, and PATH.data for the larger constants, streamed by row tiles (tensors of a page and more at multiples of

@@ -211,6 +211,94 @@ static olv_status quant_const(writer *w, ol_onnx_emit *e, const char *name, cons
     return OLV_OK;
 }
 
+/* ---- weights of onnxruntime's MatMulNBits: codes [N, blocks, bytes], scales [N, blocks], zero points [N, bytes] ---- */
+
+/* The block of a matrix; a scale for a whole row serves any. 0: there is none that fits. */
+static int64_t nbits_block(const ol_qconst *q) {
+    if ((q->code != OL_Q_U4 && q->code != OL_Q_U8) || q->min_dtype != OL_DTYPE_NONE || q->perm || q->input_scale || q->global_scale != 1 ||
+        q->scale_dtype != OL_F32 || (q->zero_dtype != OL_DTYPE_NONE && q->zero_dtype != (q->code == OL_Q_U4 ? OL_U4 : OL_U8)))
+        return 0;
+    for (int64_t b = 256; b >= 16; b /= 2)
+        if (q->k % b == 0 && (q->n_groups == 1 || q->group == b)) return b;
+    return 0;
+}
+
+static bool is_linear(const ol_node *n) { return !strcmp(n->op->domain, "olivine") && !strcmp(n->op->name, "Linear"); }
+
+static bool only_linear(void *ctx, ol_node *user, int input) {
+    bool *only = ctx;
+    *only = *only && user && input == 1 && is_linear(user) && user->inputs[0]->type.dtype == OL_F32;
+    return *only;
+}
+
+static int64_t nbits_of(const writer *w, ol_value *v) {
+    const ol_qconst *q = w->opt.contrib && v->constant ? ol_const_quant_form(v->constant) : NULL;
+    bool only = q && ol_const_rank(v->constant) == 2;
+    if (only) ol_value_each_use(v, only_linear, &only);
+    return only ? nbits_block(q) : 0;
+}
+
+/* Names of the three tensors of a value; NULL when out of memory. */
+static const char *nbits_name(const writer *w, const ol_value *v, int part) {
+    static const char *const suffix[] = {"codes", "scales", "zeros"};
+    return ol_arena_printf(w->names, "%s_%s", v->name, suffix[part]);
+}
+
+/* Scales and zero points of every block from those of the groups. */
+static olv_status spread_blocks(writer *w, ol_onnx_emit *e, const ol_value *v, const ol_qconst *q, int64_t block, const float *scales, const uint8_t *zeros) {
+    int64_t blocks = q->k / block, per = blocks / q->n_groups, bits = q->code == OL_Q_U4 ? 4 : 8, zero_row = (blocks * bits + 7) / 8;
+    size_t n = (size_t)q->rows * (size_t)blocks;
+    float *s = ol_calloc(n + 1, sizeof *s);
+    uint8_t *z = ol_calloc((size_t)q->rows, (size_t)zero_row + 1);
+    olv_status status = s && z ? OLV_OK : ol_fail(w->err, OLV_NOMEM, "no memory");
+    for (int64_t r = 0; status == OLV_OK && r < q->rows; r++)
+        for (int64_t b = 0; b < blocks; b++) {
+            s[r * blocks + b] = scales[r * q->n_groups + b / per];
+            if (q->zero_dtype != OL_DTYPE_NONE)
+                ol_elem_set(q->zero_dtype, z + r * zero_row, (uint64_t)b, ol_elem_get(q->zero_dtype, zeros + (size_t)r * q->zero_row_bytes, (uint64_t)(b / per)));
+        }
+    if (status == OLV_OK) status = add_tensor(w, e, nbits_name(w, v, 1), OL_F32, 2, (const int64_t[]){q->rows, blocks}, s, n * sizeof *s);
+    if (status == OLV_OK && q->zero_dtype != OL_DTYPE_NONE)
+        status = add_tensor(w, e, nbits_name(w, v, 2), OL_U8, 2, (const int64_t[]){q->rows, zero_row}, z, (size_t)(q->rows * zero_row));
+    ol_free(s);
+    ol_free(z);
+    return status;
+}
+
+static olv_status nbits_const(writer *w, ol_onnx_emit *e, const ol_value *v, int64_t block) {
+    const ol_qconst *q = ol_const_quant_form(v->constant);
+    size_t bytes;
+    if (!nbits_name(w, v, 0) || !ol_mul_size((size_t)q->rows, q->row_bytes, &bytes)) return ol_fail(w->err, OLV_LIMIT, "constant too large");
+    uint8_t *codes = ol_alloc(bytes + 1), *zeros = ol_calloc((size_t)q->rows, q->zero_row_bytes + 1);
+    float *scales = ol_calloc((size_t)q->rows, (size_t)q->n_groups * sizeof *scales);
+    olv_status s = codes && zeros && scales ? OLV_OK : ol_fail(w->err, OLV_NOMEM, "no memory for %zu bytes of codes", bytes);
+    if (s == OLV_OK) s = ol_const_rows_quant(v->constant, 0, q->rows, codes, scales, q->zero_row_bytes ? zeros : NULL, w->err);
+    int64_t blocks = q->k / block, each = block * (q->code == OL_Q_U4 ? 4 : 8) / 8;
+    if (s == OLV_OK) s = add_tensor(w, e, nbits_name(w, v, 0), OL_U8, 3, (const int64_t[]){q->rows, blocks, each}, codes, bytes);
+    if (s == OLV_OK) s = spread_blocks(w, e, v, q, block, scales, zeros);
+    ol_free(codes);
+    ol_free(zeros);
+    ol_free(scales);
+    return s;
+}
+
+static olv_status emit_nbits(writer *w, ol_onnx_emit *e, const ol_node *n, int64_t block) {
+    const ol_value *v = n->inputs[1];
+    const ol_qconst *q = ol_const_quant_form(v->constant);
+    const char *bias = n->n_inputs > 2 && n->inputs[2] ? n->inputs[2]->name : NULL, *out = n->outputs[0]->name;
+    const char *y = bias ? ol_arena_printf(w->names, "%s_product", out) : out, *sum[2] = {y, bias};
+    const char *in[] = {n->inputs[0]->name, nbits_name(w, v, 0), nbits_name(w, v, 1), q->zero_dtype == OL_DTYPE_NONE ? NULL : nbits_name(w, v, 2)};
+    ol_buf attrs = OL_BUF_INIT;
+    ol_onnx_attr_int(&attrs, "K", q->k);
+    ol_onnx_attr_int(&attrs, "N", q->rows);
+    ol_onnx_attr_int(&attrs, "bits", q->code == OL_Q_U4 ? 4 : 8);
+    ol_onnx_attr_int(&attrs, "block_size", block);
+    ol_onnx_emit_node(e, "com.microsoft", "MatMulNBits", n->name, in, in[3] ? 4 : 3, &y, 1, &attrs);
+    if (bias) ol_onnx_emit_node(e, "", "Add", NULL, sum, 2, &out, 1, NULL);
+    ol_buf_deinit(&attrs);
+    return y ? OLV_OK : ol_fail(w->err, OLV_NOMEM, "no memory");
+}
+
 /* ---- graphs ---- */
 
 static olv_status emit_graph(writer *w, const ol_graph *g, ol_onnx_emit *e);
@@ -275,6 +363,8 @@ static const char *name_of(const ol_value *v) { return v ? v->name : NULL; }
 
 /* y = x W^T + b: Gemm for matrices, else Transpose, MatMul, Add. */
 static olv_status emit_linear(writer *w, ol_onnx_emit *e, const ol_node *n) {
+    int64_t block = nbits_of(w, n->inputs[1]);
+    if (block) return emit_nbits(w, e, n, block);
     const char *in[3] = {name_of(n->inputs[0]), name_of(n->inputs[1]), n->n_inputs > 2 ? name_of(n->inputs[2]) : NULL};
     const char *out = n->outputs[0]->name;
     ol_buf attrs = OL_BUF_INIT;
@@ -298,7 +388,7 @@ static olv_status emit_linear(writer *w, ol_onnx_emit *e, const ol_node *n) {
 }
 
 static olv_status emit_node(writer *w, ol_onnx_emit *e, const ol_node *n) {
-    if (!strcmp(n->op->domain, "olivine") && !strcmp(n->op->name, "Linear")) return emit_linear(w, e, n);
+    if (is_linear(n)) return emit_linear(w, e, n);
     if (!strcmp(n->op->domain, "olivine")) return ol_fail(w->err, OLV_UNSUPPORTED, "no form in ONNX files");
     ol_onnx_form form;
     OL_TRY(ol_onnx_form_of(n, w->opt.opset, w->names, &form, w->err));
@@ -317,8 +407,10 @@ static olv_status emit_node(writer *w, ol_onnx_emit *e, const ol_node *n) {
     return s;
 }
 
-static olv_status emit_const(writer *w, ol_onnx_emit *e, const ol_value *v) {
+static olv_status emit_const(writer *w, ol_onnx_emit *e, ol_value *v) {
     const ol_qconst *q = ol_const_quant_form(v->constant);
+    int64_t block = nbits_of(w, v);
+    if (block) return nbits_const(w, e, v, block);
     if (q && can_block(q)) return quant_const(w, e, v->name, v->constant, q);
     return plain_const(w, e, v->name, v->constant);
 }
@@ -327,7 +419,7 @@ static olv_status emit_graph(writer *w, const ol_graph *g, ol_onnx_emit *e) {
     if (g->n_states) return ol_fail(w->err, OLV_UNSUPPORTED, "states have no form in plain ONNX files");
     for (int i = 0; i < g->n_inputs; i++) emit_io(g, e, g->inputs[i], true);
     for (int i = 0; i < g->n_values; i++) {
-        const ol_value *v = g->values[i];
+        ol_value *v = g->values[i];
         if (v->constant && (v->n_uses || v->is_input) && emit_const(w, e, v) != OLV_OK) return ol_error_at(w->err, "constant '%.200s'", v->name);
     }
     for (const ol_node *n = g->first; n; n = n->next)
@@ -374,7 +466,7 @@ static olv_status write_model(writer *w, const ol_graph *g, const char *path) {
     ol_buf out = OL_BUF_INIT;
     ol_onnx_import imports[3] = {{"", w->opt.opset}};
     int n = 1;
-    if (uses_domain(g, "com.microsoft")) imports[n++] = (ol_onnx_import){"com.microsoft", 1};
+    if (w->opt.contrib || uses_domain(g, "com.microsoft")) imports[n++] = (ol_onnx_import){"com.microsoft", 1};
     if (uses_domain(g, "ai.onnx.ml")) imports[n++] = (ol_onnx_import){"ai.onnx.ml", 5};
     olv_status s = emit_graph(w, g, &e);
     if (s == OLV_OK && w->fd >= 0 && fsync(w->fd)) s = ol_fail_errno(w->err, "cannot write '%s'", w->data_path);
@@ -416,7 +508,7 @@ olv_status ol_onnx_write(const ol_graph *g, const char *path, const ol_onnx_writ
     if (s == OLV_OK && (w.opt.opset < 7 || w.opt.opset > NEWEST))
         s = ol_fail(err, OLV_UNSUPPORTED, "opset %lld, 7 to %d expected", (long long)w.opt.opset, NEWEST);
     ol_graph *older = NULL; /* a copy whose operators the opset has */
-    if (s == OLV_OK && w.opt.opset < OL_OPSET) s = ol_graph_clone(g, NULL, &older, err);
+    if (s == OLV_OK && (w.opt.opset < OL_OPSET || ol_onnx_must_compose(g))) s = ol_graph_clone(g, NULL, &older, err);
     if (older) keep_ranks(g, older);
     if (older) s = ol_onnx_compose(older, w.opt.opset, err);
     if (s == OLV_OK) s = write_model(&w, older ? older : g, path);
