@@ -111,7 +111,7 @@ olv_status ol_quantize_calibrate(const ol_placement *pl, const olv_quantize_para
     *out = (ol_calibration){pl->graph, ol_calloc(pl->n_nodes + 1, sizeof *out->means), pl->n_nodes, ol_calloc(values + 1, sizeof *out->ranges), values, 0};
     if (!out->means || !out->ranges) return no_memory(err);
     olv_status s = watch_init(&w, pl, p, err);
-    if (s == OLV_OK && !w.n) s = ol_fail(err, OLV_UNSUPPORTED, "the model has no operator that can be quantized, or all are ignored");
+    if (s == OLV_OK && !w.n) s = ol_fail(err, OLV_UNSUPPORTED, "the model has no operator on f32 activations that can be quantized, or all are ignored");
     if (s == OLV_OK) s = ol_probe(prober, pl->graph, w.names, w.n, NULL, prober->max_samples, look, &w, err);
     if (s == OLV_OK) s = keep(&w, out, err);
     out->samples = prober->seen;

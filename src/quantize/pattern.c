@@ -109,6 +109,12 @@ static bool is_attention_output(const ol_node *n) {
     return false;
 }
 
+/* Scores plus a mask, whose far numbers would stretch the grid over all others. */
+static void keep_masked_scores(ol_placement *pl, const ol_node *n) {
+    const ol_node *user = ol_node_is(n, "Add") || ol_node_is(n, "Where") ? ol_value_only_user(n->outputs[0]) : NULL;
+    if (user && ol_node_is(user, "Softmax") && !pl->reasons[n->id]) pl->reasons[n->id] = "mask of softmax";
+}
+
 static void keep_in_transformer(ol_placement *pl, const ol_node *n) {
     ol_quant_role r = (ol_quant_role)pl->roles[n->id];
     if (pl->reasons[n->id]) return;
@@ -120,7 +126,10 @@ static void keep_in_transformer(ol_placement *pl, const ol_node *n) {
 olv_status ol_patterns_apply(ol_placement *pl, const olv_quantize_params *p, olv_error *err) {
     const ol_value **roots = ol_calloc(pl->n_nodes + 1, sizeof *roots);
     if (!roots) return ol_fail(err, OLV_NOMEM, "no memory to place quantizers");
-    for (const ol_node *n = pl->graph->first; n; n = n->next) find_function(pl, n, roots);
+    for (const ol_node *n = pl->graph->first; n; n = n->next) {
+        find_function(pl, n, roots);
+        keep_masked_scores(pl, n);
+    }
     for (const ol_node *n = pl->graph->first; n && p->model_type == OLV_QUANTIZE_TRANSFORMER; n = n->next) keep_in_transformer(pl, n);
     ol_free(roots);
     return OLV_OK;
