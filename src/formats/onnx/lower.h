@@ -8,7 +8,9 @@
 
 /* The opset that brought the operator, 1 for all before 7 and for other domains. */
 int64_t ol_onnx_since(const ol_op *op);
-/* Replaces nodes of g and its subgraphs that the opset lacks, where its operators can say them. */
+/* Replaces nodes of g and its subgraphs that the opset lacks, where its operators can say them, and
+ * operators that no opset has (olivine.FakeQuantize), for which ol_onnx_must_compose asks. */
+bool ol_onnx_must_compose(const ol_graph *g);
 OLV_MUST_USE olv_status ol_onnx_compose(ol_graph *g, int64_t opset, olv_error *err);
 
 /* The older form of a node: an attribute more, inputs fewer. Names and attributes are those of the node, or made here in

@@ -187,11 +187,21 @@ static ol_value *attention(parts *p, const ol_node *n) {
     return two(p, "Reshape", v, ints(p, (const int64_t[]){0, 0, -1}, 3));
 }
 
+/* round((limited x - low) / (high - low) (levels - 1)) / (levels - 1) (to_high - to_low) + to_low */
+static ol_value *fake_quantize(parts *p, const ol_node *n) {
+    ol_value *x = n->inputs[0], *lo = n->inputs[1], *hi = n->inputs[2], *to = n->inputs[3], *range = two(p, "Sub", hi, lo);
+    ol_value *steps = number(p, (double)(ol_node_int(n, "levels", 256) - 1), x);
+    ol_value *low = part(p, "Min", (ol_value *[]){lo, hi}, 2, NULL, 0), *high = part(p, "Max", (ol_value *[]){lo, hi}, 2, NULL, 0);
+    x = part(p, "Max", (ol_value *[]){part(p, "Min", (ol_value *[]){x, high}, 2, NULL, 0), low}, 2, NULL, 0);
+    ol_value *q = one(p, "Round", two(p, "Mul", two(p, "Div", two(p, "Sub", x, lo), range), steps));
+    return two(p, "Add", two(p, "Mul", two(p, "Div", q, steps), two(p, "Sub", n->inputs[4], to)), to);
+}
+
 static const struct {
     const char *op, *attr; /* attr: only nodes that have it ("" all) */
-    int64_t since;
+    int64_t since;         /* INT64_MAX: in no opset */
     ol_value *(*build)(parts *p, const ol_node *n); /* NULL: cannot be said */
-} rules[] = {{"Gelu", "", 20, gelu}, {"Attention", "", 23, attention}, {"Swish", "", 24, swish}, {"Mish", "", 18, mish}, {"HardSwish", "", 14, hard_swish}, {"Celu", "", 12, celu},
+} rules[] = {{"olivine.FakeQuantize", "", INT64_MAX, fake_quantize}, {"Gelu", "", 20, gelu}, {"Attention", "", 23, attention}, {"Swish", "", 24, swish}, {"Mish", "", 18, mish}, {"HardSwish", "", 14, hard_swish}, {"Celu", "", 12, celu},
              {"GreaterOrEqual", "", 12, not_of}, {"LessOrEqual", "", 12, not_of}, {"CastLike", "", 15, cast_like},
              {"LayerNormalization", "", 17, layer_norm}, {"RMSNormalization", "", 23, rms_norm}, {"Shape", "start", 15, shape},
              {"Shape", "end", 15, shape}, {"Clip", "", 11, clip}, {"Softmax", "", 13, softmax}, {"LogSoftmax", "", 13, softmax}, {"Hardmax", "", 13, softmax}};
@@ -212,9 +222,24 @@ static olv_status fill_resize(ol_graph *g, ol_node *n, olv_error *err) {
     return OLV_OK;
 }
 
+static bool is_named(const ol_node *n, const char *op) {
+    size_t own = strlen("olivine.");
+    if (!strncmp(op, "olivine.", own)) return !strcmp(n->op->domain, "olivine") && !strcmp(n->op->name, op + own);
+    return !*n->op->domain && !strcmp(n->op->name, op);
+}
+
+bool ol_onnx_must_compose(const ol_graph *g) {
+    for (const ol_node *n = g->first; n; n = n->next) {
+        if (is_named(n, rules[0].op)) return true;
+        for (int i = 0; i < n->n_attrs; i++)
+            if (n->attrs[i].type == OL_ATTR_GRAPH && ol_onnx_must_compose(n->attrs[i].v.graph)) return true;
+    }
+    return false;
+}
+
 static olv_status visit(ol_graph *g, ol_node *n, int64_t opset, olv_error *err) {
-    for (size_t i = 0; !*n->op->domain && i < sizeof rules / sizeof *rules; i++) {
-        if (opset >= rules[i].since || strcmp(n->op->name, rules[i].op) || (*rules[i].attr && !ol_node_attr(n, rules[i].attr))) continue;
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        if (opset >= rules[i].since || !is_named(n, rules[i].op) || (*rules[i].attr && !ol_node_attr(n, rules[i].attr))) continue;
         parts p = {.g = g, .at = n, .err = err};
         ol_value *v = rules[i].build(&p, n);
         if (p.status != OLV_OK) return p.status;

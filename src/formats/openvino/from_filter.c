@@ -39,31 +39,42 @@ static void read_window(ol_ir *t, window *w) {
     if (n) add(w, ol_attr_ints("pads", w->pads, (size_t)(2 * n)));
 }
 
+/* Size of a dim of input i, by its value or else as the port declares it; -1 when neither says. */
+static int64_t told_size(const ol_ir *t, int i, const ol_value *v, int dim) {
+    if (dim < v->type.rank && ol_dim_known(v->type.dims[dim])) return v->type.dims[dim];
+    const ol_xml *port = ol_xml_child(ol_xml_child(t->l->xml, "input"), "port");
+    for (; port && i > 0; i--) port = ol_xml_next(port);
+    const ol_xml *d = ol_xml_child(port, "dim");
+    for (; d && dim > 0; dim--) d = ol_xml_next(d);
+    int64_t size;
+    return d && ol_xml_parse_int(d->text, strlen(d->text), &size) ? size : -1;
+}
+
 /* Filters [groups, a, b, ..] with the first two dims joined. */
 static ol_value *join_groups(ol_ir *t, ol_value *f, int64_t *groups) {
-    int64_t dims[OL_MAX_RANK];
+    int64_t dims[OL_MAX_RANK] = {-1};
     int rank = ol_ir_rank(t, f);
     if (t->status != OLV_OK) return f;
-    if (rank < 3 || !ol_dim_known(f->type.dims[0])) {
-        ol_ir_fail(t, OLV_SHAPE, "filters of rank %d with groups", rank);
+    *groups = rank >= 3 ? told_size(t, 1, f, 0) : -1;
+    if (*groups < 1) {
+        ol_ir_fail(t, OLV_SHAPE, "filters of rank %d with an unknown number of groups", rank);
         return f;
     }
-    *groups = f->type.dims[0];
-    bool known = true;
-    for (int i = 1; i < rank; i++) {
-        known &= ol_dim_known(f->type.dims[i]);
-        dims[i - 1] = f->type.dims[i];
+    bool known = ol_dim_known(f->type.dims[1]) && !__builtin_mul_overflow(f->type.dims[1], *groups, &dims[0]);
+    for (int i = 2; i < rank; i++) {
+        dims[i - 1] = told_size(t, 1, f, i);
+        known &= dims[i - 1] >= 0;
     }
-    if (!known) {
-        ol_ir_fail(t, OLV_UNSUPPORTED, "filters of unknown sizes");
-        return f;
+    if (known && f->constant && !f->is_input) {
+        ol_const *c = ol_const_reshape(f->constant, rank - 1, dims, t->err);
+        ol_value *v = c ? ol_graph_add_constant(t->g, NULL, c, t->err) : NULL;
+        if (!v) t->status = t->err->status;
+        return v;
     }
-    if (__builtin_mul_overflow(dims[0], *groups, &dims[0])) ol_ir_fail(t, OLV_LIMIT, "filters too large");
-    if (!f->constant || f->is_input || t->status != OLV_OK) return ol_ir_binary(t, "Reshape", f, ol_ir_ints(t, dims, rank - 1));
-    ol_const *c = ol_const_reshape(f->constant, rank - 1, dims, t->err);
-    ol_value *v = c ? ol_graph_add_constant(t->g, NULL, c, t->err) : NULL;
-    if (!v) t->status = t->err->status;
-    return v;
+    if (known) return ol_ir_binary(t, "Reshape", f, ol_ir_ints(t, dims, rank - 1));
+    ol_attr from = ol_attr_int("start", 2), join = ol_attr_int("axis", 0);
+    ol_value *shape[2] = {ol_ir_int1(t, -1), ol_ir_op(t, "Shape", &f, 1, &from, 1)};
+    return ol_ir_binary(t, "Reshape", f, ol_ir_op(t, "Concat", shape, 2, &join, 1));
 }
 
 static bool has_groups(const ol_ir *t) { return !strncasecmp(t->l->type, "Group", 5); }

@@ -145,7 +145,7 @@ static void attention(ol_ir *t) {
     int rank = ol_ir_rank(t, q);
     double number = 0;
     if (t->status != OLV_OK) return;
-    if (causal || (mask && mask->constant && mask->type.rank == 0)) mask = NULL; /* a scalar stands for no mask */
+    if (causal || (mask && mask->type.rank == 0)) mask = NULL; /* a scalar stands for no mask */
     bool known = !ol_ir_has(t, 4) || ol_ir_const_real(t, 4, &number);
     if (rank == 4 && known) {
         ol_attr a[2] = {ol_attr_int("is_causal", causal), ol_attr_float("scale", (float)number)};
