@@ -167,14 +167,19 @@ void ol_to_leaky_relu(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     (void)r;
     const ol_ir_out x = ol_to_in(t, n, 0);
     const int64_t one = 1;
-    const ol_ir_out in[2] = {x, ol_ir_add_reshape(t->e, NULL, ol_to_number(t, x, (double)ol_node_float(n, "alpha", 0.01f)), &one, 1, false)};
+    ol_dtype type = ol_to_dtype_of(t, x);
+    ol_ir_type vector = ol_ir_type_of(type, 1, &one);
+    uint64_t alpha = 0;
+    if (type == OL_DTYPE_NONE) return;
+    ol_elem_set(type, &alpha, 0, (double)ol_node_float(n, "alpha", 0.01f));
+    const ol_ir_out in[2] = {x, ol_ir_const_raw(t->e, NULL, NULL, &vector, &alpha, (size_t)ol_dtype_bits(type) / 8)};
     ol_to_put(t, n, "PReLU", NULL, in, 2, NULL, 0, 1);
 }
 
 /* PReLU of OpenVINO takes one slope, or one per channel (axis 1). Others: max(x, 0) + slope min(x, 0). */
 void ol_to_prelu(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     (void)r;
-    ol_ir_out x = ol_to_in(t, n, 0), slope = ol_to_in(t, n, 1);
+    ol_ir_out x = ol_to_in(t, n, 0);
     const ol_type *s = ol_to_type(n, 1), *a = ol_to_type(n, 0);
     int64_t count = 1, flat = -1;
     bool channels = s->rank == a->rank - 1 && a->rank >= 2;
@@ -184,12 +189,14 @@ void ol_to_prelu(ol_to *t, const ol_node *n, const ol_to_rule *r) {
     }
     if (s->rank < 0) count = -1;
     if (is_float(a->dtype) && (count == 1 || (channels && ol_to_dim(s, 0) == ol_to_dim(a, 1) && ol_to_dim(s, 0) > 0))) {
-        const ol_ir_out in[2] = {x, ol_ir_add_reshape(t->e, NULL, slope, &flat, 1, false)};
+        ol_const *c = ol_to_const(n->inputs[1], 1, &count);
+        const ol_ir_out in[2] = {x, c ? ol_ir_const(t->e, n->inputs[1]->name, NULL, c) : ol_ir_add_reshape(t->e, NULL, ol_to_in(t, n, 1), &flat, 1, false)};
+        ol_const_release(c);
         ol_to_put(t, n, "PReLU", NULL, in, 2, NULL, 0, 1);
         return;
     }
     ol_ir_out zero = ol_to_number(t, x, 0);
-    ol_ir_out low = ol_to_two(t, "Multiply", slope, ol_to_two(t, "Minimum", x, zero));
+    ol_ir_out low = ol_to_two(t, "Multiply", ol_to_in(t, n, 1), ol_to_two(t, "Minimum", x, zero));
     ol_to_give(t, n, 0, ol_to_two(t, "Add", ol_to_two(t, "Maximum", x, zero), low));
 }
 
