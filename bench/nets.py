@@ -4,7 +4,9 @@
 the others stopped; each round gives every engine the same number of inferences, in changing order; ratios are taken within a
 round, of wall time and of CPU time (which a busy machine disturbs less; with one thread it has no waiting in it); medians
 with a bootstrap interval go to docs/measured/nets.{md,json}.
-usage: nets.py [--nets resnet50,...] [--threads 1,2] [--rounds 9] [--peers onnxruntime,openvino-f32,openvino] [--isa avx2]
+With --int8 the nets are those that onnxruntime's quantizer makes of them (QDQ, u8 activations, i8 weights by channel; random
+data), and the medians go to docs/measured/nets-int8.{md,json}.
+usage: nets.py [--int8] [--nets resnet50,...] [--threads 1,2] [--rounds 9] [--peers onnxruntime,openvino-f32,openvino] [--isa avx2]
 Needs the program at build/olivine. Packages come from the package index into build/bench-env; OLIVINE_BENCH_PYTHON names
 another interpreter that has them. What cannot be had is left out, with a notice."""
 import argparse, json, os, statistics, subprocess, sys, time
@@ -17,6 +19,7 @@ sys.path[:] = [p for p in sys.path if p != HERE]  # packages import modules name
 
 PYTHON = os.environ.get("OLIVINE_BENCH_PYTHON", os.path.join(ENV, "bin", "python"))
 NETS = ("resnet50", "mobilenetv2", "vitb16", "bertbase128")
+INT8 = "-int8"
 PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino"}
 
 
@@ -52,9 +55,27 @@ def export(name, path):
     torch.onnx.export(First().eval(), given, path, input_names=names, output_names=["out"], opset_version=17, dynamo=False)
 
 
-def inputs_of(path, python_inputs):
+def quantize(path, out):
+    import onnxruntime as ort
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+    given = [(i.name, i.shape, i.type) for i in ort.InferenceSession(path, providers=["CPUExecutionProvider"]).get_inputs()]
+
+    class Data(CalibrationDataReader):
+        def __init__(self):
+            self.items = iter([inputs_of(path, given, seed) for seed in range(10)])
+
+        def get_next(self):
+            return next(self.items, None)
+
+    quant_pre_process(path, out + ".pre", skip_symbolic_shape=True)
+    quantize_static(out + ".pre", out, Data(), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)
+    os.remove(out + ".pre")
+
+
+def inputs_of(path, python_inputs, seed=0):
     import numpy as np
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     out = {}
     for name, shape, kind in python_inputs:
         out[name] = rng.integers(0, 2, shape).astype("int64") if "int" in kind else rng.random(shape, dtype="f4")
@@ -111,12 +132,13 @@ def prepare(peers, nets):
             print(f"SKIP {p}: its package cannot be installed here")
     folder = os.path.join(BUILD, "bench-models", "nets")
     os.makedirs(folder, exist_ok=True)
+    nets = sorted(set(n.replace(INT8, "") for n in nets)) + [n for n in nets if n.endswith(INT8)]
     missing = [n for n in nets if not os.path.exists(os.path.join(folder, n + ".onnx"))]
     if missing and not have("torch, transformers, onnx"):
         subprocess.run([PYTHON, "-m", "pip", "install", "-q", "torch==2.13.0", "transformers", "onnx"], stderr=subprocess.DEVNULL)
     for n in missing:
         path = os.path.join(folder, n + ".onnx")
-        subprocess.run([PYTHON, os.path.abspath(__file__), "--export", n, path + ".part"], check=True, stderr=subprocess.DEVNULL)
+        subprocess.run([PYTHON, os.path.abspath(__file__), *(("--quantize", path.replace(INT8, "")) if n.endswith(INT8) else ("--export", n)), path + ".part"], check=True, stderr=subprocess.DEVNULL)
         os.rename(path + ".part", path)
     return folder, good
 
@@ -161,10 +183,13 @@ def render(rows):
 def main():
     if sys.argv[1:2] == ["--export"]:
         return export(sys.argv[2], sys.argv[3])
+    if sys.argv[1:2] == ["--quantize"]:
+        return quantize(sys.argv[2], sys.argv[3])
     if sys.argv[1:2] == ["--serve"]:
         return serve(sys.argv[2], sys.argv[3], int(sys.argv[4]))
     ap = argparse.ArgumentParser()
     ap.add_argument("--nets", default=",".join(NETS))
+    ap.add_argument("--int8", action="store_true", help="the nets in 8 bits")
     ap.add_argument("--threads", default="1,2")
     ap.add_argument("--rounds", type=int, default=9)
     ap.add_argument("--peers", default="onnxruntime,openvino-f32,openvino")
@@ -173,7 +198,7 @@ def main():
     ap.add_argument("--folder", help="where the nets are (default: made in build/bench-models/nets)")
     ap.add_argument("--no-write", action="store_true", help="leave docs/measured as it is")
     args = ap.parse_args()
-    nets = args.nets.split(",")
+    nets = [n + INT8 if args.int8 else n for n in args.nets.split(",")]
     folder, peers = prepare([p for p in args.peers.split(",") if p], [] if args.folder else nets)
     rows = []
     for net in nets:
@@ -182,11 +207,12 @@ def main():
     if args.no_write or args.isa:
         return
     out = os.path.join(ROOT, "docs", "measured")
-    head = ("# Float networks, f32, batch 1\n\nCommand: `bench/nets.py`. Ratios: the peer's time over ours, within a round, so above 1 we are"
+    what, flag, name = ("Networks in 8 bits", " --int8", "nets-int8") if args.int8 else ("Float networks, f32", "", "nets")
+    head = (f"# {what}, batch 1\n\nCommand: `bench/nets.py{flag}`. Ratios: the peer's time over ours, within a round, so above 1 we are"
             " the faster; median of %d rounds with its 95%% bootstrap interval. Machine: %s.\n\n" % (args.rounds, machine()))
-    with open(os.path.join(out, "nets.md"), "w") as f:
+    with open(os.path.join(out, name + ".md"), "w") as f:
         f.write(head + render(rows) + "\n")
-    with open(os.path.join(out, "nets.json"), "w") as f:
+    with open(os.path.join(out, name + ".json"), "w") as f:
         json.dump({"machine": machine(), "rows": rows}, f, indent=1)
 
 
