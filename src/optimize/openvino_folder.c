@@ -97,16 +97,24 @@ static olv_status put_manifest(ol_manifest *m, ol_output *o, olv_error *err) {
     return s;
 }
 
+/* Unfinished work cannot be continued here. */
+static void discard(const char *part) {
+    olv_status undo = ol_dir_remove(part, NULL);
+    (void)undo; /* the first failure is the one to tell */
+}
+
 olv_status ol_openvino_folder_write(const ol_bundle *b, ol_graph *g, const ol_openvino_output *o, const char *out_dir,
                                     olv_progress_fn *progress, void *ctx, olv_error *err) {
     ol_output out;
     const ol_openvino_lm_options lm = {o->compress_to_f16, progress, ctx};
     olv_status s = ol_output_begin(&out, out_dir, o->key, o->force, o->fresh, o->need + SLACK, 0, err);
+    bool ours = s == OLV_OK;
     if (s == OLV_OK) s = ol_openvino_lm_write(g, out.part, &lm, err);
     if (s == OLV_OK) s = put_configs(b, &out, err);
     if (s == OLV_OK) s = put_tokenizer(b, &out, err);
     if (s == OLV_OK) s = put_manifest(o->manifest, &out, err);
     if (s == OLV_OK) s = ol_output_finish(&out, err);
+    if (s != OLV_OK && ours) discard(out.part);
     ol_output_close(&out);
     return s;
 }

@@ -95,6 +95,16 @@ def twice():
     say(files[0] == files[1] and "openvino_model.bin" in files[0], "equal bytes", f"{len(files[0])} files")
 
 
+def unwritable():
+    """A model that such a folder cannot hold is named, and nothing is left behind."""
+    d = os.path.join(root, "recurrent")
+    os.makedirs(d, exist_ok=True)
+    source = os.path.join(root, "llm", "mamba2")
+    r = write(source, os.path.join(d, "out"), "--precision", "fp32")
+    left = os.listdir(d)
+    say(r.returncode == 3 and "CausalConv" in r.stderr and not left, "recurrent layers are not written", r.stderr.strip() + " " + str(left))
+
+
 def fails(name, change, *parts, code=(1, 3)):
     """A changed folder is refused in one line that says the parts."""
     d = os.path.join(root, "broken")
@@ -122,6 +132,7 @@ for n in FAMILIES.split():
     family(n)
 codes()
 twice()
+unwritable()
 fails("no data file", lambda d: os.unlink(d + "/openvino_model.bin"), "openvino_model.bin")
 fails("no config", lambda d: os.unlink(d + "/config.json"), "config.json")
 fails("unknown operation", edit('type="Swish"', 'type="Swosh"'), "Swosh")

@@ -6,7 +6,7 @@
 : "${OLIVINE:?}" "${TEST_TMP:?}"
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$(dirname "$here")")
-for a in openvino-genai llm; do
+for a in openvino-genai llm llm-recurrent; do
     tar -xJf "$root/tests/data/$a.tar.xz" -C "$TEST_TMP" || { echo "FAIL openvino-genai: $a.tar.xz cannot be unpacked"; exit 1; }
 done
 code=0
