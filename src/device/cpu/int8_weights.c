@@ -19,14 +19,17 @@ static bool make_arrays(ol_int8_weights *w) {
     return w->scales && w->zeros;
 }
 
-/* Codes of their own, turned when they are unsigned. */
-static olv_status take_codes(ol_int8_weights *w, const uint8_t *codes, bool turned, bool transposed, olv_error *err) {
+/* The codes where they lie, or their own: turned when they are unsigned, in the order of the outputs. */
+static olv_status take_codes(ol_int8_weights *w, const uint8_t *codes, bool stays, bool turned, bool transposed, olv_error *err) {
+    w->codes = (const int8_t *)codes;
+    if (stays && !turned && !transposed) return OLV_OK;
     size_t n = (size_t)(w->outputs * w->k);
     uint8_t flip = turned ? 0x80 : 0;
     uint8_t *own = w->own = ol_alloc(n + 1);
     if (!own) return ol_fail(err, OLV_NOMEM, "no memory for weights");
-    for (int64_t i = 0; i < w->outputs; i++)
-        for (int64_t j = 0; j < w->k; j++) own[i * w->k + j] = codes[transposed ? j * w->outputs + i : i * w->k + j] ^ flip;
+    for (size_t i = 0; i < n && !transposed; i++) own[i] = codes[i] ^ flip;
+    for (int64_t i = 0; i < w->outputs && transposed; i++)
+        for (int64_t j = 0; j < w->k; j++) own[i * w->k + j] = codes[j * w->outputs + i] ^ flip;
     w->codes = w->own;
     return OLV_OK;
 }
@@ -66,10 +69,15 @@ static olv_status read_node(const ol_node *n, int64_t outputs, ol_int8_weights *
     const void *data = ol_const_data(codes->constant, &bytes);
     if (data) w->source = data;
     if (!make_arrays(w)) return ol_fail(err, OLV_NOMEM, "no memory for weights");
-    if (!ol_value_const_tensor(codes, MAX_BYTES, &t)) return ol_fail(err, OLV_UNSUPPORTED, "weights that cannot be read");
-    w->k = ol_tensor_count(&t) / outputs;
-    olv_status s = take_codes(w, t.data, turned, false, err);
-    ol_tensor_deinit(&t);
+    w->k = ol_const_rows(codes->constant) * ol_const_width(codes->constant) / outputs;
+    olv_status s;
+    if (data) {
+        s = take_codes(w, data, true, turned, false, err);
+    } else {
+        if (!ol_value_const_tensor(codes, MAX_BYTES, &t)) return ol_fail(err, OLV_UNSUPPORTED, "weights that cannot be read");
+        s = take_codes(w, t.data, false, turned, false, err);
+        ol_tensor_deinit(&t);
+    }
     return s == OLV_OK ? take_numbers(w, n->inputs[1], n->n_inputs > 2 ? n->inputs[2] : NULL, turned ? 128 : 0, err) : s;
 }
 
@@ -102,7 +110,7 @@ static olv_status read_const(const ol_const *c, ol_int8_weights *w, olv_error *e
         if (turned && z) w->zeros[i] -= 128;
         w->has_zeros |= w->zeros[i] != 0;
     }
-    return take_codes(w, q->codes, turned, inner != NULL, err);
+    return take_codes(w, q->codes, true, turned, inner != NULL, err);
 }
 
 olv_status ol_int8_weights_of_const(const ol_const *c, ol_int8_weights *w, olv_error *err) {
@@ -162,10 +170,9 @@ olv_status ol_int8_make_ends(ol_lowering *l, const ol_int8_weights *w, ol_value 
     if (!start || !scale || !shift || (w->has_zeros && !zero)) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
     double result_scale = r->codes ? (double)r->form.scale : 1;
     for (int64_t i = 0; i < w->outputs; i++) {
-        int64_t at = i / outputs * padded + i % outputs, sum = 0;
+        int64_t at = i / outputs * padded + i % outputs, sum = olk_int8_sum(w->codes + i * w->k, w->k);
         double unit = (double)x->form.scale * (double)w->scales[i];
         if (!isfinite(unit / result_scale)) return ol_fail(err, OLV_UNSUPPORTED, "a scale of %g", (double)w->scales[i]);
-        for (int64_t j = 0; j < w->k; j++) sum += w->codes[i * w->k + j];
         /* sum of (x - zx)(w - zw) = sum x w - zx sum w - zw sum x + k zx zw */
         start[at] = (int32_t)(x->form.zero * (w->k * w->zeros[i] - sum));
         scale[at] = (float)(unit / result_scale);

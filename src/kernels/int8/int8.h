@@ -62,6 +62,8 @@ static inline int64_t olk_int8_depthwise_at(int64_t n_taps, int64_t c, int64_t t
 void olk_int8_pack(const int8_t *w, int64_t column, int64_t place, int64_t step, int64_t n, int64_t places, int64_t k, int nb, int8_t *panel);
 /* Weight (channel c, tap t) is w[c * n_taps + t]. */
 void olk_int8_pack_depthwise(const int8_t *w, int64_t n_taps, int64_t channels, int8_t *out);
+/* Of n <= OLK_INT8_MOST_PRODUCTS weights. */
+int32_t olk_int8_sum(const int8_t *w, int64_t n);
 /* sum[i] of the codes of row i. */
 void olk_int8_row_sums(const uint8_t *const *rows, int64_t row_step, int64_t places, int64_t k, int64_t m, int32_t *sum);
 

@@ -27,3 +27,9 @@ void olk_int8_row_sums(const uint8_t *const *rows, int64_t row_step, int64_t pla
             for (int64_t j = 0; j < k; j++) sum[i] += rows[p * row_step + i][j];
     }
 }
+
+int32_t olk_int8_sum(const int8_t *w, int64_t n) {
+    int32_t sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += w[i];
+    return sum;
+}
