@@ -76,9 +76,9 @@ static const char *why_kept(const item *it) {
     return NULL;
 }
 
-/* Codes that a method with data gave: of the whole tensor, or of the parts that the graph cuts it into, in their order. NULL: none, or
- * they do not make up the tensor. */
-static ol_const *given_codes(const ol_compress_plan *plan, const item *it, olv_error *err) {
+/* Codes that a method with data gave, with their errors: of the whole tensor, or of the parts that the graph cuts it into, in their
+ * order. NULL: none, or they do not make up the tensor. */
+static ol_const *given_codes(const ol_compress_plan *plan, const item *it, ol_compress_entry *out, olv_error *err) {
     ol_const *parts[8];
     size_t len = it->t->name.len;
     int n = 0;
@@ -89,14 +89,17 @@ static ol_const *given_codes(const ol_compress_plan *plan, const item *it, olv_e
         if (!mine || !e->method || e->k != it->t->dims[1]) continue;
         parts[n++] = e->result;
         rows += e->rows;
+        out->error += e->error;
+        out->energy += e->energy;
     }
     if (n == 0 || rows != it->t->dims[0]) return NULL;
     return n == 1 ? ol_const_retain(parts[0]) : ol_const_concat_rows(parts, n, err);
 }
 
-static ol_const *codes_of(const ol_compress_plan *plan, const item *it, const olv_weight_spec *spec, olv_error *err) {
-    if (!it->entry->method) return ol_compress_const(it->source, spec, ol_cpu_probe(), err);
-    ol_const *c = given_codes(plan, it, err);
+static ol_const *codes_of(const ol_compress_plan *plan, const item *it, ol_compress_entry *out, olv_error *err) {
+    if (!it->entry->method) return ol_compress_const(it->source, &out->spec, ol_cpu_probe(), err);
+    ol_const *c = given_codes(plan, it, out, err);
+    out->method = it->entry->method;
     if (!c) ol_fail(err, OLV_UNSUPPORTED, "the codes that %s gave are not those of a tensor of the folder", it->entry->method);
     return c;
 }
@@ -121,13 +124,10 @@ static olv_status choose(writer *w, const ol_compress_plan *plan, item *it, ol_c
     out->rows = it->t->dims[0];
     out->k = it->t->dims[1];
     out->bits_before = out->bits_after = it->t->bits;
-    if (!out->kept && !(it->quant = codes_of(plan, it, &out->spec, err))) return ol_error_at(err, "%s", name);
+    if (!out->kept && !(it->quant = codes_of(plan, it, out, err))) return ol_error_at(err, "%s", name);
     if (it->quant) out->bits_after = ol_qconst_bits(ol_const_quant_form(it->quant));
     out->source = ol_const_retain(it->source);
     out->result = ol_const_retain(it->quant ? it->quant : it->source);
-    out->method = it->entry->method;
-    out->error = it->entry->error;
-    out->energy = it->entry->energy;
     return OLV_OK;
 }
 
