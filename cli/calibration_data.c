@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 #define AUTO_SAMPLES 128
-#define AUTO_TOKENS 192
+#define AUTO_TOKENS 128
 #define MAX_NPY ((size_t)64 << 20)
 
 typedef enum source_kind { SOURCE_TEXT, SOURCE_JSON, SOURCE_FOLDER, SOURCE_AUTO } source_kind;
@@ -28,7 +28,7 @@ typedef struct source {
 
 struct calibration_data {
     olv_pipeline *pipeline;
-    olv_dataset dataset;
+    olv_token_dataset dataset;
     source *sources;
     size_t n, turn;
     int64_t auto_samples, auto_tokens;
@@ -229,8 +229,9 @@ static int read_methods(const calibration_args *a, olv_calibration_options *o) {
     if (a->profile && strcasecmp(a->profile, "best") && strcasecmp(a->profile, "default"))
         return usage_error("--profile %s: expected best or default", a->profile);
     bool best = a->profile && !strcasecmp(a->profile, "best");
-    o->methods = (a->awq ? OLV_DATA_AWQ : 0u) | (a->scale_estimation ? OLV_DATA_SCALE_ESTIMATION : 0u) | (a->gptq ? OLV_DATA_GPTQ : 0u) |
+    o->methods = (a->scale_estimation ? OLV_DATA_SCALE_ESTIMATION : 0u) | (a->gptq ? OLV_DATA_GPTQ : 0u) |
                  (best ? OLV_DATA_BEST : 0u);
+    if (a->awq) return fprintf(stderr, "olivine: error: --awq is not there yet; use --gptq or --profile best\n"), 3;
     if (a->num_samples < 0 || a->seqlen < 0) return usage_error("--num-samples and --seqlen: expected at least 1");
     if (!(a->damping >= 0 && a->damping <= 1)) return usage_error("--damping %g: expected 0 to 1", a->damping);
     o->max_samples = a->num_samples;
@@ -256,7 +257,7 @@ int calibration_open(const calibration_args *a, const char *model, olv_calibrati
     d->auto_tokens = a->seqlen && a->seqlen < AUTO_TOKENS ? a->seqlen : AUTO_TOKENS;
     for (size_t i = 0; !code && i < d->n; i++) code = open_source(&d->sources[i], names[i]);
     if (!code) d->pipeline = open_named_model(model, false, &code);
-    d->dataset = (olv_dataset){d, next_sample};
+    d->dataset = (olv_token_dataset){d, next_sample};
     o->dataset = &d->dataset;
     if (code) calibration_close(d);
     else *out = d;

@@ -11,7 +11,7 @@
 
 typedef struct calibration_args {
     arg_list datasets;
-    int64_t num_samples, seqlen, batch_size;
+    int64_t num_samples, seqlen;
     double damping;
     const char *profile;
     bool awq, scale_estimation, gptq;
@@ -21,7 +21,7 @@ typedef struct calibration_args {
     {"dataset", ARG_LIST, &(a).datasets, "FILE", "texts to calibrate with: .txt, .jsonl, a folder of .npy, auto (repeatable)", NULL}, \
     {"num-samples subset-size", ARG_INT, &(a).num_samples, "N", "samples to use at most (128 with auto, else all)", NULL},  \
     {"seqlen", ARG_INT, &(a).seqlen, "N", "tokens of a sample at most", NULL},                                              \
-    {"awq", ARG_FLAG, &(a).awq, NULL, "scale columns that carry much before rounding", NULL},                               \
+    {"awq", ARG_FLAG, &(a).awq, NULL, NULL, NULL},                               \
     {"scale-estimation", ARG_FLAG, &(a).scale_estimation, NULL, "scales that fit the outputs", NULL},                       \
     {"gptq", ARG_FLAG, &(a).gptq, NULL, "round columns one after another, each making good for those before", NULL},        \
     {"damping", ARG_REAL, &(a).damping, "R", "share of the Hessian's mean diagonal added to it (0.01)", NULL},              \

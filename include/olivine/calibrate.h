@@ -15,29 +15,27 @@ extern "C" {
 #endif
 
 /* Samples of a language model: token ids. */
-typedef struct olv_dataset {
+typedef struct olv_token_dataset {
     void *ctx;
     /* Gives the next sample, borrowed until the next call; *n is 0 when there are no more. May fail. */
     olv_status (*next)(void *ctx, const int64_t **ids, size_t *n, olv_error *err);
-} olv_dataset;
+} olv_token_dataset;
 
 /* Methods, which may be combined. They change weights that become integers of 4 or 8 bits. */
 typedef enum olv_data_method {
-    OLV_DATA_AWQ = 1,              /* columns that carry much are scaled up before rounding, and the layer before is scaled down */
-    OLV_DATA_SCALE_ESTIMATION = 2, /* scales that fit the outputs */
+    OLV_DATA_AWQ = 1,              /* not there yet: OLV_UNSUPPORTED */
+    OLV_DATA_SCALE_ESTIMATION = 2, /* searched scales, fitted to the outputs */
     OLV_DATA_GPTQ = 4,             /* columns are rounded one after another, each making good for those before */
-    OLV_DATA_BEST = 8              /* searched scales, GPTQ, then codes and scales improved in turn; the head by what each token counts */
+    OLV_DATA_BEST = 8              /* searched scales, GPTQ, then codes and scales improved in turn */
 } olv_data_method;
 
 typedef struct olv_calibration_options {
     size_t struct_size;         /* set by olv_calibration_options_init */
     unsigned methods;           /* of olv_data_method; 0: without data */
-    const olv_dataset *dataset; /* borrowed; needed when there are methods or an output of importances */
+    const olv_token_dataset *dataset; /* borrowed; needed when there are methods; alone, budgets and metrics use it */
     int64_t max_samples;        /* samples that are used at most; 0: all */
     int64_t max_tokens;         /* of a sample: more are cut off; 0: 2048 */
     double damping;             /* share of the Hessian's mean diagonal that is added to it */
-    const char *imatrix_in;     /* importances as llama.cpp keeps them (GGUF or its older form), for scales; NULL: none */
-    const char *imatrix_out;    /* file to write them to; NULL: none */
 } olv_calibration_options;
 
 /* No methods; damping 0.01. */

@@ -205,7 +205,7 @@ olv_status ol_gptq(const ol_const *source, const olv_weight_spec *spec, const ol
     job j = {.source = source, .form = ol_compress_form(spec, ol_const_rows(source), ol_const_width(source))};
     j.p = (ol_gptq_plan){.k = j.form.k, .group = j.form.group, .n_groups = j.form.n_groups, .bits = ol_weight_bits(spec->type),
                          .asym = ol_weight_asym(spec->type), .search = spec->rounding == OLV_ROUND_SEARCH, .spec = spec, .h = o->hessian,
-                         .factor = o->factor, .sweeps = o->sweeps};
+                         .factor = o->factor, .sweeps = o->sweeps, .scales_alone = o->scales_alone};
     j.p.block = j.form.group <= OL_GPTQ_MAX_GROUP ? j.form.group : OL_GPTQ_BLOCK;
     const float *diagonal = NULL;
     olv_status s = make_room(&j, store, name, err);

@@ -19,6 +19,7 @@ typedef struct ol_gptq_options {
     const ol_factor *factor; /* of it; NULL: no compensation, every weight to its nearest code */
     const float *scale_weights; /* [k]: weights of the columns when scales are searched; NULL: the diagonal of the Hessian */
     int sweeps;              /* over codes and scales after rounding */
+    bool scales_alone;       /* sweeps leave the codes alone */
     double damping;          /* of the sweeps, as in ol_factor_init */
 } ol_gptq_options;
 

@@ -131,7 +131,7 @@ void ol_gptq_sweep(const ol_gptq_plan *p, ol_gptq_tile *t, bool scales) {
         gradients(p, t, k0, n);
         for (int64_t i = 0; i < n; i++)
             for (int l = 0; l < L; l++) t->g[i][l] += p->damping * t->e[k0 + i][l];
-        for (int64_t j = 0; j < n; j++) move_code(p, t, k0, n, j);
+        for (int64_t j = 0; j < n && !p->scales_alone; j++) move_code(p, t, k0, n, j);
         if (scales && p->block == p->group) refit_scale(p, t, k0, n);
     }
 }

@@ -24,6 +24,7 @@ typedef struct ol_gptq_plan {
     const float *factor_panels, *h_panels; /* columns in blocks: of the factor, of h */
     int64_t block; /* columns of a block of h: a group, or 32 of a long one */
     int sweeps;
+    bool scales_alone;
 } ol_gptq_plan;
 
 typedef struct ol_gptq_tile {
