@@ -17,6 +17,8 @@ typedef struct watch {
     int64_t *channels, *counts;
 } watch;
 
+#define WILD 1e9f
+
 static olv_status no_memory(olv_error *err) { return ol_fail(err, OLV_NOMEM, "no memory for calibration"); }
 
 static void watch_deinit(watch *w) {
@@ -101,14 +103,17 @@ static olv_status keep(watch *w, ol_calibration *out, olv_error *err) {
 void ol_calibration_deinit(ol_calibration *c) {
     for (size_t i = 0; c->means && i < c->n_nodes; i++) ol_free(c->means[i].mean);
     for (size_t i = 0; c->ranges && i < c->n_values; i++) ol_free(c->ranges[i].low), ol_free(c->ranges[i].high);
-    ol_free(c->means), ol_free(c->ranges);
+    ol_free(c->means), ol_free(c->ranges), ol_free(c->kept);
     *c = (ol_calibration){.means = NULL};
 }
 
 olv_status ol_quantize_calibrate(const ol_placement *pl, const olv_quantize_params *p, ol_prober *prober, ol_calibration *out, olv_error *err) {
     watch w;
     size_t values = (size_t)pl->graph->n_values;
-    *out = (ol_calibration){pl->graph, ol_calloc(pl->n_nodes + 1, sizeof *out->means), pl->n_nodes, ol_calloc(values + 1, sizeof *out->ranges), values, 0};
+    const char **kept = out->kept;
+    out->kept = NULL;
+    ol_calibration_deinit(out);
+    *out = (ol_calibration){pl->graph, ol_calloc(pl->n_nodes + 1, sizeof *out->means), pl->n_nodes, ol_calloc(values + 1, sizeof *out->ranges), values, 0, kept};
     if (!out->means || !out->ranges) return no_memory(err);
     olv_status s = watch_init(&w, pl, p, err);
     if (s == OLV_OK && !w.n) s = ol_fail(err, OLV_UNSUPPORTED, "the model has no operator on f32 activations that can be quantized, or all are ignored");
@@ -152,5 +157,28 @@ olv_status ol_calibration_apply(const ol_calibration *c, ol_placement *pl, olv_e
     }
     for (int i = 0; i < pl->n_grids; i++)
         if (pl->grids[i].low) OL_TRY(ol_grid_settle(&pl->grids[i], err));
+    return OLV_OK;
+}
+
+static bool is_wild(const ol_grid *g) {
+    for (int i = 0; i < g->n; i++)
+        if (g->low[i] < -WILD || g->high[i] > WILD) return true;
+    return false;
+}
+
+olv_status ol_calibration_keep_wild(ol_calibration *c, ol_placement *pl, bool *found, olv_error *err) {
+    *found = false;
+    OL_TRY(ol_calibration_apply(c, pl, err));
+    if (!c->kept) c->kept = ol_calloc(pl->n_nodes + 1, sizeof *c->kept);
+    if (!c->kept) return no_memory(err);
+    for (size_t i = 0; i < pl->n_nodes; i++) {
+        const ol_node *n = pl->nodes[i];
+        for (int k = 0; k < n->n_inputs; k++) {
+            int q = n->inputs[k] && ol_placement_mark(pl, n, k) ? pl->by_value[n->inputs[k]->id] : -1;
+            if (q < 0 || c->kept[i] || !is_wild(&pl->grids[pl->quantizers[q].grid])) continue;
+            c->kept[i] = "inputs beyond 1e9";
+            *found = true;
+        }
+    }
     return OLV_OK;
 }

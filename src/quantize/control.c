@@ -79,12 +79,14 @@ static olv_status measure(judge *j, ol_prober *prober, const ol_graph *g, size_t
     return OLV_OK;
 }
 
+static const char reverted_reason[] = "accuracy";
+
 typedef struct search {
     const ol_calibration *c;
     const olv_quantize_params *p;
     ol_prober *prober;
     judge judge;
-    bool *reverted; /* by node id */
+    const char **reverted; /* by node id: why; NULL: it is quantized */
     size_t *candidates;
     double *scores;
     size_t n;
@@ -105,7 +107,7 @@ static olv_status find_candidates(search *s, olv_error *err) {
     ol_placement pl = {.graph = NULL};
     ol_graph *g;
     OL_TRY(ol_graph_clone(s->c->graph, NULL, &g, err));
-    olv_status st = ol_placement_make(g, s->p, NULL, &pl, err);
+    olv_status st = ol_placement_make(g, s->p, s->c->kept, &pl, err);
     for (size_t i = 0; st == OLV_OK && i < pl.n_nodes; i++) {
         ol_quant_role r = (ol_quant_role)pl.roles[i];
         bool computes = r == OL_QUANT_WEIGHTED || r == OL_QUANT_COMBINING || r == OL_QUANT_INPUTS, any = ol_placement_has_weights(&pl, pl.nodes[i]);
@@ -121,9 +123,9 @@ static olv_status find_candidates(search *s, olv_error *err) {
 static olv_status rank(search *s, size_t samples, olv_error *err) {
     double metric;
     for (size_t i = 0; i < s->n; i++) {
-        s->reverted[s->candidates[i]] = true;
+        s->reverted[s->candidates[i]] = reverted_reason;
         olv_status st = try_set(s, samples, NULL, &metric, &s->scores[i], err);
-        s->reverted[s->candidates[i]] = false;
+        s->reverted[s->candidates[i]] = NULL;
         if (st != OLV_OK) return st;
     }
     for (size_t i = 1; i < s->n; i++) /* few: layers of a model */
@@ -140,10 +142,10 @@ static olv_status rank(search *s, size_t samples, olv_error *err) {
 static olv_status revert(search *s, size_t i, bool insist, ol_graph **out, double *best, olv_error *err) {
     ol_graph *g;
     double metric, likeness;
-    s->reverted[s->candidates[i]] = true;
+    s->reverted[s->candidates[i]] = reverted_reason;
     OL_TRY(try_set(s, SIZE_MAX, &g, &metric, &likeness, err));
     if (metric < *best && !insist) {
-        s->reverted[s->candidates[i]] = false;
+        s->reverted[s->candidates[i]] = NULL;
         ol_graph_destroy(g);
         return OLV_OK;
     }

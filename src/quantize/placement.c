@@ -215,12 +215,12 @@ bool ol_placement_has_weights(const ol_placement *p, const ol_node *n) {
     return p->roles[n->id] != OL_QUANT_FLOAT && ol_quant_weight_input(n, &axis) >= 0;
 }
 
-olv_status ol_placement_make(ol_graph *g, const olv_quantize_params *p, const bool *reverted, ol_placement *out, olv_error *err) {
+olv_status ol_placement_make(ol_graph *g, const olv_quantize_params *p, const char *const *kept, ol_placement *out, olv_error *err) {
     OL_TRY(init(out, g, err));
     OL_TRY(ol_scope_apply(out, p, err));
     OL_TRY(ol_patterns_apply(out, p, err));
-    for (size_t i = 0; reverted && i < out->n_nodes; i++)
-        if (reverted[i] && !out->reasons[i]) out->reasons[i] = "accuracy";
+    for (size_t i = 0; kept && i < out->n_nodes; i++)
+        if (!out->reasons[i]) out->reasons[i] = kept[i];
     placer r = {out, p, ol_calloc((size_t)g->n_values + 1, sizeof(reader_view))};
     if (!r.views) return no_memory(err);
     for (int i = 0; p->quantize_outputs && i < g->n_outputs; i++) {

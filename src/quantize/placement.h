@@ -44,8 +44,8 @@ typedef struct ol_placement {
     int n_grids;
 } ol_placement;
 
-/* `reverted` (by node id; may be NULL): nodes that stay in float as well. Deinit it in any case. */
-OLV_MUST_USE olv_status ol_placement_make(ol_graph *g, const olv_quantize_params *p, const bool *reverted, ol_placement *out, olv_error *err);
+/* `kept` (by node id; may be NULL): why nodes stay in float as well, NULL where they need not. Deinit it in any case. */
+OLV_MUST_USE olv_status ol_placement_make(ol_graph *g, const olv_quantize_params *p, const char *const *kept, ol_placement *out, olv_error *err);
 void ol_placement_deinit(ol_placement *p);
 static inline ol_edge_mark ol_placement_mark(const ol_placement *p, const ol_node *n, int input) {
     return (ol_edge_mark)p->marks[p->first_edge[n->id] + (size_t)input];

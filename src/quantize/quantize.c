@@ -12,21 +12,31 @@ static olv_status lower(const ol_placement *pl, const olv_quantize_params *p, co
     return p->form == OLV_FORM_QDQ ? ol_quantize_lower_qdq(pl, &o, err) : ol_quantize_lower_fake(pl, &o, err);
 }
 
-olv_status ol_quantize_build(const ol_calibration *c, const olv_quantize_params *p, ol_prober *prober, const bool *reverted, json_t *report,
+static olv_status join_reasons(const ol_calibration *c, const char *const *reverted, const char ***out, olv_error *err) {
+    const char **all = ol_calloc(c->n_nodes + 1, sizeof *all);
+    if (!all) return ol_fail(err, OLV_NOMEM, "no memory to place quantizers");
+    for (size_t i = 0; i < c->n_nodes; i++) all[i] = c->kept && c->kept[i] ? c->kept[i] : reverted ? reverted[i] : NULL;
+    *out = all;
+    return OLV_OK;
+}
+
+olv_status ol_quantize_build(const ol_calibration *c, const olv_quantize_params *p, ol_prober *prober, const char *const *reverted, json_t *report,
                              ol_graph **out, olv_error *err) {
     ol_graph *g;
     ol_placement pl = {.graph = NULL};
     bool *half = NULL;
     OL_TRY(ol_graph_clone(c->graph, NULL, &g, err));
     g->ops = c->graph->ops;
-    olv_status s = ol_placement_make(g, p, reverted, &pl, err);
+    const char **kept = NULL;
+    olv_status s = join_reasons(c, reverted, &kept, err);
+    if (s == OLV_OK) s = ol_placement_make(g, p, kept, &pl, err);
     if (s == OLV_OK) s = ol_calibration_apply(c, &pl, err);
     if (s == OLV_OK) s = ol_quantize_half_range(&pl, p, &half, err);
     if (s == OLV_OK && p->bias_correction == OLV_BIAS_FAST) s = ol_quantize_correct_fast(&pl, half, c, err);
     if (s == OLV_OK && p->bias_correction == OLV_BIAS_FULL) s = ol_quantize_correct_full(&pl, p, half, prober, err);
     if (s == OLV_OK && report) s = ol_quantize_report(report, &pl, half, err);
     if (s == OLV_OK) s = lower(&pl, p, half, err);
-    ol_free(half);
+    ol_free(half), ol_free(kept);
     ol_placement_deinit(&pl);
     if (s == OLV_OK) *out = g;
     else ol_graph_destroy(g);
@@ -48,10 +58,14 @@ static olv_status analyze(ol_graph *g, const olv_quantize_params *p, ol_prober *
     OL_TRY(ol_quantize_prepare(g, err));
     if (p->model_type == OLV_QUANTIZE_TRANSFORMER && p->smooth_quant_alpha >= 0) OL_TRY(ol_quantize_smooth(g, p, prober, err));
     if (p->channel_alignment) OL_TRY(ol_quantize_align(g, prober, err));
-    olv_status s = ol_placement_make(g, p, NULL, &pl, err);
-    if (s == OLV_OK) s = ol_quantize_calibrate(&pl, p, prober, c, err);
-    ol_placement_deinit(&pl);
-    return s;
+    for (bool again = true; again;) {
+        olv_status s = ol_placement_make(g, p, c->kept, &pl, err);
+        if (s == OLV_OK) s = ol_quantize_calibrate(&pl, p, prober, c, err);
+        if (s == OLV_OK) s = ol_calibration_keep_wild(c, &pl, &again, err);
+        ol_placement_deinit(&pl);
+        if (s != OLV_OK) return s;
+    }
+    return OLV_OK;
 }
 
 static olv_status write_report(json_t *j, size_t samples, char **out, olv_error *err) {

@@ -31,9 +31,11 @@ typedef struct ol_calibration {
     size_t n_nodes;
     ol_value_range *ranges; /* by value id */
     size_t n_values, samples;
+    const char **kept;      /* by node id: why a node stays in float by what the data showed; NULL: it need not */
 } ol_calibration;
 
-/* Sees the ranges of all quantizers, and, with fast bias correction, the means of layers' inputs, in one pass over the data. */
+/* Sees the ranges of all quantizers, and, with fast bias correction, the means of layers' inputs, in one pass over the data. *out
+ * is deinitialized first, but for `kept`, which outlives it. */
 OLV_MUST_USE olv_status ol_quantize_calibrate(const ol_placement *pl, const olv_quantize_params *p, ol_prober *prober, ol_calibration *out,
                                               olv_error *err);
 void ol_calibration_deinit(ol_calibration *c);
@@ -59,9 +61,12 @@ typedef struct ol_lowering_options {
 OLV_MUST_USE olv_status ol_quantize_lower_qdq(const ol_placement *pl, const ol_lowering_options *o, olv_error *err);
 OLV_MUST_USE olv_status ol_quantize_lower_fake(const ol_placement *pl, const ol_lowering_options *o, olv_error *err);
 
-/* A quantized copy of the graph that was calibrated. `reverted` (by node id; may be NULL): layers that stay in float.
+/* Keeps operators in float whose inputs reach so far that a grid would hold nothing else (masks); *found: there are such. */
+OLV_MUST_USE olv_status ol_calibration_keep_wild(ol_calibration *c, ol_placement *pl, bool *found, olv_error *err);
+
+/* A quantized copy of the graph that was calibrated. `reverted` (why, by node id; may be NULL): layers that stay in float.
  * report, when not NULL, is an object that is filled. */
-OLV_MUST_USE olv_status ol_quantize_build(const ol_calibration *c, const olv_quantize_params *p, ol_prober *prober, const bool *reverted,
+OLV_MUST_USE olv_status ol_quantize_build(const ol_calibration *c, const olv_quantize_params *p, ol_prober *prober, const char *const *reverted,
                                           json_t *report, ol_graph **out, olv_error *err);
 
 /* Puts layers back to float until what is lost is at most p->max_drop; *out is replaced. */

@@ -114,6 +114,25 @@ def check_data():
     judge("sources of data", len(set(files.values())) == 1, ", ".join(files))
 
 
+CONFIGS = {
+    "plain.yaml": "input_info:\n  sample_size: [1, 1, 16, 16]\n  type: float\ncompression:\n  algorithm: quantization\n  preset: mixed\n"
+                  "  initializer:\n    precision:\n      bitwidth_per_scope: [[8, 'default']]\n    range:\n      num_init_samples: 12\ntarget_device: CPU\n",
+    "plain.json": '{"input_info": {"sample_size": [1, 1, 16, 16]}, "compression": [{"algorithm": "quantization", "preset": "mixed", '
+                  '"initializer": {"range": {"num_init_samples": 12}}}], "target_device": "CPU"}',
+}
+
+
+def check_configs():
+    """A config says the same as options do."""
+    model = os.path.join(REPO, "tests/data/digits/digits.onnx")
+    quantize(model, "--dataset", "digits-calibration.npy", "-o", "c.onnx", "--preset", "mixed", "--subset-size", "12", "--target-device", "cpu")
+    wanted = open(os.path.join(TMP, "c.onnx"), "rb").read()
+    for name, text in CONFIGS.items():
+        open(os.path.join(TMP, name), "w").write(text)
+        quantize(model, "--dataset", "digits-calibration.npy", "-o", "c.onnx", "--config", name)
+        judge(f"config {name}", open(os.path.join(TMP, "c.onnx"), "rb").read() == wanted, "the same file as by options")
+
+
 def check_errors():
     model = os.path.join(REPO, "tests/data/digits/digits.onnx")
     x = np.load(os.path.join(TMP, "digits-calibration.npy"))[:4]
@@ -144,5 +163,6 @@ check_networks()
 check_digits()
 check_control()
 check_data()
+check_configs()
 check_errors()
 sys.exit(1 if failed else 0)
