@@ -122,6 +122,22 @@ static void deformable(ol_ir *t) {
     ol_ir_result(t, 0, "DeformConv", in, 5, w.attrs, w.n);
 }
 
+/* rounding_type="ceil" keeps windows that begin in the padding, which ceil_mode drops: where the sizes are known, padding
+ * at the end makes such windows whole. */
+static bool widen_pads(const ol_ir *t, window *w, const ol_value *x) {
+    ol_attr *pads = NULL;
+    if (!ol_ir_text_is(t, "rounding_type", "floor", "ceil") || !x || x->type.rank != w->axes + 2) return false;
+    for (int i = 0; i < w->n; i++)
+        if (!strcmp(w->attrs[i].name, "pads")) pads = &w->attrs[i];
+    for (int i = 0; pads && i < w->axes; i++) {
+        int64_t size = x->type.dims[i + 2], step = w->strides[i], reach = (w->kernel[i] - 1) * (w->dilations[i] > 0 ? w->dilations[i] : 1) + 1;
+        int64_t room = size + w->pads[i] + w->pads[w->axes + i] - reach;
+        if (!ol_dim_known(size) || size > INT32_MAX || step < 1 || room < 0) return false;
+        w->pads[w->axes + i] += (step - room % step) % step;
+    }
+    return pads != NULL;
+}
+
 static bool rounds_up(const ol_ir *t) { return !ol_ir_text_is(t, "rounding_type", "floor", "floor"); }
 
 static void average_pool(ol_ir *t) {
@@ -139,7 +155,7 @@ static void max_pool(ol_ir *t) {
     ol_value *x = ol_ir_need(t, 0);
     int64_t axis = ol_ir_attr_int(t, "axis", 0);
     read_window(t, &w);
-    add(&w, ol_attr_int("ceil_mode", rounds_up(t)));
+    add(&w, ol_attr_int("ceil_mode", rounds_up(t) && !widen_pads(t, &w, x)));
     const char *names[2] = {ol_ir_output_name(t, 0), NULL};
     const ol_node *n = ol_ir_node(t, "MaxPool", &x, 1, names, t->l->n_out > 1 ? 2 : 1, w.attrs, w.n);
     if (!n) return;
@@ -204,6 +220,7 @@ static void interpolate(ol_ir *t) {
     int n = ol_ir_has(t, axes_at) ? ol_ir_const_ints(t, axes_at, axes, OL_MAX_RANK) : 0, rank = ol_ir_rank(t, x);
     if (n < 0) ol_ir_fail(t, OLV_UNSUPPORTED, "axes that are no constant");
     const char *coords = pillow ? "half_pixel" : ol_ir_text(t, "coordinate_transformation_mode", "half_pixel");
+    bool blurs = pillow || (ol_ir_flag(t, "antialias", false) && ol_ir_text_is(t, "mode", "", "linear")); /* other modes ignore it */
     const char *nearest = ol_ir_text(t, "nearest_mode", "round_prefer_floor");
     if (!strcasecmp(coords, "tf_half_pixel_for_nn") || (!strcasecmp(nearest, "simple") && !strcmp(mode, "nearest")))
         ol_ir_fail(t, OLV_UNSUPPORTED, "coordinate_transformation_mode=\"%.30s\" with nearest_mode=\"%.30s\"", coords, nearest);
@@ -214,7 +231,7 @@ static void interpolate(ol_ir *t) {
     if (padded) x = ol_ir_op(t, "Pad", (ol_value *[]){x, ol_ir_ints(t, pads, 2 * rank)}, 2, NULL, 0);
     ol_attr a[6] = {ol_attr_string("mode", mode), ol_attr_string("coordinate_transformation_mode", coords),
                     ol_attr_string("nearest_mode", strcmp(mode, "nearest") ? "round_prefer_floor" : nearest),
-                    ol_attr_int("antialias", pillow || (ol_ir_flag(t, "antialias", false) && strcmp(mode, "nearest"))),
+                    ol_attr_int("antialias", blurs),
                     ol_attr_float("cubic_coeff_a", pillow ? -0.5f : (float)ol_ir_attr_real(t, "cube_coeff", -0.75)), ol_attr_ints("axes", axes, n > 0 ? (size_t)n : 0)};
     ol_value *in[4] = {x, NULL, sizes ? NULL : ol_ir_cast(t, to, OL_F32), sizes ? ol_ir_vector(t, to) : NULL};
     ol_ir_result(t, 0, "Resize", in, 4, a, n > 0 ? 6 : 5);

@@ -8,38 +8,6 @@
 
 static bool is_float(const ol_value *v) { return v && ol_dtype_class(v->type.dtype) == 'f'; }
 
-/* Integers that stand for sizes: not negative, and made so plainly that shape inference follows them. */
-static bool is_size(const ol_value *v, int depth) {
-    static const char *const through[] = {"Gather", "Slice", "Squeeze", "Unsqueeze", "Reshape", "Cast", "ReduceProd", "Concat", "Mul", "Add", "Identity"};
-    int64_t n[OL_IR_MAX_INTS];
-    if (!v || depth == 0) return false;
-    if (v->constant) {
-        int count = ol_ir_value_ints(v, n, OL_IR_MAX_INTS);
-        for (int i = 0; i < count; i++)
-            if (n[i] < 0) return false;
-        return count > 0;
-    }
-    const ol_node *p = v->producer;
-    if (!p || *p->op->domain) return false;
-    if (!strcmp(p->op->name, "Shape") || !strcmp(p->op->name, "Size")) return true;
-    for (size_t i = 0; i < sizeof through / sizeof *through; i++) {
-        if (strcmp(p->op->name, through[i])) continue;
-        bool all = !strcmp(through[i], "Concat") || !strcmp(through[i], "Mul") || !strcmp(through[i], "Add");
-        for (int k = 0; k < (all ? p->n_inputs : 1); k++)
-            if (!is_size(p->inputs[k], depth - 1)) return false;
-        return true;
-    }
-    return false;
-}
-
-/* Integers divide towards minus infinity unless m_pythondiv says otherwise: (a - mod(a, b)) / b. */
-static void divide(ol_ir *t) {
-    ol_value *a = ol_ir_need(t, 0), *b = ol_ir_need(t, 1);
-    bool whole = a && ol_dtype_class(a->type.dtype) == 's' && ol_ir_flag(t, "m_pythondiv", true);
-    if (whole && !(is_size(a, 12) && is_size(b, 12))) a = ol_ir_binary(t, "Sub", a, ol_ir_binary(t, "Mod", a, b));
-    ol_ir_result(t, 0, "Div", (ol_value *[]){a, b}, 2, NULL, 0);
-}
-
 static void truncated_mod(ol_ir *t) {
     ol_attr a = ol_attr_int("fmod", 1);
     ol_ir_result(t, 0, "Mod", (ol_value *[]){ol_ir_need(t, 0), ol_ir_need(t, 1)}, 2, &a, 1);
@@ -144,11 +112,12 @@ static void gelu(ol_ir *t) {
     ol_ir_result(t, 0, "Gelu", &x, 1, &a, 1);
 }
 
-/* A slope of one dimension belongs to the channels. */
+/* A slope of one dimension belongs to the channels when it has as many elements. */
 static void prelu(ol_ir *t) {
     ol_value *x = ol_ir_need(t, 0), *s = ol_ir_need(t, 1);
     int rank = ol_ir_rank(t, x);
-    if (s && s->type.rank == 1 && s->type.dims[0] != 1 && rank > 2) {
+    bool channels = rank > 2 && (!ol_dim_known(x->type.dims[1]) || (s && s->type.dims[0] == x->type.dims[1]));
+    if (s && s->type.rank == 1 && s->type.dims[0] != 1 && channels) {
         int64_t dims[OL_MAX_RANK] = {-1};
         for (int i = 1; i < rank - 1; i++) dims[i] = 1;
         s = ol_ir_binary(t, "Reshape", s, ol_ir_ints(t, dims, rank - 1));
@@ -330,7 +299,7 @@ const ol_ir_operation ol_ir_math[] = {
     {"Equal", NULL, "Equal"}, {"Greater", NULL, "Greater"}, {"GreaterEqual", NULL, "GreaterOrEqual"}, {"Less", NULL, "Less"}, {"LessEqual", NULL, "LessOrEqual"},
     {"LogicalAnd", NULL, "And"}, {"LogicalOr", NULL, "Or"}, {"LogicalXor", NULL, "Xor"}, {"Xor", NULL, "Xor"},
     {"BitwiseAnd", NULL, "BitwiseAnd"}, {"BitwiseOr", NULL, "BitwiseOr"}, {"BitwiseXor", NULL, "BitwiseXor"},
-    {"Multiply", NULL, "Mul"}, {"Divide", divide, NULL}, {"Mod", truncated_mod, NULL}, {"FloorMod", floor_mod, NULL},
+    {"Multiply", NULL, "Mul"}, {"Divide", NULL, "Div"}, {"Mod", truncated_mod, NULL}, {"FloorMod", floor_mod, NULL},
     {"SquaredDifference", squared_difference, NULL}, {"NotEqual", not_equal, NULL}, {"Select", select_values, NULL},
     {"BitwiseLeftShift", shift, NULL}, {"BitwiseRightShift", shift, NULL}, {"IsFinite", is_finite, NULL}, {"IsInf", infinite, NULL},
     {"Clamp", clamp, NULL}, {"Elu", elu, NULL}, {"Selu", parametric, NULL}, {"HardSigmoid", parametric, NULL},

@@ -159,21 +159,29 @@ static void attention(ol_ir *t) {
 
 /* ---- Fourier ---- */
 
-/* One axis after the other. */
+/* One axis after the other. The last one of a real transform has one side of the spectrum: first when that is the result,
+ * last when it is given. */
 static void fourier(ol_ir *t) {
     ol_value *x = ol_ir_need(t, 0);
     int64_t axes[OL_MAX_RANK], sizes[OL_MAX_RANK];
+    bool inverse = !strcasecmp(t->l->type, "IDFT") || !strcasecmp(t->l->type, "IRDFT"), to_one = !strcasecmp(t->l->type, "RDFT");
+    bool one_sided = to_one || !strcasecmp(t->l->type, "IRDFT");
     int n = ol_ir_const_ints(t, 1, axes, OL_MAX_RANK), m = ol_ir_has(t, 2) ? ol_ir_const_ints(t, 2, sizes, OL_MAX_RANK) : 0, rank = ol_ir_rank(t, x);
     if (n < 1 || m < 0 || (m && m != n)) ol_ir_fail(t, OLV_UNSUPPORTED, "axes or sizes that are no constants");
-    ol_attr a = ol_attr_int("inverse", !strcasecmp(t->l->type, "IDFT"));
-    for (int i = 0; i < n && t->status == OLV_OK; i++) {
-        int64_t axis = axes[i] < 0 ? axes[i] + rank - 1 : axes[i]; /* the last dim holds real and imaginary parts */
+    if (to_one) x = ol_ir_unsqueeze(t, x, rank++); /* the last dim holds real and imaginary parts */
+    for (int k = 0; k < n && t->status == OLV_OK; k++) {
+        int i = to_one ? n - 1 - k : k;
+        bool half = one_sided && i == n - 1;
+        int64_t axis = axes[i] < 0 ? axes[i] + rank - 1 : axes[i];
+        ol_attr a[2] = {ol_attr_int("inverse", inverse), ol_attr_int("onesided", half)};
         ol_value *size = m && sizes[i] >= 0 ? ol_ir_ints(t, &sizes[i], -1) : NULL;
-        x = ol_ir_op(t, "DFT", (ol_value *[]){x, size, ol_ir_ints(t, &axis, -1)}, 3, &a, 1);
+        x = ol_ir_op(t, "DFT", (ol_value *[]){x, size, ol_ir_ints(t, &axis, -1)}, 3, a, 2);
     }
+    if (one_sided && inverse) x = ol_ir_squeeze(t, x, rank - 1);
     ol_ir_set(t, 0, x);
 }
 
 const ol_ir_operation ol_ir_norms[] = {
     {"MVN", mvn, NULL}, {"NormalizeL2", normalize_l2, NULL}, {"BatchNormInference", batch_norm, NULL}, {"GroupNormalization", group_norm, NULL},
-    {"LRN", lrn, NULL}, {"ScaledDotProductAttention", attention, NULL}, {"DFT", fourier, NULL}, {"IDFT", fourier, NULL}, {NULL, NULL, NULL}};
+    {"LRN", lrn, NULL}, {"ScaledDotProductAttention", attention, NULL}, {"DFT", fourier, NULL}, {"IDFT", fourier, NULL}, {"RDFT", fourier, NULL},
+    {"IRDFT", fourier, NULL}, {NULL, NULL, NULL}};
