@@ -8,7 +8,8 @@
 
 /* Writes both models into folder OUT from the tokenizer.json of folder SOURCE, with tokenizer_config.json,
  * chat_template.jinja and generation_config.json where there are such. What those operations cannot say is
- * OLV_UNSUPPORTED with its name, no tokenizer.json is OLV_NOT_FOUND; then nothing is left behind. */
+ * OLV_UNSUPPORTED with its name, no tokenizer.json is OLV_NOT_FOUND; then nothing is left behind. Where SOURCE has such
+ * models and no tokenizer.json they are copied. */
 OLV_MUST_USE olv_status ol_bundle_write_openvino_tokenizer(const char *source, const char *out, olv_error *err);
 
 #endif

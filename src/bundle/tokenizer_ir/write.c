@@ -128,11 +128,35 @@ static olv_status finish(ol_ir_file *to_ids, ol_ir_file *to_text, const char *ou
     return s;
 }
 
+/* Models that are there already go along as they are. */
+static olv_status copy_models(const char *source, const char *out, olv_error *err) {
+    static const char *const names[] = {"openvino_tokenizer.bin", "openvino_tokenizer.xml", "openvino_detokenizer.bin",
+                                        "openvino_detokenizer.xml"};
+    olv_status s = OLV_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names && s == OLV_OK; i++) {
+        ol_file *f = NULL;
+        char *to = ol_path_join(out, names[i]);
+        s = to ? ol_file_open_in(source, names[i], &f, err) : ol_fail(err, OLV_NOMEM, "out of memory");
+        if (s == OLV_OK) s = ol_file_write_atomic(to, f->data, (size_t)f->size, err);
+        ol_file_release(f);
+        ol_free(to);
+    }
+    return s;
+}
+
+static bool has_file(const char *folder, const char *name) {
+    char *path = ol_path_join(folder, name);
+    bool there = path && ol_file_exists(path);
+    ol_free(path);
+    return there;
+}
+
 olv_status ol_bundle_write_openvino_tokenizer(const char *source, const char *out, olv_error *err) {
     ol_ti_document d;
     ol_ir_file *to_ids = NULL, *to_text = NULL;
     olv_error own = {0};
     if (!err) err = &own;
+    if (!has_file(source, "tokenizer.json") && has_file(source, "openvino_tokenizer.xml")) return copy_models(source, out, err);
     olv_status s = ol_ti_document_read(&d, source, err);
     if (s == OLV_OK) {
         s = build(&d, out, "openvino_tokenizer.xml", "tokenizer", encode, &to_ids, err);
