@@ -9,5 +9,7 @@ python=${OLIVINE_OV_PYTHON:-python3} every=10
 [ "${OLIVINE_FULL:-0}" = 1 ] && every=1
 "$python" "$dir/backend.py" "$build/olivine" "$build/data/onnx-backend" --every "$every"
 code=$?
+# And the other way: IR that OpenVINO writes, run by the program.
+[ $code = 0 ] && { "$python" "$dir/read.py" "$build/olivine" "$build/data/onnx-backend" --every "$every" --least 0.95; code=$?; }
 [ $code = 77 ] && code=0 # said so
 exit $code
