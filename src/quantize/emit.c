@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "quantize/emit.h"
 #include "graph/op.h"
+#include <string.h>
 #include "base/alloc.h"
 #include "base/error.h"
+
+/* Layers that share weights share their codes. */
+static bool is_same(const ol_value *v, const ol_tensor *t) {
+    size_t bytes;
+    const void *data = v && v->constant && !v->is_input ? ol_const_data(v->constant, &bytes) : NULL;
+    if (!data || bytes != t->bytes || ol_const_dtype(v->constant) != t->dtype || ol_const_rank(v->constant) != t->rank) return false;
+    return !memcmp(ol_const_dims(v->constant), t->dims, (size_t)t->rank * sizeof *t->dims) && !memcmp(data, t->data, bytes);
+}
 
 olv_status ol_quantize_constant(ol_graph *g, const char *stem, const char *what, ol_dtype dtype, int rank, const int64_t *dims, const void *data,
                                 ol_value **out, olv_error *err) {
@@ -13,11 +22,12 @@ olv_status ol_quantize_constant(ol_graph *g, const char *stem, const char *what,
     for (int i = 0; i < rank; i++) count *= dims[i];
     if (!ol_dtype_bytes(dtype, (uint64_t)count, &bytes)) return ol_fail(err, OLV_LIMIT, "a constant is too large");
     OL_TRY(ol_tensor_view(&t, dtype, rank, dims, data, bytes, err));
-    ol_const *c = ol_const_tensor(&t, err);
-    OL_TRY(ol_made(c, err));
     ol_buf_printf(&name, "%s%s", stem, what);
-    const char *fresh = name.failed ? NULL : ol_graph_find_value(g, name.data) ? ol_graph_fresh_name(g, name.data) : name.data;
-    *out = ol_graph_add_constant(g, fresh, c, err);
+    ol_value *there = name.failed ? NULL : ol_graph_find_value(g, name.data);
+    const char *fresh = name.failed ? NULL : there ? ol_graph_fresh_name(g, name.data) : name.data;
+    ol_const *c = NULL;
+    if (is_same(there, &t)) *out = there;
+    else *out = (c = ol_const_tensor(&t, err)) ? ol_graph_add_constant(g, fresh, c, err) : NULL;
     ol_buf_deinit(&name);
     return ol_made(*out, err);
 }

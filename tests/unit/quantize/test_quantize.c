@@ -225,9 +225,45 @@ static void test_alignment_keeps_function(void **state) {
     olv_core_destroy(core);
 }
 
+/* Two layers with one matrix: its codes are there once. */
+static olv_status give_rows(void *ctx, size_t index, olv_tensor **inputs, bool *end, olv_error *e) {
+    const int64_t dims[] = {2, 2};
+    (void)ctx, (void)e;
+    if (index) return *end = true, OLV_OK;
+    inputs[0] = ramp(2, dims);
+    return OLV_OK;
+}
+
+static void test_shared_weights(void **state) {
+    (void)state;
+    olv_model *m = model_of("graph \"g\" {\n"
+                            "  input x: f32[2, 2]\n"
+                            "  const w: f32[2, 2] {1.0, -2.0, 0.5, 4.0}\n"
+                            "  y: f32[2, 2] = MatMul(x, w) @\"first\"\n"
+                            "  z: f32[2, 2] = MatMul(y, w) @\"second\"\n"
+                            "  output z\n"
+                            "}\n");
+    olv_core *core;
+    olv_dataset *data;
+    olv_model *made;
+    olv_quantize_params p;
+    olv_quantize_params_init(&p);
+    ASSERT_OK(olv_core_create(&core, &err));
+    ASSERT_OK(olv_dataset_create(give_rows, NULL, NULL, &data, &err));
+    ASSERT_OK(olv_quantize(core, m, data, &p, &made, NULL, &err));
+    int codes = 0;
+    for (int i = 0; i < made->graph->n_values; i++) codes += made->graph->values[i]->constant && made->graph->values[i]->type.rank == 2;
+    assert_int_equal(codes, 1);
+    ASSERT_OK(ol_graph_verify(made->graph, &err));
+    olv_model_destroy(made);
+    olv_dataset_destroy(data);
+    olv_model_destroy(m);
+    olv_core_destroy(core);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_propagation), cmocka_unit_test(test_ignored_scope), cmocka_unit_test(test_functions_stay_float),
                                        cmocka_unit_test(test_grids), cmocka_unit_test(test_histogram), cmocka_unit_test(test_settings),
-                                       cmocka_unit_test(test_alignment_keeps_function)};
+                                       cmocka_unit_test(test_alignment_keeps_function), cmocka_unit_test(test_shared_weights)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
