@@ -171,6 +171,30 @@ def in_openvino(model):
         report("compress openvino " + mode, noise < 10 ** (-(least - 8) / 10), noise)
 
 
+def with_data():
+    """Rounding with data: the same bytes for any number of threads, nearer to the float model than without, clear errors."""
+    lines = open(os.path.join(PEBBLE, "calib.txt")).read().splitlines()
+    data, held = os.path.join(TMP, "data.txt"), os.path.join(TMP, "held.txt")
+    open(data, "w").write("\n".join(lines[:32]) + "\n")
+    open(held, "w").write("\n".join(lines[-24:]) + "\n")
+    common = ["compress", PEBBLE, "--format", "ort-genai", "--mode", "int4_sym", "--group-size", "32", "--all-layers", "-q", "-o"]
+    divergence = {}
+    for name, args in {"none": [], "best": ["--profile", "best", "--dataset", data, "--threads", "1"], "gptq": ["--gptq", "--dataset", data],
+                       "again": ["--profile", "best", "--dataset", data, "--threads", "3"]}.items():
+        rc, _, err = run(*common, "data-" + name, *args)
+        if rc:
+            return report("compress with data " + name, False, err)
+        rc, out, err = run("eval", "data-" + name, "--reference", PEBBLE, "--data", held, "--precision", "f32", "--json")
+        divergence[name] = json.loads(out)["kl_mean"] if rc == 0 else float("inf")
+    weights = [open(os.path.join(TMP, "data-" + n, "model.onnx.data"), "rb").read() for n in ("best", "again")]
+    report("compress with data: threads", weights[0] == weights[1])
+    report("compress with data: divergence", divergence["best"] < 0.8 * divergence["none"] and divergence["gptq"] < 0.8 * divergence["none"], divergence)
+    for name, text, want in (("empty.txt", "", "empty"), ("bad.jsonl", '{"x":1}\n', "line 1"), ("far.jsonl", '{"ids":[1,99999]}\n', "99999")):
+        open(os.path.join(TMP, name), "w").write(text)
+        rc, _, err = run(*common, "data-bad", "--gptq", "--dataset", name)
+        report("compress with data: " + name, rc in (1, 2) and want in err and not os.path.exists(os.path.join(TMP, "data-bad")), (rc, err))
+
+
 def main():
     model = os.path.join(TMP, "model.xml")
     write_ir(model[:-4], [128, 160, 160, 100, 64])
@@ -180,6 +204,7 @@ def main():
     reports(model)
     errors(model)
     onnx_targets(model)
+    with_data()
     in_openvino(model)
     sys.exit(failed)
 
