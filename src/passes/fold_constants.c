@@ -99,13 +99,18 @@ static ol_const *shape_of(const ol_node *n) {
     return ol_tensor_view(&t, OL_I64, 1, &size, dims + start, (size_t)size * 8, NULL) == OLV_OK ? ol_const_tensor(&t, NULL) : NULL;
 }
 
-/* Weights of a convolution of quantized activations keep their codes. */
+static bool has_one_scale(const ol_node *n) {
+    const ol_type *t = &n->inputs[1]->type;
+    return is_const(n->inputs[1]) && (t->rank == 0 || (t->rank == 1 && t->dims[0] == 1));
+}
+
+/* Weights of a convolution of activations that are quantized by one scale keep their codes. */
 static bool are_codes_of_conv(const ol_node *n) {
     if (*n->op->domain || strcmp(n->op->name, "DequantizeLinear") || n->inputs[0]->type.rank < 3) return false;
     ol_dtype t = n->inputs[0]->type.dtype;
     const ol_node *user = ol_value_only_user(n->outputs[0]), *x = user && user->n_inputs > 1 && user->inputs[0] ? user->inputs[0]->producer : NULL;
     return (t == OL_I8 || t == OL_U8) && x && !*user->op->domain && !strcmp(user->op->name, "Conv") && user->inputs[1] == n->outputs[0] &&
-           !*x->op->domain && !strcmp(x->op->name, "DequantizeLinear");
+           !*x->op->domain && !strcmp(x->op->name, "DequantizeLinear") && has_one_scale(x);
 }
 
 static ol_const *fold(const ol_node *n) {
