@@ -225,6 +225,10 @@ static int open_source(source *s, const char *name) {
     return 1;
 }
 
+bool calibration_wanted(const calibration_args *a) {
+    return a->datasets.count || a->awq || a->scale_estimation || a->gptq || (a->profile && strcasecmp(a->profile, "default"));
+}
+
 static int read_methods(const calibration_args *a, olv_calibration_options *o) {
     if (a->profile && strcasecmp(a->profile, "best") && strcasecmp(a->profile, "default"))
         return usage_error("--profile %s: expected best or default", a->profile);

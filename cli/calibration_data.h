@@ -29,6 +29,8 @@ typedef struct calibration_args {
 
 typedef struct calibration_data calibration_data;
 
+/* The options ask for something with data. */
+bool calibration_wanted(const calibration_args *a);
 /* Reads the options; *out is NULL when they ask for nothing with data, else it holds the samples of MODEL and is named in
  * o->dataset. Exit code, 0: all is well. */
 int calibration_open(const calibration_args *a, const char *model, olv_calibration_options *o, calibration_data **out);

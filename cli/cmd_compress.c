@@ -235,6 +235,8 @@ static int run(const compress_args *a, const char *model) {
     int code = read_settings(a, &o);
     const char *format = a->format ? a->format : own_format(model);
     if (code) return code;
+    if (calibration_wanted(&a->calibration) && (!strcasecmp(format, "gguf") || is_graph_file(model)))
+        return unsupported("calibration data are for folders of language models, and not yet for GGUF", "use --format ort-genai, openvino or hf");
     if (!strcasecmp(format, "gguf")) return write_gguf(a, &o, model);
     if (is_gguf_mode(a->mode)) return usage_error("--mode %s is a type of GGUF: it goes with --format gguf", a->mode);
     if (is_graph_file(model)) return write_graph(a, &o, model);
