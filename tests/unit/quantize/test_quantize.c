@@ -227,11 +227,11 @@ static void test_alignment_keeps_function(void **state) {
 
 /* Two layers with one matrix: its codes are there once. */
 static olv_status give_rows(void *ctx, size_t index, olv_tensor **inputs, bool *end, olv_error *e) {
+    static float rows[] = {0.25f, -0.5f, 0.75f, 1};
     const int64_t dims[] = {2, 2};
-    (void)ctx, (void)e;
+    (void)ctx;
     if (index) return *end = true, OLV_OK;
-    inputs[0] = ramp(2, dims);
-    return OLV_OK;
+    return olv_tensor_wrap(OLV_F32, 2, dims, rows, sizeof rows, &inputs[0], e);
 }
 
 static void test_shared_weights(void **state) {
@@ -261,9 +261,46 @@ static void test_shared_weights(void **state) {
     olv_core_destroy(core);
 }
 
+/* Every allocation that fails in turn ends with a status, and leaks nothing. */
+static void test_out_of_memory(void **state) {
+    (void)state;
+    olv_model *m = model_of("graph \"g\" {\n"
+                            "  input x: f32[2, 2]\n"
+                            "  const w: f32[2, 2] {1.0, -2.0, 0.5, 4.0}\n"
+                            "  const b: f32[2] {1.0, -2.0}\n"
+                            "  y: f32[2, 2] = Gemm(x, w, b) @\"first\"\n"
+                            "  z: f32[2, 2] = Add(x, y) @\"second\"\n"
+                            "  output z\n"
+                            "}\n");
+    olv_core *core;
+    olv_dataset *data;
+    olv_quantize_params p;
+    olv_quantize_params_init(&p);
+    p.model_type = OLV_QUANTIZE_TRANSFORMER;
+    ASSERT_OK(olv_core_create(&core, &err));
+    ASSERT_OK(olv_dataset_create(give_rows, NULL, NULL, &data, &err));
+    uint64_t least = 0, before = ol_alloc_count();
+    for (uint64_t n = 0; n <= least; n++) { /* without a failure first: how many there are */
+        olv_model *made = NULL;
+        char *text = NULL;
+        ol_alloc_fail_at(n, false);
+        olv_status s = olv_quantize(core, m, data, &p, &made, &text, &err);
+        ol_alloc_fail_at(0, false);
+        if (!n) least = ol_alloc_count() - before;
+        if (s != OLV_OK && (made || text)) fail_msg("a result beside a failure");
+        if (!n) ASSERT_OK(s);
+        olv_model_destroy(made);
+        ol_free(text);
+    }
+    assert_true(least > 100);
+    olv_dataset_destroy(data);
+    olv_model_destroy(m);
+    olv_core_destroy(core);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_propagation), cmocka_unit_test(test_ignored_scope), cmocka_unit_test(test_functions_stay_float),
                                        cmocka_unit_test(test_grids), cmocka_unit_test(test_histogram), cmocka_unit_test(test_settings),
-                                       cmocka_unit_test(test_alignment_keeps_function), cmocka_unit_test(test_shared_weights)};
+                                       cmocka_unit_test(test_alignment_keeps_function), cmocka_unit_test(test_shared_weights), cmocka_unit_test(test_out_of_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
