@@ -59,7 +59,7 @@ extern common_options common;
     {"model model_name_or_path m", ARG_STRING, &common.model, "MODEL", "folder, file or hub id of the model", NULL},   \
     {"device", ARG_STRING, &common.device, "NAME", "CPU", NULL},                                                       \
     {"threads", ARG_INT, &common.threads, "N", "processors to use (AUTO: all)", NULL},                                 \
-    {"precision", ARG_STRING, &common.precision, "P", "default, f32, bf16", NULL},                                     \
+    {"precision", ARG_STRING, &common.precision, "P", "default, f32, bf16, i8", NULL},                                     \
     {"weights", ARG_STRING, &common.weights, "W", "as-is, int8, int4 (compressed while loading)", NULL},               \
     {"kv-cache", ARG_STRING, &common.kv_cache, "T", "f32, f16, int8", NULL},                                           \
     {"isa", ARG_STRING, &common.isa, "SET", "upper bound: scalar, avx2, avx512, amx", NULL},                           \

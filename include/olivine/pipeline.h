@@ -30,7 +30,8 @@ typedef struct olv_pipeline_options {
     size_t struct_size;
     const char *device;    /* "CPU" */
     int threads;           /* 0: all usable processors */
-    const char *precision; /* "default", "f32", "bf16": see docs/precision in the manual; NULL = default */
+    const char *precision; /* "default", "f32", "bf16", or "i8": rows rounded to 8 bits before they meet compressed weights, which
+                              default does but in small folders of OpenVINO; NULL = default */
     const char *weights;   /* "as-is", "int8", "int4": compress while loading; NULL = as-is */
     const char *kv_cache;  /* "f32", "f16", "int8"; NULL = f16 (f32 with precision f32) */
     const char *isa;       /* upper bound: "scalar", "avx2", "avx512", "amx"; NULL = none */
