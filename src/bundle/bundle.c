@@ -115,20 +115,6 @@ static void meta_text(const ol_graph *g, const char *key, char *out, size_t size
     if (v && *v) snprintf(out, size, "%s", v);
 }
 
-static void count_weights(const ol_graph *g, ol_bundle_info *info) {
-    for (int i = 0; i < g->n_values; i++) {
-        const ol_value *v = g->values[i];
-        if (!v || !v->constant || v->n_uses == 0) continue;
-        const ol_const *c = v->constant;
-        if (ol_const_rank(c) < 1 || ol_dtype_class(ol_const_dtype(c)) != 'f') continue;
-        uint64_t n = (uint64_t)ol_const_rows(c) * (uint64_t)ol_const_width(c);
-        const ol_qconst *q = ol_const_qconst(c);
-        double bits = q ? ol_qconst_bits(q) : ol_dtype_bits(ol_const_dtype(c));
-        info->parameters += n;
-        info->weight_bytes += (uint64_t)((double)n * bits / 8);
-    }
-}
-
 static void info_from_graph(ol_bundle *b) {
     const ol_graph *g = b->graph;
     ol_bundle_info *i = &b->info;
@@ -143,7 +129,7 @@ static void info_from_graph(ol_bundle *b) {
     i->n_heads = meta_int(g, "n_heads", i->n_heads);
     i->n_kv_heads = meta_int(g, "n_kv_heads", i->n_kv_heads);
     i->head_dim = meta_int(g, "head_dim", i->head_dim);
-    count_weights(g, i);
+    i->weight_bytes = ol_graph_weight_bytes(g, &i->parameters);
 }
 
 /* Lays a JSON file's generation settings over b; a missing file is fine. */

@@ -74,20 +74,6 @@ static int64_t rotation_length(const ol_graph *g, const char *mode) {
     return 0;
 }
 
-/* Rows rounded to 8 bits pay where weights stream from memory. Below this many bytes they stay in a cache, and a folder of OpenVINO
- * keeps exact rows, with which its texts are OpenVINO's (docs/decisions/small-models.md). */
-#define SMALL_WEIGHTS ((uint64_t)32 << 20)
-
-/* What default means for this model. */
-static olk_precision settle_precision(const olv_pipeline *p, const olv_pipeline_options *o, const ol_graph *g) {
-    const char *level = ol_graph_get_meta(g, "accuracy_level");
-    bool open = !o->precision || is_word(o->precision, "default");
-    if (p->precision != OLK_DEFAULT) return p->precision;
-    if (level && atoi(level) < 2) return OLK_F32; /* as onnxruntime runs it */
-    bool small = p->bundle->kind == OL_BUNDLE_OPENVINO && p->bundle->info.weight_bytes < SMALL_WEIGHTS;
-    return open && small ? OLK_F32 : OLK_DEFAULT;
-}
-
 static olv_status compile(olv_pipeline *p, const olv_pipeline_options *o, olv_error *err) {
     const ol_device *device = ol_device_find(o->device ? o->device : "CPU");
     if (!device) return ol_fail(err, OLV_UNSUPPORTED, "there is no device '%s'; this build has CPU", o->device);
@@ -112,7 +98,7 @@ static olv_status compile(olv_pipeline *p, const olv_pipeline_options *o, olv_er
         ol_graph_destroy(g);
         return s;
     }
-    p->precision = settle_precision(p, o, g);
+    if (p->precision == OLK_DEFAULT && (!o->precision || is_word(o->precision, "default"))) p->precision = ol_plan_default_precision(g);
     p->rope_switch = rotation_length(g, "longrope");
     p->dynamic_length = rotation_length(g, "dynamic");
     if (p->kv_dtype == OL_DTYPE_NONE) p->kv_dtype = default_kv_dtype(p, g);

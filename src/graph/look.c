@@ -121,3 +121,19 @@ ol_node *ol_value_only_user(const ol_value *v) {
 bool ol_value_const_tensor(const ol_value *v, size_t max_bytes, ol_tensor *out) {
     return v && v->constant && !v->is_input && ol_const_materialize(v->constant, max_bytes, out, NULL) == OLV_OK;
 }
+
+uint64_t ol_graph_weight_bytes(const ol_graph *g, uint64_t *elements) {
+    uint64_t bytes = 0, all = 0;
+    for (int i = 0; i < g->n_values; i++) {
+        const ol_value *v = g->values[i];
+        if (!v || !v->constant || v->n_uses == 0) continue;
+        const ol_const *c = v->constant;
+        if (ol_const_rank(c) < 1 || ol_dtype_class(ol_const_dtype(c)) != 'f') continue;
+        uint64_t n = (uint64_t)ol_const_rows(c) * (uint64_t)ol_const_width(c);
+        const ol_qconst *q = ol_const_qconst(c);
+        all += n;
+        bytes += (uint64_t)((double)n * (q ? ol_qconst_bits(q) : ol_dtype_bits(ol_const_dtype(c))) / 8);
+    }
+    if (elements) *elements = all;
+    return bytes;
+}

@@ -19,6 +19,9 @@ typedef struct ol_plan_options {
     bool whole;        /* one entry OL_ENTRY_WHOLE for any graph, instead of those of row-wise models */
 } ol_plan_options;
 
+/* What precision "default" means for a graph. */
+olk_precision ol_plan_default_precision(const ol_graph *g);
+
 /* One entry of a plan. */
 typedef struct ol_plan_entry {
     ol_step *steps;

@@ -43,11 +43,11 @@ static olv_status make_streams(olv_compiled *c, olv_error *err) {
     return ol_properties_tell(&c->properties, OL_PROPERTY_OPTIMAL_NUMBER_OF_INFER_REQUESTS, text, err);
 }
 
-static olk_precision precision_of(const ol_properties *p) {
+static olk_precision precision_of(const ol_properties *p, const ol_graph *g) {
     if (ol_properties_is(p, OL_PROPERTY_EXECUTION_MODE_HINT, "ACCURACY") || ol_properties_is(p, OL_PROPERTY_INFERENCE_PRECISION_HINT, "f32"))
         return OLK_F32;
     if (ol_properties_is(p, OL_PROPERTY_INFERENCE_PRECISION_HINT, "bf16")) return OLK_BF16;
-    return OLK_DEFAULT;
+    return ol_plan_default_precision(g);
 }
 
 /* Keeps what a blob needs: the graph before passes, and the store. */
@@ -71,7 +71,7 @@ static olv_status make_plan(olv_compiled *c, const char *device, const ol_given_
     }
     bool automatic = !device || !strncasecmp(device, "AUTO", 4);
     const ol_device *d = ol_device_find(automatic ? "CPU" : device);
-    ol_plan_options o = {.device = d, .cpu = ol_cpu_probe(), .precision = precision_of(&c->properties), .kv_dtype = OL_F32, .whole = true};
+    ol_plan_options o = {.device = d, .cpu = ol_cpu_probe(), .precision = precision_of(&c->properties, g), .kv_dtype = OL_F32, .whole = true};
     olv_status s = d ? open_store(c, g, &(ol_store_terms){d->name, o.cpu, (int)o.precision}, given, err) : ol_fail(err, OLV_UNSUPPORTED, "there is no device '%.60s'; known: CPU, REFERENCE, AUTO", device);
     if (s == OLV_OK) s = ol_passes_run(g, err);
     if (s == OLV_OK && g->n_states) s = ol_fail(err, OLV_UNSUPPORTED, "the model keeps states: it is run as a language model (olivine/pipeline.h)");

@@ -378,6 +378,8 @@ static olv_status set_meta(ol_translate *tr, const char *key, int64_t v) {
 
 static olv_status set_metadata(ol_translate *tr) {
     const ol_ortgenai_config *c = tr->config;
+    const char *format = ol_graph_get_meta(tr->old, "format");
+    if (format) OL_TRY(ol_graph_set_meta(tr->g, "format", format, tr->err));
     if (c->type[0]) OL_TRY(ol_graph_set_meta(tr->g, "model_type", c->type, tr->err));
     OL_TRY(ol_graph_set_meta(tr->g, "task", "text-generation", tr->err));
     OL_TRY(set_meta(tr, "vocab_size", c->vocab_size));
