@@ -213,7 +213,8 @@ static olv_status collect(budget *b, const ol_compress_plan *plan, const olv_com
     }
     uint64_t least = least_bytes(b) + fixed;
     if (limit < (double)least)
-        return ol_fail(err, OLV_ARG, "a budget of %.4g MB (%.3f bits a weight) found, at least %.4g MB (%.3f) expected for these types",
+        return ol_fail(err, OLV_ARG, "a budget of %.4g MB (%.3f bits a weight) found, at least %.4g MB (%.3f) expected: tables that "
+                                     "the format or the options keep count in full; --all-layers, larger groups or another --format hold less",
                        limit / 1e6, limit * 8 / weights_of(plan), (double)least / 1e6, (double)least * 8 / weights_of(plan));
     b->limit = limit >= 0x1p62 ? (uint64_t)1 << 62 : (uint64_t)limit;
     b->limit -= fixed;

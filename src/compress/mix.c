@@ -23,10 +23,9 @@ static const char *const metric_names[OLV_N_SENSITIVITIES] = {
 
 olv_status olv_sensitivity_parse(const char *name, olv_sensitivity *out, olv_error *err) {
     ol_buf all = OL_BUF_INIT;
-    for (int i = 0; i < OLV_N_SENSITIVITIES; i++) {
+    for (int i = 0; i < OLV_N_SENSITIVITIES; i++)
         if (!strcasecmp(name, metric_names[i])) return *out = (olv_sensitivity)i, OLV_OK;
-        ol_buf_printf(&all, "%s%s", i ? ", " : "", metric_names[i]);
-    }
+    for (int i = 0; i < OLV_N_SENSITIVITIES; i++) ol_buf_printf(&all, "%s%s", i ? ", " : "", metric_names[i]);
     olv_status s = ol_fail(err, OLV_ARG, "sensitivity metric '%.60s' found, one of %s expected", name, all.data ? all.data : "");
     ol_buf_deinit(&all);
     return s;

@@ -37,10 +37,9 @@ olv_status olv_weight_type_parse(const char *name, olv_weight_type *out, olv_err
     ol_buf all = OL_BUF_INIT;
     for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++)
         if (!strcasecmp(name, aliases[i].name)) return *out = aliases[i].type, OLV_OK;
-    for (int i = 0; i < OLV_N_WEIGHT_TYPES; i++) {
+    for (int i = 0; i < OLV_N_WEIGHT_TYPES; i++)
         if (!strcasecmp(names[i], name)) return *out = (olv_weight_type)i, OLV_OK;
-        ol_buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
-    }
+    for (int i = 0; i < OLV_N_WEIGHT_TYPES; i++) ol_buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
     const char *near = ol_nearest(name, names, OLV_N_WEIGHT_TYPES);
     olv_status s = ol_fail(err, OLV_ARG, "weight type '%.60s' found, one of %s expected%s%s%s", name, all.data ? all.data : "",
                            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
