@@ -182,7 +182,7 @@ static void budgets_in_bytes_and_errors(void **state) {
     plan_of(&p, &g, &plan);
     p.budget_bytes = 20000;
     assert_int_equal(ol_compress_budget(g, &plan, &p, ol_cpu_probe(), executor, &err), OLV_ARG);
-    assert_non_null(strstr(err.message, "expected for these types"));
+    assert_non_null(strstr(err.message, "expected: tables that"));
     p.budget_bytes = 60000;
     assert_int_equal(ol_compress_budget(g, &plan, &p, ol_cpu_probe(), executor, &err), OLV_OK);
     assert_true(bits_of(&plan) * 6 * 128 * 128 / 8 <= 60000);
