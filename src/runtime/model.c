@@ -68,8 +68,10 @@ static olv_status find_file(const char *path, char **out, olv_error *err) {
     if (found == 1 && *out) return OLV_OK;
     ol_free(*out);
     *out = NULL;
-    return found == 1 ? ol_fail(err, OLV_NOMEM, "no memory for a path")
-                      : ol_fail(err, OLV_NOT_FOUND, "'%.300s' holds %zu models (.onnx or .xml), one expected; name the file", path, found);
+    if (found == 1) return ol_fail(err, OLV_NOMEM, "no memory for a path");
+    if (found == 0)
+        return ol_fail(err, OLV_NOT_FOUND, "'%.300s' holds no model (.onnx or .xml); `generate` and `embed` run folders of language models", path);
+    return ol_fail(err, OLV_NOT_FOUND, "'%.300s' holds %zu models (.onnx or .xml), one expected; name the file", path, found);
 }
 
 olv_status olv_model_read(const char *path, olv_model **out, olv_error *err) { return ol_model_read_with(path, NULL, out, err); }
