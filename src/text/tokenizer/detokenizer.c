@@ -51,7 +51,7 @@ static bool ends_in_replacement(const char *s, size_t n) {
 
 /* All of the text that ends in an incomplete or malformed character waits, up to this many bytes.
  */
-#define MOST_HELD 256
+#define MOST_HELD 4096
 
 static void push_bytes(olv_detokenizer *d, uint32_t id) {
     ol_tk_id_bytes(d->t, id, d->skip_special, &d->bytes);
