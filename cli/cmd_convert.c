@@ -12,7 +12,7 @@ int cmd_convert(int argc, char **argv);
 
 typedef struct conversion {
     const char *model, *out, *format, *type;
-    int64_t shard, opset; /* MB; of ONNX graphs, 0: the newest */
+    int64_t shard, opset, ir; /* MB; of ONNX graphs, 0: the newest, and its own */
     bool force, fp16;
 } conversion;
 
@@ -42,7 +42,7 @@ static olv_status convert_graph(const conversion *c, olv_error *err) {
     olv_model *model;
     olv_status s = olv_model_read(c->model, &model, err);
     if (s != OLV_OK) return s;
-    s = !strcmp(c->format, "openvino") ? olv_model_save_openvino(model, c->out, c->fp16, err) : olv_model_save(model, c->out, c->opset, err);
+    s = !strcmp(c->format, "openvino") ? olv_model_save_openvino(model, c->out, c->fp16, err) : olv_model_save_onnx(model, c->out, c->opset, c->ir, err);
     olv_model_destroy(model);
     return s;
 }
@@ -60,14 +60,14 @@ static int check_type(conversion *c) {
         if (!c->format) c->format = ends_in(c->out, ".xml") ? "openvino" : "onnx";
         bool ir = !strcmp(c->format, "openvino");
         if (!ir && strcmp(c->format, "onnx")) return usage_error("--format %s: a graph is written as onnx or openvino", c->format);
-        if (ir && c->opset) return usage_error("--opset is for ONNX graphs");
+        if (ir && (c->opset || c->ir)) return usage_error("--%s is for ONNX graphs", c->opset ? "opset" : "ir-version");
         if (ir && c->type && !strcmp(c->type, "f16")) c->fp16 = true;
         else if (c->type && !(ir && !strcmp(c->type, "f32"))) return usage_error("--outtype: the weights of a graph stay as they are; f32 or f16 for openvino");
         if (!ir && c->fp16) return usage_error("--compress_to_fp16 is for --format openvino");
         if (c->opset < 0) return usage_error("--opset is %lld, expected 7 or more", (long long)c->opset);
         return 0;
     }
-    if (c->opset) return usage_error("--opset is for ONNX graphs");
+    if (c->opset || c->ir) return usage_error("--%s is for ONNX graphs", c->opset ? "opset" : "ir-version");
     if (!c->format) c->format = "gguf";
     if (!strcmp(c->format, "hf")) c->format = "safetensors";
     bool to_gguf = !strcmp(c->format, "gguf"), to_st = !strcmp(c->format, "safetensors");
@@ -95,6 +95,7 @@ int cmd_convert(int argc, char **argv) {
                                   {"model model_name_or_path m", ARG_STRING, &common.model, "MODEL", "folder or hub id of the model", NULL},
                                   {"format", ARG_STRING, &c.format, "F", "gguf, safetensors, onnx, openvino (of an .onnx or .xml file: onnx, openvino)", NULL},
                                   {"opset", ARG_INT, &c.opset, "N", "of the ONNX graph to write, 7 or more (the newest)", NULL},
+                                  {"ir-version", ARG_INT, &c.ir, "N", "of the ONNX file's form, 4 or more (the opset's)", NULL},
                                   {"outtype", ARG_STRING, &c.type, "T", "f32, f16; gguf: q8_0, q4_0, q4_k_m, q5_k_m, q6_k; safetensors: bf16, as-is", NULL},
                                   {"compress_to_fp16", ARG_FLAG, &c.fp16, NULL, "the same as --outtype f16", NULL},
                                   {"max-shard-mb", ARG_INT, &c.shard, "MB", "bytes of a safetensors file at most (5000)", NULL},

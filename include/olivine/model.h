@@ -57,6 +57,9 @@ OLV_API OLV_MUST_USE olv_status olv_model_reshape(olv_model *m, const char *inpu
 OLV_API OLV_MUST_USE olv_status olv_model_reshape_ranges(olv_model *m, const char *input, int rank, const olv_range *sizes, olv_error *err);
 /* Writes the model as ONNX (opset 0: the newest that all its operators have), or as OpenVINO IR where PATH ends in ".xml". */
 OLV_API OLV_MUST_USE olv_status olv_model_save(const olv_model *m, const char *path, int64_t opset, olv_error *err);
+/* As ONNX with a chosen version of the file's form too: 4 to 13; 0: the one that came with the opset. Older readers refuse newer
+ * ones whatever the opset. */
+OLV_API OLV_MUST_USE olv_status olv_model_save_onnx(const olv_model *m, const char *path, int64_t opset, int64_t ir_version, olv_error *err);
 /* An ONNX file for onnxruntime, which may use its own operators: layers of 4 and 8 bits become MatMulNBits. */
 OLV_API OLV_MUST_USE olv_status olv_model_save_ort(const olv_model *m, const char *path, olv_error *err);
 /* Writes the model as OpenVINO IR: PATH (".xml") and the ".bin" beside it, both or neither. With compress_to_f16 constants

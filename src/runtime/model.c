@@ -169,7 +169,11 @@ olv_status olv_model_save_ort(const olv_model *m, const char *path, olv_error *e
 
 olv_status olv_model_save(const olv_model *m, const char *path, int64_t opset, olv_error *err) {
     if (ol_str_ends(ol_str_of(path), ".xml")) return olv_model_save_openvino(m, path, false, err);
-    const ol_onnx_write_options o = {.opset = opset};
+    return olv_model_save_onnx(m, path, opset, 0, err);
+}
+
+olv_status olv_model_save_onnx(const olv_model *m, const char *path, int64_t opset, int64_t ir_version, olv_error *err) {
+    const ol_onnx_write_options o = {.opset = opset, .ir_version = ir_version};
     return ol_onnx_write(m->graph, path, &o, err);
 }
 

@@ -87,6 +87,18 @@ def safetensors():
         say(run("convert", pebble, "-o", os.path.join(tmp, "x"), "--format", "safetensors", *bad).returncode == 2, "refused " + " ".join(bad))
 
 
+def versions():
+    """The version of an ONNX file's form: its first field, before the opset's."""
+    digits = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "digits", "digits.onnx")
+    out = os.path.join(tmp, "digits.onnx")
+    for more, version in (((), 8), (("--ir-version", "10"), 10), (("--ir-version", "7"), 7)):
+        r = run("convert", digits, "-o", out, "--format", "onnx", "--opset", "17", *more)
+        say(r.returncode == 0 and open(out, "rb").read(2) == bytes((8, version)), "ONNX file of IR version %d" % version, r.stderr.strip())
+    before = open(out, "rb").read()
+    r = run("convert", digits, "-o", out, "--format", "onnx", "--ir-version", "3")
+    say(r.returncode == 3 and "4 to 13" in r.stderr and open(out, "rb").read() == before, "IR version 3 is refused and harms nothing")
+
+
 def find(name):
     for folder, _, files in os.walk(tmp):
         if os.path.basename(folder) == name and "config.json" in files:
@@ -142,6 +154,7 @@ def with_onnxruntime():
 
 
 safetensors()
+versions()
 with_transformers()
 with_onnxruntime()
 sys.exit(failed)

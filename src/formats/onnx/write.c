@@ -507,6 +507,8 @@ olv_status ol_onnx_write(const ol_graph *g, const char *path, const ol_onnx_writ
     olv_status s = w.location && w.data_path ? OLV_OK : ol_fail(err, OLV_NOMEM, "no memory");
     if (s == OLV_OK && (w.opt.opset < 7 || w.opt.opset > NEWEST))
         s = ol_fail(err, OLV_UNSUPPORTED, "opset %lld, 7 to %d expected", (long long)w.opt.opset, NEWEST);
+    if (s == OLV_OK && (w.opt.ir_version < 4 || w.opt.ir_version > 13))
+        s = ol_fail(err, OLV_UNSUPPORTED, "IR version %lld, 4 to 13 expected", (long long)w.opt.ir_version);
     ol_graph *older = NULL; /* a copy whose operators the opset has */
     if (s == OLV_OK && (w.opt.opset < OL_OPSET || ol_onnx_must_compose(g))) s = ol_graph_clone(g, NULL, &older, err);
     if (older) keep_ranks(g, older);
