@@ -172,7 +172,7 @@ void ol_value_each_use(const ol_value *v, bool (*fn)(void *ctx, ol_node *user, i
 ol_node *ol_value_only_user(const ol_value *v);
 /* True when the value is a constant of at most max_bytes; materialized into out (deinit it). */
 bool ol_value_const_tensor(const ol_value *v, size_t max_bytes, ol_tensor *out);
-/* Bytes of the float and quantized constants in use, as stored; *elements (may be NULL): how many numbers they stand for. */
+/* Bytes of the float and quantized constants in use, as they are stored or will be produced; *elements (may be NULL): how many numbers they stand for. */
 uint64_t ol_graph_weight_bytes(const ol_graph *g, uint64_t *elements);
 
 /* Changing. */

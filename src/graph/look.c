@@ -130,9 +130,10 @@ uint64_t ol_graph_weight_bytes(const ol_graph *g, uint64_t *elements) {
         const ol_const *c = v->constant;
         if (ol_const_rank(c) < 1 || ol_dtype_class(ol_const_dtype(c)) != 'f') continue;
         uint64_t n = (uint64_t)ol_const_rows(c) * (uint64_t)ol_const_width(c);
-        const ol_qconst *q = ol_const_qconst(c);
+        const ol_qconst *q = ol_const_quant_form(c);
         all += n;
-        bytes += (uint64_t)((double)n * (q ? ol_qconst_bits(q) : ol_dtype_bits(ol_const_dtype(c))) / 8);
+        if (!q) bytes += n * (uint64_t)ol_dtype_bits(ol_const_dtype(c)) / 8;
+        else bytes += (uint64_t)q->rows * (q->row_bytes + (uint64_t)q->n_groups * (uint64_t)ol_dtype_bits(q->scale_dtype) / 8 + q->zero_row_bytes);
     }
     if (elements) *elements = all;
     return bytes;

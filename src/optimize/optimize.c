@@ -37,21 +37,6 @@ typedef struct job {
     ol_store *store; /* of codes that methods with data gave */
 } job;
 
-static uint64_t weight_bytes(const ol_graph *g, uint64_t *elements) {
-    uint64_t bytes = 0, n = 0;
-    for (int i = 0; i < g->n_values; i++) {
-        const ol_value *v = g->values[i];
-        if (!v || !v->constant || v->n_uses == 0) continue;
-        uint64_t count = (uint64_t)ol_const_rows(v->constant) * (uint64_t)ol_const_width(v->constant);
-        const ol_qconst *q = ol_const_quant_form(v->constant);
-        n += count;
-        if (!q) bytes += count * (uint64_t)ol_dtype_bits(ol_const_dtype(v->constant)) / 8;
-        else bytes += (uint64_t)q->rows * (q->row_bytes + (uint64_t)q->n_groups * (uint64_t)ol_dtype_bits(q->scale_dtype) / 8 + q->zero_row_bytes);
-    }
-    *elements = n;
-    return bytes;
-}
-
 static void close_job(job *j) {
     ol_samples_deinit(&j->samples);
     ol_observed_deinit(&j->observed);
@@ -94,7 +79,7 @@ static olv_status open_job(job *j, const char *model, const olv_optimize_options
     if (o->format == OLV_OUTPUT_HF && j->bundle->kind != OL_BUNDLE_HF)
         return ol_fail(err, OLV_UNSUPPORTED, "'%s' is a model of kind %s; a Hugging Face folder is written from a Hugging Face folder", model,
                        ol_bundle_kind_name(j->bundle->kind));
-    j->source_bytes = weight_bytes(j->graph, &elements);
+    j->source_bytes = ol_graph_weight_bytes(j->graph, &elements);
     olv_compress_params p = params_for(o);
     OL_TRY(ol_compress_graph(j->graph, &p, ol_cpu_probe(), &j->report, err));
     if (o->format == OLV_OUTPUT_HF) OL_TRY(keep_tables(j, err));
@@ -121,7 +106,7 @@ olv_status olv_optimize_dry_run(const char *model, const olv_optimize_options *o
     if (s == OLV_OK && out_dir) s = ol_disk_free(out_dir, &p.disk_free, err);
     if (s == OLV_OK) {
         p.source_bytes = j.source_bytes;
-        p.output_bytes = weight_bytes(j.graph, &p.parameters);
+        p.output_bytes = ol_graph_weight_bytes(j.graph, &p.parameters);
         double bits = 0, n = 0;
         for (size_t i = 0; i < j.report.n; i++) {
             double count = (double)j.report.entries[i].rows * (double)j.report.entries[i].k;
@@ -184,7 +169,7 @@ static olv_status write_hf(job *j, const ol_manifest *manifest, const char *key,
 static olv_status write_openvino(job *j, ol_manifest *manifest, const char *key, const olv_optimize_options *o, const char *out_dir,
                                  olv_progress_fn *progress, void *ctx, olv_error *err) {
     uint64_t elements;
-    const ol_openvino_output w = {.key = key, .force = o->force, .fresh = o->fresh, .need = weight_bytes(j->graph, &elements), .manifest = manifest};
+    const ol_openvino_output w = {.key = key, .force = o->force, .fresh = o->fresh, .need = ol_graph_weight_bytes(j->graph, &elements), .manifest = manifest};
     return ol_openvino_folder_write(j->bundle, j->graph, &w, out_dir, progress, ctx, err);
 }
 

@@ -150,6 +150,16 @@ int ol_int8_take_result(ol_lowering *l, const ol_int8_result *r, bool channels_l
     return c ? c->buffer : -1;
 }
 
+olv_status ol_int8_add_step(ol_lowering *l, const ol_step_class *class, const ol_node *n, void *args, const char *kernel, int x, int y, olv_error *err) {
+    ol_step *s = x >= 0 && y >= 0 ? ol_lower_step(l, class, n->name, 0) : NULL;
+    if (!s) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
+    s->args = args;
+    s->kernel = kernel;
+    ol_step_reads(s, x);
+    ol_step_writes(s, y);
+    return OLV_OK;
+}
+
 /* Bias in units of a sum where it is whole, as quantizers write it; else what is added behind the scale. */
 static void split_bias(double bias, double unit, int32_t *start, float *shift, double result_scale) {
     double sum = bias / unit, whole = nearbyint(sum);

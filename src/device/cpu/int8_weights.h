@@ -33,6 +33,9 @@ typedef struct ol_int8_result {
 ol_int8_result ol_int8_result_of(const ol_lowering *l, ol_value *y);
 /* Covers the nodes and gives the buffer of the result; -1 when out of memory. */
 int ol_int8_take_result(ol_lowering *l, const ol_int8_result *r, bool channels_last);
+/* The step of node n that reads buffer x and writes y; buffers below 0: there was no memory for them. */
+OLV_MUST_USE olv_status ol_int8_add_step(ol_lowering *l, const ol_step_class *class, const ol_node *n, void *args, const char *kernel, int x, int y,
+                                         olv_error *err);
 
 /* Arrays of olk_int8_end, by group, each padded to whole panels. */
 typedef struct ol_int8_ends {

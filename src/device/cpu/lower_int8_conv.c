@@ -234,13 +234,8 @@ static olv_status emit(ol_lowering *l, ol_node *n, conv_args *a, ol_int8_weights
     a->outside = make_outside(l, a->groups * a->channels, x->form.zero);
     a->x = ol_cpu_codes_buffer(l, n->inputs[0], true);
     a->y = ol_int8_take_result(l, &result, true);
-    ol_step *s = a->outside && a->x >= 0 && a->y >= 0 ? ol_lower_step(l, &conv_class, n->name, 0) : NULL;
-    if (!s) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
-    s->args = a;
-    s->kernel = a->int8->name;
-    ol_step_reads(s, a->x);
-    ol_step_writes(s, a->y);
-    return OLV_OK;
+    if (!a->outside) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
+    return ol_int8_add_step(l, &conv_class, n, a, a->int8->name, a->x, a->y, err);
 }
 
 olv_status ol_cpu_lower_int8_conv(ol_lowering *l, ol_node *n, olv_error *err) {

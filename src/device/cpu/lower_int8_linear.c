@@ -71,13 +71,7 @@ static olv_status emit(ol_lowering *l, ol_node *n, linear_args *a, const ol_int8
     if (made) ol_lower_for(l, (size_t)a->panels, pack_panel, &p);
     a->x = ol_cpu_codes_buffer(l, n->inputs[0], false);
     a->y = a->x >= 0 ? ol_int8_take_result(l, &result, false) : -1;
-    ol_step *s = a->y >= 0 ? ol_lower_step(l, &linear_class, n->name, 0) : NULL;
-    if (!s) return ol_fail(err, OLV_NOMEM, "no memory for the plan");
-    s->args = a;
-    s->kernel = a->int8->name;
-    ol_step_reads(s, a->x);
-    ol_step_writes(s, a->y);
-    return OLV_OK;
+    return ol_int8_add_step(l, &linear_class, n, a, a->int8->name, a->x, a->y, err);
 }
 
 olv_status ol_cpu_lower_int8_linear(ol_lowering *l, ol_node *n, olv_error *err) {
