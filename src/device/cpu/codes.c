@@ -235,3 +235,12 @@ olv_status ol_cpu_lower_with_codes(ol_lowering *l, ol_node *n, olv_error *err) {
         if (!strcmp(table[i].name, n->op->name) && !strcmp(table[i].domain, n->op->domain)) return table[i].fn(l, n, err);
     return n->n_inputs >= 1 && n->n_outputs == 1 ? ol_cpu_lower_codes_unary(l, n, err) : OLV_UNSUPPORTED;
 }
+
+int ol_cpu_take_dequantizers(ol_lowering *l, const ol_cpu_dequantizers *d) {
+    int y = ol_lower_output(l, d->nodes[0]->outputs[0]);
+    for (int i = 0; i < d->n; i++) {
+        if (i) ol_lower_alias(l, d->nodes[i]->outputs[0], y);
+        ol_lower_cover(l, d->nodes[i]);
+    }
+    return y;
+}

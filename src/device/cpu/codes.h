@@ -47,4 +47,14 @@ ol_cpu_codes_fn ol_cpu_lower_with_codes;
 /* DequantizeLinear as f32 at once (lower_quantize.c). */
 olv_status ol_cpu_lower_dequantize(ol_lowering *l, const ol_node *n, olv_error *err);
 
+/* DequantizeLinear nodes that read nothing but what a quantizer gives, done by the quantizer's own step. */
+typedef struct ol_cpu_dequantizers {
+    const ol_node *quantize;
+    ol_node *nodes[64];
+    int n;
+    bool good; /* of the user looked at last: false where some user is none */
+} ol_cpu_dequantizers;
+/* Covers them and gives the one buffer of their results; -1 when out of memory. */
+int ol_cpu_take_dequantizers(ol_lowering *l, const ol_cpu_dequantizers *d);
+
 #endif

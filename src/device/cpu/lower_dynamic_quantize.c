@@ -2,6 +2,7 @@
 /* DynamicQuantizeLinear whose results are only put together again: the data are rounded to 255 steps of their range, in f32. A
  * step finds the range, the next one rounds. */
 #include "base/error.h"
+#include "device/cpu/codes.h"
 #include "device/cpu/cpu.h"
 #include "graph/op.h"
 #include "kernels/codes/codes.h"
@@ -59,15 +60,8 @@ static void run_round(const ol_step *s, const ol_run *r, unsigned tile, void *sc
 static const ol_step_class range_class = {"range", one_tile, NULL, NULL, run_range};
 static const ol_step_class round_class = {"round to range", tiles, NULL, NULL, run_round};
 
-typedef struct users {
-    const ol_node *quantize;
-    ol_node *nodes[64];
-    int n;
-    bool good;
-} users;
-
 static bool check_user(void *ctx, ol_node *user, int input) {
-    users *u = ctx;
+    ol_cpu_dequantizers *u = ctx;
     const ol_node *q = u->quantize;
     u->good = user && u->n < 64 && user->graph == q->graph && !strcmp(user->op->name, "DequantizeLinear") && user->n_inputs > 2 && user->inputs[0] == q->outputs[0] &&
               user->inputs[1] == q->outputs[1] && user->inputs[2] == q->outputs[2] && user->outputs[0]->type.dtype == OL_F32;
@@ -87,18 +81,14 @@ static bool emit(ol_lowering *l, const ol_node *n, const ol_step_class *cls, con
 
 olv_status ol_lower_dynamic_quantize(ol_lowering *l, ol_node *n, olv_error *err) {
     round_args a = {.count = 1, .codes = olk_codes_select(l->opt.cpu)};
-    users u = {.quantize = n, .good = true};
+    ol_cpu_dequantizers u = {.quantize = n, .good = true};
     for (int i = 0; i < 3 && u.good; i++) ol_value_each_use(n->outputs[i], check_user, &u);
     if (!u.good || !u.n) return ol_fail(err, OLV_UNSUPPORTED, "codes, scale or zero point are used apart");
     const ol_type *t = &n->inputs[0]->type;
     for (int i = 0; i < t->rank; i++) a.count = ol_dim_mul(l->graph->dims, a.count, t->dims[i]);
     if ((a.x = ol_lower_input(l, n->inputs[0], err)) < 0) return err ? err->status : OLV_INTERNAL;
     a.form = ol_lower_temp(l, 1, sizeof(olk_codes_form));
-    a.y = ol_lower_output(l, u.nodes[0]->outputs[0]);
-    for (int i = 0; i < u.n; i++) {
-        if (i) ol_lower_alias(l, u.nodes[i]->outputs[0], a.y);
-        ol_lower_cover(l, u.nodes[i]);
-    }
+    a.y = ol_cpu_take_dequantizers(l, &u);
     if (emit(l, n, &range_class, &a, -1, a.form)) emit(l, n, &round_class, &a, a.form, a.y);
     return OLV_OK; /* or latched */
 }

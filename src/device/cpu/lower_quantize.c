@@ -143,15 +143,8 @@ static bool same_constant(const ol_value *a, const ol_value *b) {
     return same;
 }
 
-typedef struct users {
-    const ol_node *quantize;
-    ol_node *nodes[64];
-    int n;
-    bool good;
-} users;
-
 static bool check_user(void *ctx, ol_node *user, int input) {
-    users *u = ctx;
+    ol_cpu_dequantizers *u = ctx;
     const ol_node *q = u->quantize;
     const ol_value *zq = q->n_inputs > 2 ? q->inputs[2] : NULL, *zd = user && user->n_inputs > 2 ? user->inputs[2] : NULL;
     u->good = user && input == 0 && u->n < 64 && user->graph == q->graph && !*user->op->domain && !strcmp(user->op->name, "DequantizeLinear") &&
@@ -163,7 +156,7 @@ static bool check_user(void *ctx, ol_node *user, int input) {
 olv_status ol_lower_quantize(ol_lowering *l, ol_node *n, olv_error *err) {
     quantize_args a = {.inner = 1};
     const ol_type *t = &n->outputs[0]->type;
-    users u = {.quantize = n};
+    ol_cpu_dequantizers u = {.quantize = n};
     olk_codes_form form;
     bool is_signed, channels_last;
     if (ol_cpu_read_quantizer(n, &form, &is_signed) && ol_cpu_wants_codes(l, n->outputs[0], &channels_last))
@@ -180,11 +173,7 @@ olv_status ol_lower_quantize(ol_lowering *l, ol_node *n, olv_error *err) {
         a.y = ol_lower_output(l, n->outputs[0]);
         return emit(l, n, &quantize_class, &a, err);
     }
-    a.y = ol_lower_output(l, u.nodes[0]->outputs[0]);
-    for (int i = 0; i < u.n; i++) {
-        if (i) ol_lower_alias(l, u.nodes[i]->outputs[0], a.y);
-        ol_lower_cover(l, u.nodes[i]);
-    }
+    a.y = ol_cpu_take_dequantizers(l, &u);
     return emit(l, n, &round_class, &a, err);
 }
 
